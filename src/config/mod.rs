@@ -1,0 +1,55 @@
+//! Owns: the configuration as it is written: plain data that mirrors the TOML, read from files and environment.
+//! Refuses: unknown keys, wrong types, keys that are not available yet. Decides nothing: the rooms above compile it.
+//! Always holds: every problem is found in one pass and carries its file, its line and a remedy.
+
+pub mod admin;
+pub mod authorization_server;
+pub mod issuer;
+pub mod listener;
+pub mod process;
+pub mod route;
+pub mod upstream;
+pub mod value;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    admin::{AccessLogConfig, AccessLogTarget, AdminConfig, LogFormatConfig, LogLevelConfig, TelemetryConfig},
+    authorization_server::{
+        ApiConfig, AuthorizationServerConfig, ClientConfig, DialectConfig, ServeConfig, SigningAlgorithmConfig,
+        SigningConfig, TokenEndpointConfig,
+    },
+    issuer::{IssuerConfig, KeySetConfig, StartupConfig, TokenTypeConfig},
+    listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},
+    process::ProcessConfig,
+    route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},
+    upstream::{BalanceConfig, EndpointConfig, HashConfig, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
+    value::{ByteSize, ClaimValue, FilePath, HumanDuration, OneOrMany, SecretConfig},
+};
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Config {
+    /// The program as a whole.
+    pub process: ProcessConfig,
+    /// Where downstream connects, by name.
+    pub listeners: BTreeMap<String, ListenerConfig>,
+    /// The listener for operators. Absent: none.
+    pub admin: Option<AdminConfig>,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
+    /// Who may sign tokens, by name.
+    pub issuers: BTreeMap<String, IssuerConfig>,
+    /// Where requests go, by name.
+    pub upstreams: BTreeMap<String, UpstreamConfig>,
+    /// Who may ask for what, by name.
+    pub routes: BTreeMap<String, RouteConfig>,
+    /// Where tokens are issued, by name.
+    pub token_endpoints: BTreeMap<String, TokenEndpointConfig>,
+    /// The embedded issuer.
+    pub authorization_server: Option<AuthorizationServerConfig>,
+}

@@ -1,0 +1,32 @@
+//! `[process]`: the program as a whole.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{FilePath, HumanDuration};
+
+/// The program as a whole.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ProcessConfig {
+    /// Threads that carry requests, each with its own runtime; default: the number of cores. Read at start only.
+    pub workers: Option<u16>,
+    /// How long a stop waits for the requests under way.
+    pub grace_period: HumanDuration,
+    /// How long a stop goes on accepting after `/readyz` began to fail, so that a load balancer can notice.
+    pub drain_delay: HumanDuration,
+    /// Where signing keys and the last good key sets are kept. Absent: key sets are not kept on disk, and the embedded
+    /// issuer cannot be used. Read at start only.
+    pub data_directory: Option<FilePath>,
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            grace_period: HumanDuration::from_seconds(30),
+            drain_delay: HumanDuration::from_seconds(0),
+            data_directory: None,
+        }
+    }
+}

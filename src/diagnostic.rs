@@ -1,0 +1,212 @@
+//! Owns: what is wrong with a configuration, as data: where, what, and what to write instead.
+//! Refuses: knowing files or how to print; `config` resolves a [`KeyPath`] to a file and a line.
+//! Always holds: every diagnostic carries a remedy; collecting one never stops the search for the next.
+
+use std::fmt;
+
+/// The way from the top of the configuration to one value: `routes.orders-read.require.scopes[1]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyPath {
+    segments: Vec<Segment>,
+}
+
+/// One step of a [`KeyPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Segment {
+    /// A table's key.
+    Key(String),
+    /// An array's element, counted from zero.
+    Index(usize),
+}
+
+impl KeyPath {
+    /// The whole configuration.
+    #[must_use]
+    pub const fn root() -> Self {
+        Self { segments: Vec::new() }
+    }
+
+    /// The path of `keys`, one below the other.
+    #[must_use]
+    pub fn of(keys: &[&str]) -> Self {
+        Self { segments: keys.iter().map(|key| Segment::Key((*key).to_owned())).collect() }
+    }
+
+    /// The path one key further down.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.child(Segment::Key(key.to_owned()))
+    }
+
+    /// The path of one element of the array at this path.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.child(Segment::Index(index))
+    }
+
+    /// The steps from the top.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    fn child(&self, segment: Segment) -> Self {
+        let mut segments = self.segments.clone();
+        segments.push(segment);
+        Self { segments }
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, segment) in self.segments.iter().enumerate() {
+            match segment {
+                Segment::Index(index) => write!(formatter, "[{index}]")?,
+                Segment::Key(key) => {
+                    if position > 0 {
+                        formatter.write_str(".")?;
+                    }
+                    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+                    if !key.is_empty() && key.bytes().all(bare) {
+                        formatter.write_str(key)?;
+                    } else {
+                        write!(formatter, "{key:?}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a diagnostic stops the configuration from being applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration is refused.
+    Error,
+    /// It is applied, and the operator is told.
+    Warning,
+}
+
+/// Which part of an entry the mark goes under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The name on the left of the `=`.
+    Key,
+    /// The value on the right of it.
+    Value,
+}
+
+/// One thing that is wrong, and how to right it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether it stops the configuration.
+    pub severity: Severity,
+    /// Where it is.
+    pub path: KeyPath,
+    /// What is marked there.
+    pub mark: Mark,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+/// All that was found wrong so far.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    entries: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// An empty collection.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Notes an error at the value of `path`.
+    pub fn error(&mut self, path: &KeyPath, message: impl Into<String>, remedy: impl Into<String>) {
+        self.push(Diagnostic {
+            severity: Severity::Error,
+            path: path.clone(),
+            mark: Mark::Value,
+            message: message.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Notes an error at the key of `path`.
+    pub fn key_error(&mut self, path: &KeyPath, message: impl Into<String>, remedy: impl Into<String>) {
+        self.push(Diagnostic {
+            severity: Severity::Error,
+            path: path.clone(),
+            mark: Mark::Key,
+            message: message.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Notes something that is applied but deserves a look.
+    pub fn warning(&mut self, path: &KeyPath, message: impl Into<String>, remedy: impl Into<String>) {
+        self.push(Diagnostic {
+            severity: Severity::Warning,
+            path: path.clone(),
+            mark: Mark::Value,
+            message: message.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Adds a diagnostic, unless the very same one is there already.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.entries.contains(&diagnostic) {
+            self.entries.push(diagnostic);
+        }
+    }
+
+    /// Takes over all of `other`.
+    pub fn extend(&mut self, other: Self) {
+        for diagnostic in other.entries {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Whether anything stops the configuration.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.entries.iter().any(|entry| entry.severity == Severity::Error)
+    }
+
+    /// How many entries are errors.
+    #[must_use]
+    pub fn error_count(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.severity == Severity::Error).count()
+    }
+
+    /// The diagnostics in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.entries.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_as_an_operator_would_write_it() {
+        let path = KeyPath::of(&["routes", "orders-read", "require"]).key("scopes").index(1);
+        assert_eq!(path.to_string(), "routes.orders-read.require.scopes[1]");
+        assert_eq!(KeyPath::of(&["a", "https://b"]).to_string(), r#"a."https://b""#);
+    }
+
+    #[test]
+    fn the_same_diagnostic_is_kept_once() {
+        let mut diagnostics = Diagnostics::new();
+        diagnostics.error(&KeyPath::of(&["a"]), "wrong", "right");
+        diagnostics.error(&KeyPath::of(&["a"]), "wrong", "right");
+        diagnostics.warning(&KeyPath::of(&["a"]), "odd", "even");
+        assert_eq!((diagnostics.error_count(), diagnostics.iter().count()), (1, 2));
+    }
+}

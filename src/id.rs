@@ -1,0 +1,76 @@
+//! Owns: the identifiers that Postern makes or takes over: request ids and token ids.
+//! Refuses: a request id from outside that could break a log line or a header.
+//! Always holds: an id is 1 to 128 visible ASCII characters and a valid header value.
+
+use std::{fmt, sync::Arc};
+
+use uuid::Uuid;
+
+/// The longest request id taken over from a caller, in bytes.
+const LONGEST_REQUEST_ID_BYTES: usize = 128;
+
+/// Names one request in the answer, the access log and the upstream's log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    text: Arc<str>,
+}
+
+impl RequestId {
+    /// A new id: a UUID version 7 (RFC 9562 section 5.7), so that ids sort by time.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut buffer = Uuid::encode_buffer();
+        let text: &str = Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer);
+        Self { text: Arc::from(text) }
+    }
+
+    /// Takes over a caller's id if it is sane: 1 to 128 characters out of letters, digits and `-_.:+/=`.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.is_empty() || text.len() > LONGEST_REQUEST_ID_BYTES {
+            return None;
+        }
+        let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte);
+        if !text.iter().all(sane) {
+            return None;
+        }
+        std::str::from_utf8(text).ok().map(|text| Self { text: Arc::from(text) })
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// A fresh token identifier for the `jti` claim (RFC 7519 section 4.1.7): a random UUID (version 4).
+#[must_use]
+pub fn new_token_id() -> String {
+    Uuid::new_v4().as_hyphenated().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_ids_are_sane_and_differ() {
+        let (first, second) = (RequestId::generate(), RequestId::generate());
+        assert_ne!(first, second);
+        assert_eq!(RequestId::parse(first.as_str().as_bytes()), Some(first));
+    }
+
+    #[test]
+    fn hostile_ids_are_not_taken_over() {
+        for hostile in [&b""[..], b"a b", b"a\r\nx: y", b"a\"b", "\u{1b}[0m".as_bytes(), &[b'a'; 129]] {
+            assert_eq!(RequestId::parse(hostile), None, "{hostile:?}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Owns: JWS, JWK and JWT as formats (RFC 7515, 7517, 7518, 7519), parsed strictly.
+//! Refuses: whatever RFC 8725 warns of: `none`, symmetric algorithms, `crit`, keys carried in a header, repeated keys.
+//! Always holds: pure: no clock, no network, no configuration. What parses is unambiguous.
+
+mod algorithm;
+mod verification_key;
+
+pub use self::{algorithm::Algorithm, verification_key::VerificationKey};

@@ -1,0 +1,4 @@
+//! The `postern` program: allocator, command line, exit code.
+#![forbid(unsafe_code)]
+
+fn main() {}
