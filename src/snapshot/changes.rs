@@ -1,0 +1,166 @@
+//! Owns: saying in words what one configuration has that another has not.
+//! Refuses: seeing a secret: it compares what `Config` serializes to, in which secrets are redacted.
+//! Always holds: two configurations that serialize alike yield no words; a line never holds a line break.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+
+/// What changed, a line each: `route orders-read: scopes +orders:write`.
+#[must_use]
+pub fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let (Ok(Value::Object(before)), Ok(Value::Object(after))) =
+        (serde_json::to_value(before), serde_json::to_value(after))
+    else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (section, noun) in SECTIONS {
+        match noun {
+            Some(noun) => named_things(noun, before.get(*section), after.get(*section), &mut lines),
+            None => {
+                let words = differences(before.get(*section), after.get(*section));
+                if !words.is_empty() {
+                    lines.push(format!("{section}: {words}"));
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// The top-level tables, and what one thing in them is called where they hold things by name.
+const SECTIONS: &[(&str, Option<&str>)] = &[
+    ("process", None),
+    ("listeners", Some("listener")),
+    ("admin", None),
+    ("telemetry", None),
+    ("issuers", Some("issuer")),
+    ("upstreams", Some("upstream")),
+    ("routes", Some("route")),
+    ("token_endpoints", Some("token endpoint")),
+    ("authorization_server", None),
+];
+
+fn named_things(noun: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
+    let empty = Map::new();
+    let before = before.and_then(Value::as_object).unwrap_or(&empty);
+    let after = after.and_then(Value::as_object).unwrap_or(&empty);
+    for name in union_of_keys(before, after) {
+        let line = match (before.get(name), after.get(name)) {
+            (None, Some(_)) => format!("{noun} {name}: added"),
+            (Some(_), None) => format!("{noun} {name}: removed"),
+            (old, new) => match differences(old, new) {
+                words if words.is_empty() => continue,
+                words => format!("{noun} {name}: {words}"),
+            },
+        };
+        lines.push(line.replace(char::is_control, " "));
+    }
+}
+
+/// The differences of two values, each with its dotted key, joined by semicolons.
+fn differences(before: Option<&Value>, after: Option<&Value>) -> String {
+    let mut words = Vec::new();
+    compare("", before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null), &mut words);
+    words.join("; ")
+}
+
+fn compare(key: &str, before: &Value, after: &Value, words: &mut Vec<String>) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            for name in union_of_keys(before, after) {
+                // `require` and `identity` hold nothing but rules; the rule's own name says enough.
+                let path = match key {
+                    "" | "require" | "identity" => name.clone(),
+                    _ => format!("{key}.{name}"),
+                };
+                compare(
+                    &path,
+                    before.get(name).unwrap_or(&Value::Null),
+                    after.get(name).unwrap_or(&Value::Null),
+                    words,
+                );
+            }
+        }
+        (Value::Array(before), Value::Array(after)) => words.push(list_difference(key, before, after)),
+        (Value::Null, Value::Array(after)) => words.push(list_difference(key, &[], after)),
+        (Value::Array(before), Value::Null) => words.push(list_difference(key, before, &[])),
+        (Value::Null, after) => words.push(format!("{key} {}", shown(after))),
+        (before, Value::Null) => words.push(format!("{key} no longer {}", shown(before))),
+        (before, after) => words.push(format!("{key} {} -> {}", shown(before), shown(after))),
+    }
+}
+
+fn list_difference(key: &str, before: &[Value], after: &[Value]) -> String {
+    let mut line = key.to_owned();
+    for added in after.iter().filter(|value| !before.contains(value)) {
+        let _ = write!(line, " +{}", shown(added));
+    }
+    for removed in before.iter().filter(|value| !after.contains(value)) {
+        let _ = write!(line, " -{}", shown(removed));
+    }
+    if line == key {
+        line.push_str(" in another order");
+    }
+    line
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn union_of_keys<'a>(before: &'a Map<String, Value>, after: &'a Map<String, Value>) -> BTreeSet<&'a String> {
+    before.keys().chain(after.keys()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::RouteConfig;
+
+    fn with_route(name: &str, route: Value) -> Config {
+        let route: RouteConfig = serde_json::from_value(route).expect("a route");
+        Config { routes: BTreeMap::from([(name.to_owned(), route)]), ..Config::default() }
+    }
+
+    #[test]
+    fn a_scope_more_reads_as_one() {
+        let before = json!({ "path": "/o", "upstream": "u", "require": { "scopes": ["orders:read"] } });
+        let after = json!({ "path": "/o", "upstream": "u", "require": { "scopes": ["orders:read", "orders:write"] } });
+        assert_eq!(
+            changes(&with_route("orders-read", before), &with_route("orders-read", after)),
+            ["route orders-read: scopes +orders:write"]
+        );
+    }
+
+    #[test]
+    fn several_differences_stand_in_one_line() {
+        let before = json!({ "path": "/o", "upstream": "u", "methods": ["GET"], "timeout": "30s" });
+        let after = json!({ "path": "/o", "upstream": "v", "timeout": "1m", "host": "a.example" });
+        assert_eq!(
+            changes(&with_route("r", before), &with_route("r", after)),
+            ["route r: host a.example; methods -GET; timeout 30s -> 1m; upstream u -> v"]
+        );
+    }
+
+    #[test]
+    fn things_come_and_go() {
+        let one = with_route("one", json!({ "path": "/1", "upstream": "u" }));
+        let two = with_route("two", json!({ "path": "/2", "upstream": "u" }));
+        assert_eq!(changes(&one, &two), ["route one: removed", "route two: added"]);
+        assert_eq!(changes(&one, &one), Vec::<String>::new());
+    }
+}
