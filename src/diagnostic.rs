@@ -2,7 +2,7 @@
 //! Refuses: knowing files or how to print; `config` resolves a [`KeyPath`] to a file and a line.
 //! Always holds: every diagnostic carries a remedy; collecting one never stops the search for the next.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt, ops::Range};
 
 /// The way from the top of the configuration to one value: `routes.orders-read.require.scopes[1]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,10 +50,31 @@ impl KeyPath {
         &self.segments
     }
 
-    fn child(&self, segment: Segment) -> Self {
+    /// The path one step up. `None` at the top.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (_, above) = self.segments.split_last()?;
+        Some(Self { segments: above.to_vec() })
+    }
+
+    /// Whether `other` is this path, or lies below it.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        other.segments.starts_with(&self.segments)
+    }
+
+    /// The path one step further down.
+    #[must_use]
+    pub fn child(&self, segment: Segment) -> Self {
         let mut segments = self.segments.clone();
         segments.push(segment);
         Self { segments }
+    }
+}
+
+impl FromIterator<Segment> for KeyPath {
+    fn from_iter<I: IntoIterator<Item = Segment>>(segments: I) -> Self {
+        Self { segments: segments.into_iter().collect() }
     }
 }
 
@@ -79,8 +100,27 @@ impl fmt::Display for KeyPath {
     }
 }
 
+/// A stretch of one source file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceSpan {
+    /// Which file, in the order in which they were given, counted from zero.
+    pub file: usize,
+    /// The first byte.
+    pub start: usize,
+    /// The byte behind the last one.
+    pub end: usize,
+}
+
+impl SourceSpan {
+    /// The bytes `range` of the file number `file`.
+    #[must_use]
+    pub const fn new(file: usize, range: Range<usize>) -> Self {
+        Self { file, start: range.start, end: range.end }
+    }
+}
+
 /// Whether a diagnostic stops the configuration from being applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The configuration is refused.
     Error,
@@ -89,7 +129,7 @@ pub enum Severity {
 }
 
 /// Which part of an entry the mark goes under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     /// The name on the left of the `=`.
     Key,
@@ -98,7 +138,7 @@ pub enum Mark {
 }
 
 /// One thing that is wrong, and how to right it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagnostic {
     /// Whether it stops the configuration.
     pub severity: Severity,
@@ -106,6 +146,8 @@ pub struct Diagnostic {
     pub path: KeyPath,
     /// What is marked there.
     pub mark: Mark,
+    /// The place itself, where no path leads to it: a file that cannot be read, text that is no TOML.
+    pub span: Option<SourceSpan>,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// What to write instead.
@@ -116,13 +158,14 @@ pub struct Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     entries: Vec<Diagnostic>,
+    known: BTreeSet<Diagnostic>,
 }
 
 impl Diagnostics {
     /// An empty collection.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), known: BTreeSet::new() }
     }
 
     /// Notes an error at the value of `path`.
@@ -131,6 +174,7 @@ impl Diagnostics {
             severity: Severity::Error,
             path: path.clone(),
             mark: Mark::Value,
+            span: None,
             message: message.into(),
             remedy: remedy.into(),
         });
@@ -142,6 +186,19 @@ impl Diagnostics {
             severity: Severity::Error,
             path: path.clone(),
             mark: Mark::Key,
+            span: None,
+            message: message.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Notes an error at a place to which no path leads.
+    pub fn error_at(&mut self, span: SourceSpan, message: impl Into<String>, remedy: impl Into<String>) {
+        self.push(Diagnostic {
+            severity: Severity::Error,
+            path: KeyPath::root(),
+            mark: Mark::Value,
+            span: Some(span),
             message: message.into(),
             remedy: remedy.into(),
         });
@@ -153,6 +210,7 @@ impl Diagnostics {
             severity: Severity::Warning,
             path: path.clone(),
             mark: Mark::Value,
+            span: None,
             message: message.into(),
             remedy: remedy.into(),
         });
@@ -160,7 +218,7 @@ impl Diagnostics {
 
     /// Adds a diagnostic, unless the very same one is there already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.entries.contains(&diagnostic) {
+        if self.known.insert(diagnostic.clone()) {
             self.entries.push(diagnostic);
         }
     }
@@ -184,6 +242,12 @@ impl Diagnostics {
         self.entries.iter().filter(|entry| entry.severity == Severity::Error).count()
     }
 
+    /// Keeps those of which `keep` is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Diagnostic) -> bool) {
+        self.entries.retain(|entry| keep(entry));
+        self.known.retain(|entry| keep(entry));
+    }
+
     /// The diagnostics in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.entries.iter()
@@ -199,6 +263,14 @@ mod tests {
         let path = KeyPath::of(&["routes", "orders-read", "require"]).key("scopes").index(1);
         assert_eq!(path.to_string(), "routes.orders-read.require.scopes[1]");
         assert_eq!(KeyPath::of(&["a", "https://b"]).to_string(), r#"a."https://b""#);
+    }
+
+    #[test]
+    fn a_path_holds_what_is_below_it() {
+        let route = KeyPath::of(&["routes", "a"]);
+        assert!(route.holds(&route) && route.holds(&route.key("path")));
+        assert!(!route.holds(&KeyPath::of(&["routes", "ab"])) && !route.key("path").holds(&route));
+        assert_eq!(route.key("path").parent(), Some(route));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::value::{FilePath, SecretConfig};
 
 /// The listener for operators: `/livez`, `/readyz`, `/metrics` and the management API under `/api/v1`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AdminConfig {
     /// The address and port. Read at start only.
     pub address: SocketAddr,
@@ -18,7 +19,7 @@ pub struct AdminConfig {
 
 /// Logs.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
     /// One line a request, written when its body has ended.
     pub access_log: AccessLogConfig,
@@ -74,9 +75,7 @@ pub enum LogFormatConfig {
 }
 
 /// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "FilePath", into = "FilePath")]
-#[schemars(with = "FilePath")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLogTarget {
     /// Standard output, written `"stdout"`.
     Stdout,
@@ -84,18 +83,40 @@ pub enum AccessLogTarget {
     File(FilePath),
 }
 
-impl From<FilePath> for AccessLogTarget {
-    fn from(path: FilePath) -> Self {
-        // The loader has made the path absolute already, so the word is the last component.
-        if path.0.file_name().is_some_and(|name| name == "stdout") { Self::Stdout } else { Self::File(path) }
+impl AccessLogTarget {
+    /// The name under which serde announces this to the loader, which makes a file's name absolute but not the word.
+    pub const NEWTYPE: &'static str = "postern::AccessLogTarget";
+    /// The word that is no file's name.
+    pub const STDOUT: &'static str = "stdout";
+}
+
+impl Serialize for AccessLogTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Stdout => serializer.serialize_str(Self::STDOUT),
+            Self::File(path) => path.serialize(serializer),
+        }
     }
 }
 
-impl From<AccessLogTarget> for FilePath {
-    fn from(target: AccessLogTarget) -> Self {
-        match target {
-            AccessLogTarget::Stdout => Self("stdout".into()),
-            AccessLogTarget::File(path) => path,
-        }
+impl<'de> Deserialize<'de> for AccessLogTarget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "postern::AccessLogTarget")]
+        struct WordOrPath(String);
+        let WordOrPath(text) = WordOrPath::deserialize(deserializer)?;
+        Ok(if text == Self::STDOUT { Self::Stdout } else { Self::File(FilePath(text.into())) })
+    }
+}
+
+impl JsonSchema for AccessLogTarget {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AccessLogTarget".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": Self::STDOUT }, { "type": "string" }] })
     }
 }

@@ -9,6 +9,7 @@ use super::value::{HumanDuration, SecretConfig};
 
 /// Where a client posts to get a token.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TokenEndpointConfig {
     /// The host asked for; default: any.
     pub host: Option<String>,
@@ -41,6 +42,7 @@ pub enum ServeConfig {
 /// The embedded issuer. Its key document and metadata are served beside the routes, at the paths RFC 8414 and OpenID
 /// Connect Discovery give to its `issuer`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AuthorizationServerConfig {
     /// Its name in the `iss` claim: a URL without query and fragment.
     pub issuer: String,
@@ -71,7 +73,7 @@ const fn yes() -> bool {
 
 /// The keys of the embedded issuer, made at the first start and kept in the data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct SigningConfig {
     /// The algorithm of new tokens.
     pub algorithm: SigningAlgorithmConfig,
@@ -90,7 +92,7 @@ pub enum SigningAlgorithmConfig {
 
 /// An audience of the embedded issuer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
     /// Every scope there is.
     pub scopes: Vec<String>,
@@ -100,6 +102,7 @@ pub struct ApiConfig {
 
 /// A client of the embedded issuer; its name is its `client_id`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ClientConfig {
     /// Its secret.
     pub secret: SecretConfig,

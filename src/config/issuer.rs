@@ -7,6 +7,7 @@ use super::value::{FilePath, HumanDuration, OneOrMany};
 
 /// Somebody whose tokens are accepted.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
     /// The value of the `iss` claim, compared byte for byte. Left out for the embedded issuer, which has its own.
     pub issuer: Option<String>,
@@ -58,7 +59,7 @@ pub enum TokenTypeConfig {
 
 /// How an issuer's keys are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeySetConfig {
     /// How long a fetched key set is fresh if the answer does not say; what it says is held between 1 minute and 24 hours.
     pub max_age: HumanDuration,

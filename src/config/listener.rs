@@ -10,6 +10,7 @@ use super::value::{ByteSize, FilePath, HumanDuration};
 
 /// One address on which requests are accepted.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
     /// The address and port, like `"0.0.0.0:8443"`; port 0 lets the kernel choose.
     pub address: SocketAddr,
@@ -27,6 +28,7 @@ pub struct ListenerConfig {
 
 /// The certificates of a listener. All of these files are watched; a new one is used without a restart.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListenerTlsConfig {
     /// The certificate chain in PEM, the server's own first. The answer to a client that names no server, or an unknown one.
     pub certificate: FilePath,
@@ -44,6 +46,7 @@ pub struct ListenerTlsConfig {
 
 /// One certificate beside the default one; the names it answers to are read from the certificate itself.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CertificateConfig {
     /// The certificate chain in PEM.
     pub certificate: FilePath,
@@ -64,7 +67,7 @@ pub enum ClientCertificateConfig {
 
 /// What one connection and one request may cost.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// The most bytes of a request's line and headers together; more is answered 431.
     pub header_bytes: ByteSize,

@@ -2,12 +2,31 @@
 //! Refuses: unknown keys, wrong types, keys that are not available yet. Decides nothing: the rooms above compile it.
 //! Always holds: every problem is found in one pass and carries its file, its line and a remedy.
 
+mod access;
 pub mod admin;
 pub mod authorization_server;
+mod conceal;
+mod deserialize;
+mod environment;
+mod fault;
+mod interpolate;
 pub mod issuer;
 pub mod listener;
+mod load;
+mod parse;
 pub mod process;
+mod read;
+mod reading;
+mod render;
 pub mod route;
+mod schema;
+mod secret_source;
+mod source;
+mod sources;
+mod suggest;
+mod trail;
+mod tree;
+mod unavailable;
 pub mod upstream;
 pub mod value;
 
@@ -22,17 +41,21 @@ pub use self::{
         ApiConfig, AuthorizationServerConfig, ClientConfig, DialectConfig, ServeConfig, SigningAlgorithmConfig,
         SigningConfig, TokenEndpointConfig,
     },
+    environment::{Environment, ProcessEnvironment},
     issuer::{IssuerConfig, KeySetConfig, StartupConfig, TokenTypeConfig},
     listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},
+    load::{Loaded, LoadedConfig, load, load_text, load_texts},
     process::ProcessConfig,
     route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},
+    schema::schema,
+    sources::{Place, Sources},
     upstream::{BalanceConfig, EndpointConfig, HashConfig, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
     value::{ByteSize, ClaimValue, FilePath, HumanDuration, OneOrMany, SecretConfig},
 };
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The program as a whole.
     pub process: ProcessConfig,

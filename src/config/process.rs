@@ -7,7 +7,7 @@ use super::value::{FilePath, HumanDuration};
 
 /// The program as a whole.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ProcessConfig {
     /// Threads that carry requests, each with its own runtime; default: the number of cores. Read at start only.
     pub workers: Option<u16>,

@@ -12,6 +12,7 @@ use super::value::{FilePath, HumanDuration};
 
 /// A resource server, at one address or several.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Its addresses: `"http://10.0.0.1:9001"`, or `{ url = "...", weight = 2 }`. All `http`, or all `https`; no path.
     pub endpoints: Vec<EndpointConfig>,
@@ -65,7 +66,7 @@ pub struct EndpointConfig {
 impl<'de> Deserialize<'de> for EndpointConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(rename = "EndpointConfig")]
+        #[serde(rename = "EndpointConfig", deny_unknown_fields)]
         struct Table {
             url: String,
             #[serde(default = "one")]
@@ -88,7 +89,7 @@ impl<'de> Deserialize<'de> for EndpointConfig {
                 Ok(EndpointConfig { url: table.url, weight: table.weight })
             }
         }
-        deserializer.deserialize_any(EndpointVisitor)
+        deserializer.deserialize_struct("EndpointConfig", &["url", "weight"], EndpointVisitor)
     }
 }
 
@@ -149,7 +150,7 @@ pub enum HashConfig {
 
 /// TLS towards an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct UpstreamTlsConfig {
     /// Certificate authorities in PEM, instead of the system's.
     pub ca: Option<FilePath>,

@@ -11,6 +11,7 @@ use serde::{
     de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
+use super::secret_source::FoundSecret;
 use crate::secret::Secret;
 
 /// A length of time, written `"250ms"`, `"30s"`, `"10m"`, `"24h"` or `"90d"`.
@@ -170,6 +171,9 @@ pub enum SecretOrigin {
 }
 
 impl SecretConfig {
+    /// The name under which serde announces a secret to the loader, which reads it from wherever it is.
+    pub const NEWTYPE: &'static str = "postern::Secret";
+
     /// A secret that was read from `origin`.
     #[must_use]
     pub const fn new(origin: SecretOrigin, secret: Secret) -> Self {
@@ -209,8 +213,33 @@ impl Serialize for SecretConfig {
 }
 
 impl<'de> Deserialize<'de> for SecretConfig {
+    /// The loader announces itself by handing over three strings: the kind of origin, the origin, the secret. Any other
+    /// deserializer can give a string only.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self::new(SecretOrigin::Inline, Secret::new(text)))
+        struct SecretVisitor;
+        impl<'de> Visitor<'de> for SecretVisitor {
+            type Value = SecretConfig;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a secret")
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<SecretConfig, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+            fn visit_str<E: de::Error>(self, secret: &str) -> Result<SecretConfig, E> {
+                Ok(SecretConfig::new(SecretOrigin::Inline, Secret::new(secret.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<SecretConfig, A::Error> {
+                let mut part = || parts.next_element::<String>()?.ok_or_else(|| de::Error::invalid_length(0, &self));
+                let (kind, origin, secret) = (part()?, part()?, part()?);
+                let origin = match kind.as_str() {
+                    FoundSecret::ENVIRONMENT => SecretOrigin::Environment(origin),
+                    FoundSecret::FILE => SecretOrigin::File(FilePath(origin.into())),
+                    _ => SecretOrigin::Inline,
+                };
+                Ok(SecretConfig::new(origin, Secret::new(secret)))
+            }
+        }
+        deserializer.deserialize_newtype_struct(Self::NEWTYPE, SecretVisitor)
     }
 }
 

@@ -1,0 +1,210 @@
+//! Owns: one file's text into a tree, with every error of its syntax.
+//! Refuses: what TOML forbids; numbers that do not fit; values nested deeper than any key is.
+//! Always holds: what stands on the line of a syntax error is refused, so that it causes no second diagnostic.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Error},
+};
+
+use super::tree::{Node, Table, Value};
+use crate::diagnostic::{Diagnostics, SourceSpan};
+
+/// How deep values may be nested. The deepest key that there is lies 5 deep; the rest is room for the claims of clients.
+const DEPTH_LIMIT: usize = 32;
+
+/// A file's tree, as far as it could be read.
+pub(super) struct Parsed {
+    /// The tree.
+    pub(super) tree: Node,
+    /// Whether keys may be missing from it on account of syntax errors.
+    pub(super) incomplete: bool,
+}
+
+/// Parses the text of the file number `file`.
+pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Parsed {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut conversion = Conversion { file, spoilt: Vec::new(), diagnostics };
+    conversion.report(text, &errors);
+    let table = conversion.table(document.get_ref(), 0);
+    Parsed { tree: Node::new(Value::Table(table), SourceSpan::new(file, 0..0)), incomplete: !errors.is_empty() }
+}
+
+struct Conversion<'a> {
+    file: usize,
+    /// The lines, or whole tables, about which a syntax error says all there is to say.
+    spoilt: Vec<Range<usize>>,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Conversion<'_> {
+    fn span(&self, range: Range<usize>) -> SourceSpan {
+        SourceSpan::new(self.file, range)
+    }
+
+    /// Reports the first error of each line: what follows on the same line is mostly its consequence.
+    fn report(&mut self, text: &str, errors: &[Error]) {
+        let mut errors: Vec<_> = errors.iter().map(|error| (error.span().unwrap_or_default(), error)).collect();
+        errors.sort_by_key(|(span, _)| span.start);
+        let mut reported_line = None;
+        for (span, error) in errors {
+            let line = line_around(text, span.start);
+            if reported_line.as_ref() == Some(&line) {
+                continue;
+            }
+            let (message, remedy) = explain(error.message());
+            self.diagnostics.error_at(self.span(span), message, remedy);
+            if error.message() != DUPLICATE {
+                self.spoilt.push(spoilt_by(text, line.clone()));
+            }
+            reported_line = Some(line);
+        }
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, depth: usize) -> Table {
+        table
+            .iter()
+            .map(|(key, value)| (key.get_ref().as_ref().to_owned(), self.entry(key.span(), value, depth)))
+            .collect()
+    }
+
+    fn entry(&mut self, key: Range<usize>, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
+        let spoilt = self.spoilt.iter().any(|range| range.contains(&key.start));
+        let mut node = if spoilt {
+            let mut node = Node::new(Value::Boolean(false), self.span(value.span()));
+            node.refused = true;
+            node
+        } else {
+            self.node(value, depth)
+        };
+        node.key = Some(self.span(key));
+        node
+    }
+
+    fn node(&mut self, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
+        let span = self.span(value.span());
+        let read = if depth >= DEPTH_LIMIT {
+            Err(("this is nested too deep", format!("nest values at most {DEPTH_LIMIT} deep")))
+        } else {
+            self.value(value.get_ref(), depth)
+        };
+        match read {
+            Ok(value) => Node::new(value, span),
+            Err((message, remedy)) => {
+                self.diagnostics.error_at(span.clone(), message, remedy);
+                let mut node = Node::new(Value::Boolean(false), span);
+                node.refused = true;
+                node
+            }
+        }
+    }
+
+    fn value(&mut self, value: &DeValue<'_>, depth: usize) -> Result<Value, (&'static str, String)> {
+        Ok(match value {
+            DeValue::String(text) => Value::Text(text.as_ref().to_owned()),
+            DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
+                Ok(number) => Value::Integer(number),
+                Err(_) => return Err(("this number is too large", format!("write a number up to {}", i64::MAX))),
+            },
+            DeValue::Float(digits) => match digits.as_str().parse::<f64>() {
+                Ok(number) if number.is_finite() => Value::Float(number),
+                _ => return Err(("this is not a number that can be used here", "write a finite number".to_owned())),
+            },
+            DeValue::Boolean(flag) => Value::Boolean(*flag),
+            DeValue::Datetime(_) => Value::Date,
+            DeValue::Array(elements) => {
+                Value::Array(elements.iter().map(|element| self.node(element, depth + 1)).collect())
+            }
+            DeValue::Table(table) => Value::Table(self.table(table, depth + 1)),
+        })
+    }
+}
+
+/// What the parser says about a key or a table that is written twice.
+const DUPLICATE: &str = "duplicate key";
+
+/// The parser's message in two: what is wrong, and what to write.
+fn explain(message: &str) -> (String, String) {
+    if message == DUPLICATE {
+        return ("this key is written twice".to_owned(), "keep one of the two".to_owned());
+    }
+    match message.split_once(", expected ") {
+        Some((problem, "nothing")) => (problem.to_owned(), "take this out".to_owned()),
+        Some((problem, expected)) => (problem.to_owned(), format!("write {expected}")),
+        None => (message.to_owned(), "write it as TOML wants it (https://toml.io/en/v1.0.0)".to_owned()),
+    }
+}
+
+/// The line that holds the byte `at`, without its end.
+fn line_around(text: &str, at: usize) -> Range<usize> {
+    let (before, behind) = text.as_bytes().split_at(at.min(text.len()));
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |position| position + 1);
+    let length = behind.iter().position(|byte| *byte == b'\n').unwrap_or(behind.len());
+    start..before.len() + length
+}
+
+/// What an error on `line` makes unreadable: the line, or all of the table if it is the table's header.
+fn spoilt_by(text: &str, line: Range<usize>) -> Range<usize> {
+    let is_header = |line: &str| line.trim_start().starts_with('[');
+    // The text of an unterminated value may be read as a key that begins just before the line's end.
+    let mut end = line.end + 1;
+    if text.get(line.clone()).is_some_and(is_header) {
+        for following in text.get(end..).unwrap_or_default().split_inclusive('\n') {
+            if is_header(following) {
+                break;
+            }
+            end += following.len();
+        }
+    }
+    line.start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Parsed, Vec<(String, usize)>) {
+        let mut diagnostics = Diagnostics::new();
+        let parsed = parse(0, text, &mut diagnostics);
+        let found = diagnostics
+            .iter()
+            .map(|one| (one.message.clone(), one.span.as_ref().map_or(0, |span| span.start)))
+            .collect();
+        (parsed, found)
+    }
+
+    #[test]
+    fn every_line_with_an_error_is_reported_once() {
+        let (parsed, found) = parsed("a = \nb = 1\nc = tru\nd = \"x\nb = 2\n");
+        assert_eq!(found.iter().map(|(_, start)| *start).collect::<Vec<_>>(), [3, 14, 20, 25], "{found:?}");
+        assert!(parsed.incomplete);
+        assert!(parsed.tree.entry("b").is_some_and(|node| !node.refused));
+    }
+
+    #[test]
+    fn a_broken_header_spoils_its_table_only() {
+        let (parsed, found) = parsed("[a]\nx = 1\n[b\ny = 2\n[c]\nz = 3\n");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(parsed.tree.find(&crate::diagnostic::KeyPath::of(&["c", "z"])).is_some_and(|node| !node.refused));
+        for (_, node) in parsed.tree.children() {
+            assert!(node.refused || node.entry("y").is_none_or(|y| y.refused), "y was read into another table");
+        }
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_and_deep_nests_are_refused() {
+        let deep = format!("a = {}{}", "[".repeat(60), "]".repeat(60));
+        let dotted = format!("{} = 1", vec!["a"; 70].join("."));
+        for (text, message) in [
+            ("a = 9223372036854775808", "this number is too large"),
+            ("a = nan", "this is not a number that can be used here"),
+            (deep.as_str(), "this is nested too deep"),
+            (dotted.as_str(), "this is nested too deep"),
+        ] {
+            let (_, found) = parsed(text);
+            assert_eq!(found.first().map(|(message, _)| message.as_str()), Some(message), "{text}");
+        }
+    }
+}
