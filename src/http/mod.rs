@@ -4,6 +4,7 @@
 //! overrides it, and those that would are removed before an upstream could obey them (see [`headers`]).
 //! Always holds: pure: no network, no configuration; only [`MeteredBody`] looks at a clock.
 
+mod body;
 pub mod forwarded;
 pub mod headers;
 mod host;
@@ -12,6 +13,7 @@ mod path_parameters;
 mod problem;
 
 pub use self::{
+    body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
     host::{HostError, NormalHost},
     path::{NormalPath, PathError, PathPrefix},
     path_parameters::PathParameters,

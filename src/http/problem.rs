@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_problem_document_has_its_members() {
-        let response = refused(Problem::response);
+        let response = refused(|problem| problem.response());
         assert_eq!(response.status(), 403);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(response.headers()["cache-control"], "no-store");
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_grpc_caller_gets_a_grpc_status() {
-        let response = refused(Problem::grpc_response);
+        let response = refused(|problem| problem.grpc_response());
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["grpc-status"], "7");
         assert_eq!(response.headers()["grpc-message"], "100%25 \"no\", caf%C3%A9");

@@ -276,16 +276,14 @@ mod tests {
         );
         assert_eq!(caller, "192.0.2.7", "the right-most untrusted one");
         assert_eq!(headers["x-forwarded-for"], "1.1.1.1, 192.0.2.7, 10.0.0.2, 10.0.0.1");
+        assert_eq!(headers["forwarded"], "for=1.1.1.1, for=192.0.2.7, for=10.0.0.2, for=10.0.0.1;host=a;proto=https");
         assert_eq!(
-            headers["forwarded"],
-            "for=1.1.1.1, for=192.0.2.7, for=10.0.0.2, for=10.0.0.1;host=a;proto=https"
+            (&headers["x-forwarded-proto"], &headers["x-forwarded-host"]),
+            (&"http".parse().unwrap(), &"outside.example".parse().unwrap())
         );
-        assert_eq!((&headers["x-forwarded-proto"], &headers["x-forwarded-host"]), (
-            &"http".parse().unwrap(),
-            &"outside.example".parse().unwrap()
-        ));
 
-        let (caller, headers) = forward("fd00::1", "a", &[("forwarded", "for=192.0.2.7;by=_x, for=unknown, for=10.0.0.2")]);
+        let (caller, headers) =
+            forward("fd00::1", "a", &[("forwarded", "for=192.0.2.7;by=_x, for=unknown, for=10.0.0.2")]);
         assert_eq!(caller, "10.0.0.2", "it did not say whom it had it from");
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7, unknown, 10.0.0.2, fd00::1");
         assert_eq!(
@@ -305,15 +303,17 @@ mod tests {
 
     #[test]
     fn what_a_trusted_proxy_garbled_is_not_believed() {
-        let (caller, headers) = forward("10.0.0.1", "a", &[("forwarded", "for=1.1.1.1;"), ("x-forwarded-proto", "http")]);
+        let (caller, headers) =
+            forward("10.0.0.1", "a", &[("forwarded", "for=1.1.1.1;"), ("x-forwarded-proto", "http")]);
         assert_eq!(caller, "10.0.0.1");
         assert_eq!(headers["forwarded"], "for=10.0.0.1;host=a;proto=https");
         assert_eq!(headers["x-forwarded-proto"], "https");
-        let (_, headers) = forward("10.0.0.1", "a", &[("x-forwarded-proto", "javascript"), ("x-forwarded-host", "a b")]);
-        assert_eq!((&headers["x-forwarded-proto"], &headers["x-forwarded-host"]), (
-            &"https".parse().unwrap(),
-            &"a".parse().unwrap()
-        ));
+        let (_, headers) =
+            forward("10.0.0.1", "a", &[("x-forwarded-proto", "javascript"), ("x-forwarded-host", "a b")]);
+        assert_eq!(
+            (&headers["x-forwarded-proto"], &headers["x-forwarded-host"]),
+            (&"https".parse().unwrap(), &"a".parse().unwrap())
+        );
         assert_eq!(headers["x-forwarded-for"], "10.0.0.1");
     }
 }

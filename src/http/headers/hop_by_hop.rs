@@ -126,7 +126,10 @@ mod tests {
         let mut headers = all();
         strip_hop_by_hop_from_request(&mut headers, true);
         assert_eq!(names(&headers), ["connection", "host", "te", "trailer", "upgrade", "x-kept"]);
-        assert_eq!((&headers["connection"], headers.get_all("connection").iter().count()), (&"upgrade".parse().unwrap(), 1));
+        assert_eq!(
+            (&headers["connection"], headers.get_all("connection").iter().count()),
+            (&"upgrade".parse().unwrap(), 1)
+        );
         let mut headers = map(&[("connection", "upgrade")]);
         strip_hop_by_hop_from_response(&mut headers, true);
         assert_eq!(names(&headers), [""; 0], "nothing to upgrade to");
