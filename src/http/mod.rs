@@ -1,7 +1,21 @@
-//! Owns: the vocabulary of HTTP as a gateway needs it: hosts and paths in normal form, header hygiene, forwarding headers.
-//! Refuses: whatever two readers could read in two ways.
-//! Always holds: pure: no clock, no network, no configuration.
+//! Owns: the vocabulary of HTTP as a gateway needs it: hosts and paths in normal form, header hygiene, forwarding headers,
+//! metered bodies, problem documents.
+//! Refuses: whatever two readers could read in two ways. A request's method is the one of its request line: no header
+//! overrides it, and those that would are removed before an upstream could obey them (see [`headers`]).
+//! Always holds: pure: no network, no configuration; only [`MeteredBody`] looks at a clock.
 
+mod body;
+pub mod forwarded;
+pub mod headers;
+mod host;
+mod path;
 mod path_parameters;
+mod problem;
 
-pub use self::path_parameters::PathParameters;
+pub use self::{
+    body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
+    host::{HostError, NormalHost},
+    path::{NormalPath, PathError, PathPrefix},
+    path_parameters::PathParameters,
+    problem::{GrpcStatus, Problem, is_grpc},
+};

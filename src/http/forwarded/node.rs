@@ -1,0 +1,154 @@
+//! Owns: reading who forwarded what: the lists in `Forwarded` (RFC 7239 section 4) and `X-Forwarded-For`.
+//! Refuses: a `Forwarded` field that breaks its grammar anywhere: then none of it is believed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::HeaderMap;
+use http::HeaderName;
+
+/// One hop of a chain: its address, or `None` if it did not say one (`unknown`, `_hidden`, something else).
+pub(super) type Node = Option<IpAddr>;
+
+/// The hops of `X-Forwarded-For`, oldest first, over all lines.
+pub(super) fn x_forwarded_for(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for field in headers.get_all(name) {
+        nodes.extend(field.to_str().ok()?.split(',').map(|node| address(node.trim())));
+    }
+    (!nodes.is_empty()).then_some(nodes)
+}
+
+/// The hops of `Forwarded`, oldest first, over all lines.
+pub(super) fn forwarded(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for field in headers.get_all(name) {
+        let mut rest = field.to_str().ok()?;
+        loop {
+            let (node, after) = element(rest)?;
+            nodes.push(node);
+            match after.strip_prefix(',') {
+                Some(next) => rest = next,
+                None if after.is_empty() => break,
+                None => return None,
+            }
+        }
+    }
+    (!nodes.is_empty()).then_some(nodes)
+}
+
+/// Reads one element, `for=...;proto=...`, up to a comma or the end.
+fn element(text: &str) -> Option<(Node, &str)> {
+    let mut node = None;
+    let mut named_for = false;
+    let mut rest = text.trim_start();
+    loop {
+        let (name, after) = rest.split_once('=')?;
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return None;
+        }
+        let (value, after) = value(after)?;
+        if name.eq_ignore_ascii_case("for") {
+            // RFC 7239 section 4: each parameter at most once an element.
+            if std::mem::replace(&mut named_for, true) {
+                return None;
+            }
+            node = address(value);
+        }
+        let after = after.trim_start();
+        match after.strip_prefix(';') {
+            Some(next) => rest = next.trim_start(),
+            None => return Some((node, after)),
+        }
+    }
+}
+
+/// A token or a quoted string. Quoted pairs are refused: no address needs one.
+fn value(text: &str) -> Option<(&str, &str)> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        return quoted.split_once('"').filter(|(value, _)| !value.contains('\\'));
+    }
+    let end = text.bytes().position(|byte| !is_token(byte)).unwrap_or(text.len());
+    text.split_at_checked(end).filter(|(value, _)| !value.is_empty())
+}
+
+/// An address with or without brackets and port.
+fn address(text: &str) -> Node {
+    let host = match text.strip_prefix('[') {
+        Some(bracketed) => {
+            let (inner, port) = bracketed.split_once(']')?;
+            let address: Ipv6Addr = inner.parse().ok()?;
+            return (port.is_empty() || is_port(port)).then_some(IpAddr::V6(address).to_canonical());
+        }
+        None => text,
+    };
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
+    let (host, _port) = host.split_at_checked(host.find(':')?).filter(|(_, port)| is_port(port))?;
+    host.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+}
+
+fn is_port(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+/// RFC 9110 section 5.6.2.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`')
+        || matches!(byte, b'|' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<Vec<Option<String>>> {
+        let mut headers = HeaderMap::new();
+        headers.insert("forwarded", text.parse().unwrap());
+        let nodes = forwarded(&headers, &http::header::FORWARDED)?;
+        Some(nodes.into_iter().map(|node| node.map(|address| address.to_string())).collect())
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc_are_read() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(read(r#"for="_gazonk""#), Some(vec![None]));
+        assert_eq!(read(r#"For="[2001:db8:cafe::17]:4711""#), Some(vec![some("2001:db8:cafe::17")]));
+        assert_eq!(read("for=192.0.2.60;proto=http;by=203.0.113.43"), Some(vec![some("192.0.2.60")]));
+        assert_eq!(read("for=192.0.2.43, for=198.51.100.17"), Some(vec![some("192.0.2.43"), some("198.51.100.17")]));
+        assert_eq!(read(r#"for="192.0.2.1:80" ; host="a,b;c" ,proto=https"#), Some(vec![some("192.0.2.1"), None]));
+        assert_eq!(read("for=unknown"), Some(vec![None]));
+    }
+
+    #[test]
+    fn a_broken_field_is_not_believed() {
+        for broken in
+            ["", "for", "for=", "for=1.1.1.1,", "for=\"1.1.1.1", "for=1.1.1.1 x", "for=[::1]", "for=a;for=b", "=a"]
+        {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_in_every_usual_spelling() {
+        let read = |text| address(text).map(|address| address.to_string());
+        assert_eq!(read("::ffff:10.0.0.1").as_deref(), Some("10.0.0.1"));
+        assert_eq!(read("10.0.0.1:80").as_deref(), Some("10.0.0.1"));
+        assert_eq!(read("[::1]").as_deref(), Some("::1"));
+        assert_eq!(read("::1").as_deref(), Some("::1"));
+        for bad in ["", "a", "10.0.0.1:x", "10.0.0.1:", "[::1", "[::1]x", "[10.0.0.1]", "10.0.0"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in "[ -~]{0,24}|(for|=|\"|\\[|\\]|:|1\\.1\\.1\\.1|;|,| ){0,12}") {
+            drop(read(&text));
+            let _read = address(&text);
+        }
+    }
+}

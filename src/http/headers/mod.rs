@@ -1,0 +1,25 @@
+//! Owns: what happens to a message's header fields on their way through: which are taken out, and the request id.
+//! Refuses: letting a caller take out what the gateway adds: everything is stripped first and added after. Also letting a
+//! caller say by a header what the gateway decided by the request line: method and path overrides are stripped.
+//! Always holds: a name is compared in lower case with `_` and `.` read as `-`, because upstreams that turn header names
+//! into variables cannot tell these apart.
+
+mod connection;
+mod hop_by_hop;
+mod identity;
+mod request_id;
+
+pub use self::{
+    connection::{names_connection_option, requested_upgrade},
+    hop_by_hop::{strip_hop_by_hop_from_request, strip_hop_by_hop_from_response},
+    identity::IdentityHeaderNames,
+    request_id::{X_REQUEST_ID, request_id, set_request_id},
+};
+
+use http::{HeaderMap, header};
+
+/// Takes out the caller's credential, so that the upstream cannot use it elsewhere. (`Proxy-Authorization` goes with the
+/// hop-by-hop fields.)
+pub fn strip_credential(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+}

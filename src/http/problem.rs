@@ -1,0 +1,206 @@
+//! Owns: how a refusal looks to the caller: a problem document (RFC 9457), or a gRPC status for callers that speak gRPC.
+//! Refuses: saying more than a fixed sentence: causes belong into the log.
+//! Always holds: an answer is never stored by a cache.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+
+use crate::id::RequestId;
+
+use super::headers::X_REQUEST_ID;
+
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// What a `grpc-message` escapes: all but printable ASCII, and the percent sign (gRPC over HTTP/2, "Responses").
+const GRPC_MESSAGE_ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// A refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The stable name of the reason, as in the log and the metrics.
+    pub reason: &'static str,
+    /// One sentence for the caller.
+    pub detail: &'a str,
+    /// The id under which the refusal is found in the log.
+    pub request_id: &'a RequestId,
+}
+
+impl Problem<'_> {
+    /// The answer as `application/problem+json` (RFC 9457). Other fields, like `WWW-Authenticate`, are for the caller to add.
+    #[must_use]
+    pub fn response(&self) -> Response<Bytes> {
+        let document = Document {
+            // RFC 9457 section 4.2.1: with this type, the title is the status' own phrase.
+            problem_type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            reason: self.reason,
+            request_id: self.request_id.as_str(),
+        };
+        // Text and numbers cannot fail to be written; were it otherwise, the status alone still says enough.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status;
+        self.add_fields(response.headers_mut(), "application/problem+json");
+        response
+    }
+
+    /// The answer to a gRPC call: headers only, with `grpc-status` and `grpc-message` in them ("Trailers-Only"); the HTTP
+    /// status is 200, as the protocol has it.
+    #[must_use]
+    pub fn grpc_response(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        let headers = response.headers_mut();
+        self.add_fields(headers, "application/grpc");
+        headers.insert(GRPC_STATUS, HeaderValue::from(GrpcStatus::from(self.status).code()));
+        let message = utf8_percent_encode(self.detail, GRPC_MESSAGE_ESCAPED).to_string();
+        if let Ok(message) = HeaderValue::try_from(message) {
+            headers.insert(GRPC_MESSAGE, message);
+        }
+        response
+    }
+
+    fn add_fields(&self, headers: &mut HeaderMap, content_type: &'static str) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(id) = HeaderValue::from_str(self.request_id.as_str()) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+    }
+}
+
+/// Whether a request is a gRPC call: its content type is `application/grpc`, alone or followed by `+` or `;`.
+#[must_use]
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let after = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    after.is_some_and(|after| matches!(after.first(), None | Some(b'+' | b';')))
+}
+
+/// The gRPC statuses with which a gateway answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrpcStatus {
+    /// None of the others.
+    Unknown,
+    /// The request is malformed.
+    InvalidArgument,
+    /// It took too long.
+    DeadlineExceeded,
+    /// Not allowed.
+    PermissionDenied,
+    /// Too much, or too often.
+    ResourceExhausted,
+    /// Nothing answers there.
+    Unimplemented,
+    /// Our own fault.
+    Internal,
+    /// It may work later.
+    Unavailable,
+    /// No good token.
+    Unauthenticated,
+}
+
+impl GrpcStatus {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Unknown => 2,
+            Self::InvalidArgument => 3,
+            Self::DeadlineExceeded => 4,
+            Self::PermissionDenied => 7,
+            Self::ResourceExhausted => 8,
+            Self::Unimplemented => 12,
+            Self::Internal => 13,
+            Self::Unavailable => 14,
+            Self::Unauthenticated => 16,
+        }
+    }
+}
+
+impl From<StatusCode> for GrpcStatus {
+    /// What a gRPC client makes of these statuses by itself ("HTTP to gRPC Status Code Mapping"), more precise where that
+    /// mapping has to guess and we know.
+    fn from(status: StatusCode) -> Self {
+        match status {
+            StatusCode::BAD_REQUEST => Self::InvalidArgument,
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::FORBIDDEN => Self::PermissionDenied,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Self::Unimplemented,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Self::DeadlineExceeded,
+            StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::ResourceExhausted,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// RFC 9457 section 3.1, and two members of our own (section 3.2).
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    problem_type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    reason: &'static str,
+    request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused<T>(answer: impl FnOnce(&Problem<'_>) -> T) -> T {
+        let request_id = RequestId::parse(b"r-1").unwrap();
+        answer(&Problem {
+            status: StatusCode::FORBIDDEN,
+            reason: "insufficient_scope",
+            detail: "100% \"no\", café",
+            request_id: &request_id,
+        })
+    }
+
+    #[test]
+    fn a_problem_document_has_its_members() {
+        let response = refused(|problem| problem.response());
+        assert_eq!(response.status(), 403);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-request-id"], "r-1");
+        assert_eq!(
+            response.body(),
+            "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"detail\":\"100% \\\"no\\\", café\",\
+             \"reason\":\"insufficient_scope\",\"request_id\":\"r-1\"}"
+        );
+    }
+
+    #[test]
+    fn a_grpc_caller_gets_a_grpc_status() {
+        let response = refused(|problem| problem.grpc_response());
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["grpc-status"], "7");
+        assert_eq!(response.headers()["grpc-message"], "100%25 \"no\", caf%C3%A9");
+        assert!(response.body().is_empty());
+    }
+
+    #[test]
+    fn grpc_calls_are_told_by_their_content_type() {
+        let grpc = |kind: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", kind.parse().unwrap());
+            is_grpc(&headers)
+        };
+        assert!(grpc("application/grpc") && grpc("application/grpc+proto") && grpc("application/grpc;x"));
+        assert!(!grpc("application/grpc-web") && !grpc("application/json") && !is_grpc(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,145 @@
+//! Owns: finding a request's route.
+//! Always holds: an exact host goes before the longest wildcard, that before any host; where no path of a host matches, the
+//! next one is asked. In one host the most specific path decides, segment by segment from the left: a literal before a
+//! parameter before a rest. Only then its methods are looked at.
+
+use std::{collections::HashMap, iter};
+
+use http::{HeaderValue, Method};
+use percent_encoding::percent_decode_str;
+
+use crate::http::{NormalHost, NormalPath, PathParameters};
+
+use super::{HostPattern, Methods, PathPattern};
+
+/// The radix tree of one host's paths.
+pub(super) type Router = matchit::Router<PathRoutes>;
+
+/// All routes, ready to be matched.
+#[derive(Debug)]
+pub struct RouteTable<T> {
+    routes: Vec<Route<T>>,
+    exact: HashMap<Box<str>, Router>,
+    below: HashMap<Box<str>, Router>,
+    any: Router,
+}
+
+/// The route of a request.
+#[derive(Debug)]
+pub struct RouteMatch<'a, T> {
+    /// What was put into the table with it.
+    pub value: &'a T,
+    /// The values of its path's parameters.
+    pub parameters: PathParameters,
+}
+
+/// Why a request has no route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoMatch {
+    /// No route has this host and path (404).
+    NoRoute,
+    /// There are routes for this host and path, but none for the method (405).
+    MethodNotAllowed {
+        /// The methods that there are routes for, as a value of `Allow`.
+        allow: HeaderValue,
+    },
+}
+
+impl<T> RouteTable<T> {
+    /// Finds the route of a request. Allocates nothing but the parameters, and what the path needs for being compared if
+    /// it has escapes.
+    ///
+    /// # Errors
+    /// If there is no route, or none for the method.
+    pub fn match_route(
+        &self,
+        host: &NormalHost,
+        path: &NormalPath<'_>,
+        method: &Method,
+    ) -> Result<RouteMatch<'_, T>, NoMatch> {
+        let path = path.for_matching();
+        let matched = self.routers(host.as_str()).find_map(|router| router.at(&path).ok()).ok_or(NoMatch::NoRoute)?;
+        let candidate = matched.value.candidates.iter().find(|candidate| candidate.methods.contain(method));
+        let candidate = candidate.ok_or_else(|| NoMatch::MethodNotAllowed { allow: matched.value.allow.clone() })?;
+        let route = self.routes.get(candidate.route).ok_or(NoMatch::NoRoute)?;
+        let values = matched.params.iter().map(|(_, value)| value);
+        Ok(RouteMatch { value: &route.value, parameters: route.parameters(values, path.len()) })
+    }
+
+    /// What was put into the table, in the order in which it was.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.routes.iter().map(|route| &route.value)
+    }
+
+    pub(super) fn add_host(&mut self, host: HostPattern, router: Router) {
+        match host {
+            HostPattern::Exact(name) => drop(self.exact.insert(name, router)),
+            HostPattern::Below(name) => drop(self.below.insert(name, router)),
+            HostPattern::Any => self.any = router,
+        }
+    }
+
+    pub(super) fn set_routes(&mut self, routes: Vec<Route<T>>) {
+        self.routes = routes;
+    }
+
+    /// The routers that answer for `host`, the most specific one first.
+    fn routers(&self, host: &str) -> impl Iterator<Item = &Router> {
+        let parent = |name: &str| name.split_once('.').map(|(_label, parent)| parent.len());
+        let mut name = if self.below.is_empty() { None } else { Some(host) };
+        let below = iter::from_fn(move || {
+            let suffix_bytes = parent(name?)?;
+            name = host.get(host.len() - suffix_bytes..);
+            name
+        });
+        let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
+        exact.into_iter().chain(below.filter_map(|name| self.below.get(name))).chain(iter::once(&self.any))
+    }
+}
+
+impl<T> Default for RouteTable<T> {
+    fn default() -> Self {
+        Self { routes: Vec::new(), exact: HashMap::new(), below: HashMap::new(), any: Router::new() }
+    }
+}
+
+/// What the table keeps of one route.
+#[derive(Debug)]
+pub(super) struct Route<T> {
+    value: T,
+    parameter_names: Box<[Box<str>]>,
+}
+
+impl<T> Route<T> {
+    pub(super) fn new(path: &PathPattern, value: T) -> Self {
+        Self { value, parameter_names: path.parameter_names().map(Box::from).collect() }
+    }
+
+    /// The parameters with their values, decoded. A rest that matched nothing has no value of its own and is empty.
+    fn parameters<'v>(&self, values: impl Iterator<Item = &'v str>, path_bytes: usize) -> PathParameters {
+        if self.parameter_names.is_empty() {
+            return PathParameters::default();
+        }
+        let names_bytes: usize = self.parameter_names.iter().map(|name| name.len()).sum();
+        let mut parameters = PathParameters::with_capacity(self.parameter_names.len(), names_bytes + path_bytes);
+        for (name, value) in self.parameter_names.iter().zip(values.chain(iter::repeat(""))) {
+            // A normal path's escapes spell UTF-8, so nothing is lost; and only they are decoded here.
+            parameters.push(name, &percent_decode_str(value).decode_utf8_lossy());
+        }
+        parameters
+    }
+}
+
+/// The routes of one path, of which the method chooses one.
+#[derive(Debug)]
+pub(super) struct PathRoutes {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) allow: HeaderValue,
+}
+
+/// A route of which host and path match.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) methods: Methods,
+    pub(super) route: usize,
+}
