@@ -4,6 +4,10 @@
 
 mod algorithm;
 mod base64url;
+mod compact_jws;
+mod header;
+mod json;
+mod jws_error;
 mod key_document;
 mod key_id;
 mod skip_reason;
@@ -11,6 +15,9 @@ mod verification_key;
 
 pub use self::{
     algorithm::Algorithm,
+    compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
+    header::{JoseHeader, TokenType},
+    jws_error::{JwsError, Part},
     key_document::{KeyDocument, KeyDocumentError, SkippedKey},
     skip_reason::SkipReason,
     verification_key::{BadSignature, VerificationKey},
