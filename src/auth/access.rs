@@ -1,0 +1,284 @@
+//! Owns: what a route asks of its callers, compiled: nothing, or a list of rules.
+//! Refuses: routes that say neither or both; rules that could not be enforced: unknown issuers, no audience, parameters
+//! that the path does not have, scopes outside the grammar, empty lists.
+//! Always holds: a [`PublicAccess`] or a [`ReportOnly`] exists only because the operator wrote `public = true` or
+//! `mode = "report"`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Claims, Denial, Issuer, Issuers,
+    issuer::audiences,
+    nearest::nearest,
+    rules::{AcceptedIssuer, Rule},
+};
+use crate::{
+    config::{ClaimValue, ModeConfig, OneOrMany, RequireConfig, RouteConfig},
+    diagnostic::{Diagnostics, KeyPath},
+    http::PathParameters,
+    oauth::ScopeSet,
+};
+
+/// What a route asks of its callers.
+#[derive(Debug)]
+pub enum Access {
+    /// Nothing.
+    Public(PublicAccess),
+    /// A token that satisfies rules.
+    Protected(Requirement),
+}
+
+/// The operator's word that a route needs no token.
+#[derive(Debug)]
+pub struct PublicAccess {
+    route: Arc<str>,
+}
+
+/// The operator's word that a route's rules are only reported.
+#[derive(Debug)]
+pub struct ReportOnly {
+    route: Arc<str>,
+}
+
+/// What a token must show on a route.
+#[derive(Debug)]
+pub struct Requirement {
+    route: Arc<str>,
+    rules: Box<[Rule]>,
+    report_only: Option<ReportOnly>,
+}
+
+/// What one rule says to one token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where the rule stands in `require`.
+    pub rule: String,
+    /// Whether it is satisfied, and if not, why.
+    pub outcome: Result<(), Denial>,
+    /// What it asks for and what the token has.
+    pub words: String,
+}
+
+impl Access {
+    /// Compiles what `routes.<name>` asks of its callers. `parameters` are the names in its path. Every problem is noted;
+    /// `None` if one of them is an error.
+    pub fn compile(
+        name: &str,
+        raw: &RouteConfig,
+        issuers: &Issuers,
+        parameters: &[&str],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let path = KeyPath::of(&["routes", name]);
+        let route: Arc<str> = Arc::from(name);
+        match (raw.public, &raw.require) {
+            (true, Some(_)) => {
+                let remedy = "remove `public` to enforce the rules, or remove `require` to let everyone through";
+                diagnostics.error(&path.key("public"), "the route is public and has a `require` table", remedy);
+                None
+            }
+            (false, None) => {
+                let remedy = format!("add a [routes.{name}.require] table, or `public = true` to let everyone through");
+                diagnostics.key_error(&path, "the route does not say who may use it", remedy);
+                None
+            }
+            (true, None) if raw.mode == ModeConfig::Report => {
+                let remedy = "remove `mode`: a public route has no rules to report on";
+                diagnostics.error(&path.key("mode"), "the route is public and only reports", remedy);
+                None
+            }
+            (true, None) => Some(Self::Public(PublicAccess { route })),
+            (false, Some(require)) => {
+                let compiler = Compiler { path: path.key("require"), issuers, parameters, diagnostics };
+                let rules = compiler.rules(require)?.into_boxed_slice();
+                let report_only = (raw.mode == ModeConfig::Report).then(|| ReportOnly { route: Arc::clone(&route) });
+                Some(Self::Protected(Requirement { route, rules, report_only }))
+            }
+        }
+    }
+}
+
+impl PublicAccess {
+    /// The route that it was said of.
+    #[must_use]
+    pub const fn route(&self) -> &Arc<str> {
+        &self.route
+    }
+}
+
+impl ReportOnly {
+    /// The route that it was said of.
+    #[must_use]
+    pub const fn route(&self) -> &Arc<str> {
+        &self.route
+    }
+}
+
+impl Requirement {
+    /// The route whose rules these are.
+    #[must_use]
+    pub const fn route(&self) -> &Arc<str> {
+        &self.route
+    }
+
+    /// The operator's word that the rules are only reported, with which [`super::Permit::report_only`] lets a request
+    /// through that they refuse.
+    #[must_use]
+    pub const fn report_only(&self) -> Option<&ReportOnly> {
+        self.report_only.as_ref()
+    }
+
+    /// What every rule says to what a token of `issuer` claims, for an operator who asks.
+    #[must_use]
+    pub fn verdicts(&self, issuer: &Arc<str>, claims: &Claims, parameters: &PathParameters) -> Vec<Verdict> {
+        self.rules
+            .iter()
+            .map(|rule| Verdict {
+                rule: rule.name(),
+                outcome: rule.judge(issuer, claims, parameters),
+                words: rule.words(issuer, claims, parameters),
+            })
+            .collect()
+    }
+
+    pub(super) fn judge(&self, issuer: &Arc<str>, claims: &Claims, parameters: &PathParameters) -> Result<(), Denial> {
+        self.rules.iter().try_for_each(|rule| rule.judge(issuer, claims, parameters))
+    }
+}
+
+/// Compiles one `require` table.
+struct Compiler<'a> {
+    path: KeyPath,
+    issuers: &'a Issuers,
+    parameters: &'a [&'a str],
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Compiler<'_> {
+    /// The rules in the order in which they are judged. All parts are looked at before the first error ends it.
+    fn rules(mut self, raw: &RequireConfig) -> Option<Vec<Rule>> {
+        let audience = self.audience(raw);
+        let scopes = self.scopes("scopes", &raw.scopes);
+        let any_scope = self.scopes("any_scope", &raw.any_scope);
+        let claims = self.claims(&raw.claims);
+        let path_claims = self.path_claims(&raw.path_claims);
+
+        let mut rules = vec![audience?];
+        let (scopes, any_scope) = (scopes?, any_scope?);
+        if !scopes.is_empty() {
+            rules.push(Rule::AllScopes { needed: Arc::from(scopes.to_string()), scopes });
+        }
+        if !any_scope.is_empty() {
+            rules.push(Rule::AnyScope { needed: Arc::from(any_scope.to_string()), scopes: any_scope });
+        }
+        rules.extend(claims?);
+        rules.extend(path_claims?);
+        Some(rules)
+    }
+
+    fn audience(&mut self, raw: &RequireConfig) -> Option<Rule> {
+        let own_path = self.path.key("audience");
+        let own = match &raw.audience {
+            Some(own) => Some(audiences(own, &own_path, self.diagnostics)?),
+            None => None,
+        };
+        let mut accepted = Vec::new();
+        for issuer in self.accepted_issuers(raw)? {
+            let audience: Box<[Box<str>]> = own.clone().unwrap_or_else(|| issuer.audience().into());
+            if audience.is_empty() {
+                let message = format!("the route needs an audience for tokens of issuer `{}`", issuer.name());
+                let remedy = format!(
+                    "write `audience = \"...\"` here or in [issuers.{}]; without one, a token made for another API would do",
+                    issuer.name()
+                );
+                self.diagnostics.key_error(&self.path, message, remedy);
+                return None;
+            }
+            accepted.push(AcceptedIssuer { name: Arc::clone(issuer.name()), audience });
+        }
+        Some(Rule::Audience(accepted.into_boxed_slice()))
+    }
+
+    fn accepted_issuers(&mut self, raw: &RequireConfig) -> Option<Vec<Arc<Issuer>>> {
+        let Some(names) = &raw.issuers else {
+            if self.issuers.is_empty() {
+                let remedy = "add an [issuers.<name>] table for whoever signs the tokens";
+                self.diagnostics.key_error(&self.path, "no issuer is configured, so no token satisfies it", remedy);
+                return None;
+            }
+            return Some(self.issuers.iter().map(Arc::clone).collect());
+        };
+        let path = self.path.key("issuers");
+        if names.is_empty() {
+            let remedy = "name the issuers whose tokens are accepted, or remove it to accept every issuer's";
+            self.diagnostics.error(&path, "no issuer is accepted", remedy);
+            return None;
+        }
+        let mut accepted = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            if let Some(issuer) = self.issuers.by_name(name) {
+                accepted.push(Arc::clone(issuer));
+                continue;
+            }
+            let known = || self.issuers.iter().map(|issuer| &**issuer.name());
+            let remedy = nearest(name, known()).map_or_else(
+                || format!("name one of the issuers: {}", known().collect::<Vec<_>>().join(", ")),
+                |nearest| format!("did you mean \"{nearest}\"?"),
+            );
+            self.diagnostics.error(&path.index(index), format!("there is no issuer `{name}`"), remedy);
+        }
+        (accepted.len() == names.len()).then_some(accepted)
+    }
+
+    fn scopes(&mut self, key: &str, raw: &[String]) -> Option<ScopeSet> {
+        let mut sound = true;
+        for (index, scope) in raw.iter().enumerate() {
+            if ScopeSet::collect([scope.as_str()]).is_err() {
+                let message = format!("`{}` is no scope", scope.escape_debug());
+                let remedy =
+                    "write one scope a string, of visible ASCII without spaces, `\"` and `\\` (RFC 6749 section 3.3)";
+                self.diagnostics.error(&self.path.key(key).index(index), message, remedy);
+                sound = false;
+            }
+        }
+        if !sound {
+            return None;
+        }
+        ScopeSet::collect(raw.iter().map(String::as_str)).ok()
+    }
+
+    fn claims(&mut self, raw: &BTreeMap<String, OneOrMany<ClaimValue>>) -> Option<Vec<Rule>> {
+        let mut rules = Vec::with_capacity(raw.len());
+        for (name, values) in raw {
+            if values.0.is_empty() {
+                let remedy = "name the values that are accepted, or remove the claim";
+                self.diagnostics.error(&self.path.key("claims").key(name), "no value is accepted", remedy);
+                continue;
+            }
+            rules.push(Rule::Claim { name: Arc::from(name.as_str()), values: values.0.clone().into_boxed_slice() });
+        }
+        (rules.len() == raw.len()).then_some(rules)
+    }
+
+    fn path_claims(&mut self, raw: &BTreeMap<String, String>) -> Option<Vec<Rule>> {
+        let mut rules = Vec::with_capacity(raw.len());
+        for (parameter, claim) in raw {
+            let path = self.path.key("path_claims").key(parameter);
+            if !self.parameters.contains(&parameter.as_str()) {
+                let remedy = nearest(parameter, self.parameters.iter().copied()).map_or_else(
+                    || format!("name a parameter of the path, or put {{{parameter}}} into it"),
+                    |nearest| format!("did you mean `{nearest}`?"),
+                );
+                self.diagnostics.key_error(&path, format!("the path has no parameter {{{parameter}}}"), remedy);
+            } else if claim.is_empty() {
+                self.diagnostics.error(&path, "the claim has no name", "write the name of the claim to compare with");
+            } else {
+                rules.push(Rule::PathClaim {
+                    parameter: Arc::from(parameter.as_str()),
+                    claim: Arc::from(claim.as_str()),
+                });
+            }
+        }
+        (rules.len() == raw.len()).then_some(rules)
+    }
+}
