@@ -33,7 +33,14 @@ pub trait KeySource: Send + Sync + fmt::Debug {
 
     /// One fetch on behalf of a request whose key id is unknown. Requests share one fetch, and fetches keep to a
     /// cooldown; a source whose keys are never fetched answers [`UnknownKeyFetch::Current`] at once.
+    ///
+    /// Whatever it answers, look at [`KeySource::current`] once more before refusing: the keys may have come in between
+    /// the first look and this call.
     fn fetch_for_unknown_key(&self) -> Pin<Box<dyn Future<Output = UnknownKeyFetch> + Send + '_>>;
+
+    /// Notes that a token names a key id that is not among the current keys, so that the source can tell its operator when
+    /// that is a key it once listed. `key_id` comes from outside and is kept nowhere.
+    fn note_unknown_key_id(&self, _key_id: &str) {}
 }
 
 /// The keys of an issuer at one moment.

@@ -1,0 +1,35 @@
+//! Owns: the pause between two fetches on account of unknown keys.
+//! Refuses: nothing; it only answers.
+//! Always holds: asking costs one look at a clock and one atomic load, for it is asked by whoever sends rubbish.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// A pause that can be begun again.
+#[derive(Debug)]
+pub(super) struct Cooldown {
+    origin: Instant,
+    length: Duration,
+    /// In microseconds since `origin`.
+    over_at: AtomicU64,
+}
+
+impl Cooldown {
+    /// One that is over.
+    pub(super) fn of(length: Duration) -> Self {
+        Self { origin: Instant::now(), length, over_at: AtomicU64::new(0) }
+    }
+
+    /// Begins it anew.
+    pub(super) fn begin(&self) {
+        let over_at = self.origin.elapsed().saturating_add(self.length);
+        self.over_at.store(u64::try_from(over_at.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Whether it is not over.
+    pub(super) fn lasts(&self) -> bool {
+        self.origin.elapsed().as_micros() < u128::from(self.over_at.load(Ordering::SeqCst))
+    }
+}

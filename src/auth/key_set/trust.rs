@@ -1,0 +1,133 @@
+//! Owns: whom a key fetch believes to be the issuer: the authorities of one file, or the system's.
+//! Refuses: a file that holds no certificate, or one that cannot be an authority.
+//! Always holds: two [`TrustAnchors`] are equal if they trust the same certificates, wherever those were read from.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    io,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem, pem::PemObject as _};
+use thiserror::Error;
+use tracing::warn;
+
+/// The certificate authorities that a fetch accepts.
+#[derive(Clone)]
+pub(super) enum TrustAnchors {
+    /// The system's.
+    System,
+    /// Those of a file, and no others.
+    File {
+        /// SHA-256 over the certificates: who is trusted.
+        digest: [u8; 32],
+        /// Ready for use.
+        roots: Arc<RootCertStore>,
+    },
+}
+
+/// Why a file of authorities cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum TrustError {
+    /// It cannot be read.
+    #[error("it cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// It is not PEM (RFC 7468).
+    #[error("it is not PEM")]
+    NotPem(#[source] pem::Error),
+    /// There is no certificate in it.
+    #[error("it holds no certificate")]
+    Empty,
+    /// One of its certificates cannot be an authority.
+    #[error("it holds a certificate that cannot be an authority")]
+    Unsuitable(#[source] rustls::Error),
+}
+
+/// The system's authorities, read when they are first needed and then kept: reading them is slow.
+#[derive(Debug, Default)]
+pub(super) struct SystemRoots {
+    roots: OnceLock<Arc<RootCertStore>>,
+}
+
+impl TrustAnchors {
+    /// Reads a file of authorities.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(super) fn read(file: &Path) -> Result<Self, TrustError> {
+        let text = std::fs::read(file).map_err(TrustError::Unreadable)?;
+        let mut roots = RootCertStore::empty();
+        let mut digest = Context::new(&SHA256);
+        for certificate in CertificateDer::pem_slice_iter(&text) {
+            let certificate = certificate.map_err(TrustError::NotPem)?;
+            digest.update(&certificate);
+            roots.add(certificate).map_err(TrustError::Unsuitable)?;
+        }
+        if roots.is_empty() {
+            return Err(TrustError::Empty);
+        }
+        let mut sum = [0; 32];
+        sum.iter_mut().zip(digest.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Ok(Self::File { digest: sum, roots: Arc::new(roots) })
+    }
+
+    /// The authorities, the system's being read now if they were not yet.
+    pub(super) fn roots(&self, system: &SystemRoots) -> Arc<RootCertStore> {
+        match self {
+            Self::System => system.roots(),
+            Self::File { roots, .. } => Arc::clone(roots),
+        }
+    }
+
+    /// What tells one choice of authorities from another; none for the system's.
+    pub(super) const fn digest(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::System => None,
+            Self::File { digest, .. } => Some(digest),
+        }
+    }
+}
+
+impl fmt::Debug for TrustAnchors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::System => "System",
+            Self::File { .. } => "File",
+        })
+    }
+}
+
+impl PartialEq for TrustAnchors {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+}
+
+impl Eq for TrustAnchors {}
+
+impl Hash for TrustAnchors {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest().hash(state);
+    }
+}
+
+impl SystemRoots {
+    fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(self.roots.get_or_init(|| {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                warn!(error = %error, "some of the system's certificate authorities could not be read");
+            }
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                warn!("the system has no certificate authorities: no key set can be fetched without a `ca` of its own");
+            }
+            Arc::new(roots)
+        }))
+    }
+}
