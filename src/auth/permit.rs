@@ -15,6 +15,12 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// A permit for the tests of the rooms that use one up.
+    #[cfg(test)]
+    pub(crate) fn for_test(route: &str, token: Option<Arc<VerifiedToken>>) -> Self {
+        Self { route: route.into(), token }
+    }
+
     /// The route whose rules were satisfied.
     #[must_use]
     pub fn route(&self) -> &Arc<str> {
