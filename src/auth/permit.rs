@@ -29,6 +29,12 @@ impl Permit {
         Self { route: Arc::clone(report.route()), token }
     }
 
+    /// A permit for the tests of the rooms that use one up.
+    #[cfg(test)]
+    pub(crate) fn for_test(route: &str, token: Option<Arc<VerifiedToken>>) -> Self {
+        Self { route: route.into(), token }
+    }
+
     /// The route whose rules were satisfied.
     #[must_use]
     pub const fn route(&self) -> &Arc<str> {

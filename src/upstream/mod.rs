@@ -1,1 +1,94 @@
-//! (to be written)
+//! Owns: where requests go: upstreams, their endpoints and connections, the choice between them, and the forwarding itself.
+//! Refuses: deciding whether a request may go (it asks for a [`Permit`](crate::auth::Permit)); naming a status code; sending
+//! again what may have been sent.
+//! Always holds: a connection is used again only after its exchange has ended in good order; a connection counts against
+//! its endpoint's bound for as long as its socket is open, upgraded ones included.
+
+mod address;
+mod balance;
+mod body;
+mod compile;
+mod connect;
+mod endpoint;
+mod error;
+mod forward;
+mod http2;
+mod lease;
+mod opening;
+mod outgoing;
+mod pool;
+mod request;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tls;
+pub mod upgrade;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+pub use self::{
+    body::UpstreamBody,
+    compile::compile,
+    connect::ConnectError,
+    endpoint::{Endpoint, EndpointCounts},
+    error::{Fault, ForwardError},
+    forward::{Forwarded, Timings, forward},
+    outgoing::RequestBody,
+    pool::WorkerPools,
+    upgrade::UpstreamUpgrade,
+};
+use self::balance::{Balance, Member};
+
+/// Every upstream of a configuration.
+#[derive(Debug, Default)]
+pub struct Upstreams {
+    by_name: BTreeMap<Arc<str>, Arc<Upstream>>,
+}
+
+/// One resource server: its endpoints, and how requests are spread over them.
+#[derive(Debug)]
+pub struct Upstream {
+    name: Arc<str>,
+    members: Box<[Member]>,
+    balance: Balance,
+    limits: Limits,
+}
+
+/// The bounds on an upstream's connections and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    /// How long a connection may take to open, TLS included.
+    connect_timeout: Duration,
+    /// How long the upstream may be silent between having the request and beginning its response.
+    response_header_timeout: Duration,
+    /// How long an unused connection is kept.
+    idle_timeout: Duration,
+    /// The most connections to one endpoint, over all workers.
+    max_connections: u32,
+}
+
+impl Upstreams {
+    /// The upstream that the configuration calls `name`.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<Arc<Upstream>> {
+        self.by_name.get(name).map(Arc::clone)
+    }
+
+    /// All upstreams, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.by_name.values()
+    }
+}
+
+impl Upstream {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its endpoints, in the order in which they are written.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.members.iter().map(|member| &member.endpoint)
+    }
+}

@@ -1,0 +1,350 @@
+//! Owns: the choice of an endpoint for one request.
+//! Refuses: an endpoint that this request has already tried in vain.
+//! Always holds: over many requests endpoints get shares in proportion to their weights; a hash gives the same endpoint for
+//! the same value in every worker, as long as that endpoint is there.
+
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use http::{HeaderMap, HeaderName};
+use rand::Rng;
+
+use super::endpoint::Endpoint;
+
+/// The longest turn of a weighted round robin; larger weights are scaled down to fit.
+const LONGEST_TURN: u64 = 4096;
+
+/// An endpoint and its share.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) weight: u16,
+}
+
+/// How an endpoint is chosen.
+#[derive(Debug)]
+pub(super) enum Balance {
+    /// The less loaded of two chosen at random.
+    LeastRequests,
+    /// One after the other.
+    RoundRobin(Turn),
+    /// Always the same for the same value.
+    Hash(HashOf),
+}
+
+/// What is hashed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HashOf {
+    /// A claim of the verified token.
+    Claim(Box<str>),
+    /// A header of the request, as it is forwarded.
+    Header(HeaderName),
+}
+
+/// The order of a round robin: positions in the list of members, and whose turn it is.
+#[derive(Debug)]
+pub(super) struct Turn {
+    order: Box<[usize]>,
+    next: AtomicUsize,
+}
+
+/// The members that a request has tried in vain. Empty, and without an allocation, for nearly all requests.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    positions: Vec<usize>,
+}
+
+impl Balance {
+    pub(super) fn round_robin(weights: &[u16]) -> Self {
+        Self::RoundRobin(Turn { order: turn_order(weights), next: AtomicUsize::new(0) })
+    }
+
+    /// Whether both choose alike.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::LeastRequests, Self::LeastRequests) => true,
+            (Self::RoundRobin(ours), Self::RoundRobin(theirs)) => ours.order == theirs.order,
+            (Self::Hash(ours), Self::Hash(theirs)) => ours == theirs,
+            (Self::LeastRequests | Self::RoundRobin(_) | Self::Hash(_), _) => false,
+        }
+    }
+
+    /// What ties this request to an endpoint; nothing where endpoints are chosen otherwise or the value is absent.
+    pub(super) fn affinity<'a>(
+        &self,
+        headers: &HeaderMap,
+        claim: impl FnOnce(&str) -> Option<Cow<'a, str>>,
+    ) -> Option<u64> {
+        match self {
+            Self::LeastRequests | Self::RoundRobin(_) => None,
+            Self::Hash(HashOf::Claim(name)) => claim(name).map(|value| hash(value.as_bytes())),
+            Self::Hash(HashOf::Header(name)) => headers.get(name).map(|value| hash(value.as_bytes())),
+        }
+    }
+
+    /// The position of the member to try; none when all were tried.
+    pub(super) fn choose(
+        &self,
+        members: &[Member],
+        affinity: Option<u64>,
+        tried: &Tried,
+        random: &mut impl Rng,
+    ) -> Option<usize> {
+        if let ([_], []) = (members, tried.positions.as_slice()) {
+            return Some(0);
+        }
+        match (self, affinity) {
+            (Self::Hash(_), Some(value)) => rendezvous(members, value, tried),
+            (Self::LeastRequests, _) | (Self::Hash(_), None) => less_loaded(members, tried, random),
+            (Self::RoundRobin(turn), _) => turn.next(tried),
+        }
+    }
+}
+
+impl Turn {
+    fn next(&self, tried: &Tried) -> Option<usize> {
+        // One step each; those already tried are passed over.
+        self.order.iter().find_map(|_| {
+            let step = self.next.fetch_add(1, Relaxed);
+            let position = step.checked_rem(self.order.len()).and_then(|step| self.order.get(step)).copied();
+            position.filter(|position| !tried.contains(*position))
+        })
+    }
+}
+
+impl Tried {
+    pub(super) fn add(&mut self, position: usize) {
+        self.positions.push(position);
+    }
+
+    fn contains(&self, position: usize) -> bool {
+        self.positions.contains(&position)
+    }
+}
+
+/// Two different members drawn by weight, and of them the one with fewer requests under way for its weight.
+fn less_loaded(members: &[Member], tried: &Tried, random: &mut impl Rng) -> Option<usize> {
+    let first = draw(members, tried, None, random)?;
+    let Some(second) = draw(members, tried, Some(first), random) else { return Some(first) };
+    let load = |position: usize| {
+        let member = members.get(position)?;
+        Some((member.endpoint.requests_under_way() as u64, u64::from(member.weight)))
+    };
+    let ((first_load, first_weight), (second_load, second_weight)) = (load(first)?, load(second)?);
+    // Fractions are compared crosswise; the first, which was drawn by weight, wins a draw.
+    let second_is_freer = second_load.saturating_mul(first_weight) < first_load.saturating_mul(second_weight);
+    Some(if second_is_freer { second } else { first })
+}
+
+/// A member that was not tried and is not `except`, each with the probability of its weight.
+fn draw(members: &[Member], tried: &Tried, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
+    let candidates = || {
+        let numbered = members.iter().enumerate();
+        numbered.filter(|(position, _)| Some(*position) != except && !tried.contains(*position))
+    };
+    let total: u64 = candidates().map(|(_, member)| u64::from(member.weight)).sum();
+    if total == 0 {
+        return None;
+    }
+    let mut left = random.random_range(0..total);
+    candidates().find_map(|(position, member)| {
+        let weight = u64::from(member.weight);
+        if left < weight {
+            return Some(position);
+        }
+        left -= weight;
+        None
+    })
+}
+
+/// Highest random weight (rendezvous) hashing: each member's score depends on the value and itself alone, so that a member that
+/// comes or goes moves only the values that are its own.
+fn rendezvous(members: &[Member], value: u64, tried: &Tried) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (position, member) in members.iter().enumerate().filter(|(position, _)| !tried.contains(*position)) {
+        let mixed = mix(value ^ hash(member.endpoint.label().as_bytes()));
+        // 53 bits fit a float exactly; the half keeps it off zero.
+        let uniform = ((mixed >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        let score = f64::from(member.weight) / -uniform.ln();
+        if best.is_none_or(|(_, highest)| score > highest) {
+            best = Some((position, score));
+        }
+    }
+    best.map(|(position, _)| position)
+}
+
+/// The same in every worker and every replica of one build; no secret is in it.
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// The finisher of splitmix64.
+const fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// Smooth weighted round robin, written out for one whole turn: each step goes to the member that is most behind its share.
+fn turn_order(weights: &[u16]) -> Box<[usize]> {
+    let divisor = weights.iter().fold(0, |divisor, weight| greatest_common_divisor(divisor, u64::from(*weight))).max(1);
+    let mut shares: Vec<u64> = weights.iter().map(|weight| u64::from(*weight) / divisor).collect();
+    let total: u64 = shares.iter().sum();
+    if total > LONGEST_TURN {
+        for share in &mut shares {
+            *share = (*share * LONGEST_TURN / total).max(1);
+        }
+    }
+    if shares.iter().all(|share| *share == 1) {
+        return (0..shares.len()).collect();
+    }
+    let total: u64 = shares.iter().sum();
+    let mut behind: Vec<i64> = vec![0; shares.len()];
+    let step = |_| {
+        let mut chosen: Option<(usize, i64)> = None;
+        for (position, (behind, share)) in behind.iter_mut().zip(&shares).enumerate() {
+            *behind += i64::try_from(*share).unwrap_or(i64::MAX);
+            if chosen.is_none_or(|(_, most)| *behind > most) {
+                chosen = Some((position, *behind));
+            }
+        }
+        let (position, _) = chosen?;
+        *behind.get_mut(position)? -= i64::try_from(total).unwrap_or(i64::MAX);
+        Some(position)
+    };
+    (0..total).filter_map(step).collect()
+}
+
+const fn greatest_common_divisor(mut one: u64, mut other: u64) -> u64 {
+    while other != 0 {
+        (one, other) = (other, one % other);
+    }
+    one
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::{SeedableRng, rngs::SmallRng};
+
+    use super::*;
+    use crate::upstream::{address::Address, endpoint::Protocol};
+
+    fn members(weights: &[u16]) -> Vec<Member> {
+        let member = |(position, weight): (usize, &u16)| {
+            let address = Address::parse(&format!("http://10.0.0.{position}:80")).unwrap();
+            let authority = address.to_string().parse().unwrap();
+            Member { endpoint: Endpoint::new(address, authority, Protocol::Http1, None), weight: *weight }
+        };
+        weights.iter().enumerate().map(member).collect()
+    }
+
+    fn shares(balance: &Balance, members: &[Member], tried: &Tried) -> Vec<usize> {
+        let mut random = SmallRng::seed_from_u64(7);
+        let mut counts = vec![0; members.len()];
+        for _ in 0..12_000 {
+            counts[balance.choose(members, None, tried, &mut random).unwrap()] += 1;
+        }
+        counts
+    }
+
+    fn near(counts: &[usize], expected: &[usize]) -> bool {
+        counts.iter().zip(expected).all(|(count, expected)| count.abs_diff(*expected) < 400)
+    }
+
+    #[test]
+    fn idle_endpoints_are_chosen_in_proportion_to_their_weights() {
+        let members = members(&[1, 2, 3]);
+        for balance in [Balance::LeastRequests, Balance::round_robin(&[1, 2, 3])] {
+            let counts = shares(&balance, &members, &Tried::default());
+            assert!(near(&counts, &[2000, 4000, 6000]), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn the_busier_of_two_is_left_alone() {
+        let members = members(&[1, 1]);
+        let _busy = members[0].endpoint.begin_request();
+        assert_eq!(shares(&Balance::LeastRequests, &members, &Tried::default()), [0, 12_000]);
+    }
+
+    #[test]
+    fn a_heavier_endpoint_bears_more_requests_before_it_counts_as_busier() {
+        let members = members(&[1, 3]);
+        let _light = members[0].endpoint.begin_request();
+        let _heavy = [members[1].endpoint.begin_request(), members[1].endpoint.begin_request()];
+        assert_eq!(shares(&Balance::LeastRequests, &members, &Tried::default()), [0, 12_000]);
+    }
+
+    #[test]
+    fn what_was_tried_is_not_chosen_again() {
+        let members = members(&[1, 1, 1]);
+        let mut random = SmallRng::seed_from_u64(7);
+        for (balance, affinity) in [
+            (Balance::LeastRequests, None),
+            (Balance::round_robin(&[1, 1, 1]), None),
+            (Balance::Hash(HashOf::Claim("t".into())), Some(99)),
+            (Balance::Hash(HashOf::Claim("t".into())), None),
+        ] {
+            let mut tried = Tried::default();
+            let mut seen = Vec::new();
+            while let Some(position) = balance.choose(&members, affinity, &tried, &mut random) {
+                seen.push(position);
+                tried.add(position);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2], "{balance:?}");
+        }
+    }
+
+    #[test]
+    fn round_robin_spreads_a_heavy_endpoint_over_the_turn() {
+        assert_eq!(*turn_order(&[4, 2]), [0, 1, 0]);
+        assert_eq!(*turn_order(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(*turn_order(&[7, 7, 7]), [0, 1, 2]);
+        let huge = turn_order(&[u16::MAX, 1]);
+        assert!(huge.len() as u64 <= LONGEST_TURN + 2 && huge.contains(&1), "{}", huge.len());
+    }
+
+    #[test]
+    fn a_hash_moves_only_the_values_of_the_endpoint_that_left() {
+        let all = members(&[1, 1, 2, 1]);
+        let fewer: Vec<Member> = members(&[1, 1, 2, 1]).into_iter().take(3).collect();
+        let balance = Balance::Hash(HashOf::Claim("tenant".into()));
+        let mut random = SmallRng::seed_from_u64(7);
+        let mut counts = BTreeMap::<usize, usize>::new();
+        for tenant in 0..10_000 {
+            let value = Some(hash(format!("tenant-{tenant}").as_bytes()));
+            let before = balance.choose(&all, value, &Tried::default(), &mut random).unwrap();
+            let after = balance.choose(&fewer, value, &Tried::default(), &mut random).unwrap();
+            assert!(before == 3 || before == after, "tenant-{tenant} moved from {before} to {after}");
+            *counts.entry(before).or_default() += 1;
+        }
+        let counts: Vec<usize> = counts.into_values().collect();
+        assert!(near(&counts, &[2000, 2000, 4000, 2000]), "{counts:?}");
+    }
+
+    #[test]
+    fn the_value_is_taken_from_where_it_is_said_to_be() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-tenant", "a".parse().unwrap());
+        let header = |name| Balance::Hash(HashOf::Header(HeaderName::from_static(name)));
+        let none = |_: &str| None;
+        assert_eq!(header("x-tenant").affinity(&headers, none), Some(hash(b"a")));
+        assert_eq!(header("x-other").affinity(&headers, none), None);
+        let claim = Balance::Hash(HashOf::Claim("tenant_id".into()));
+        let found = claim.affinity(&headers, |name| (name == "tenant_id").then_some(Cow::Borrowed("b")));
+        assert_eq!(found, Some(hash(b"b")));
+        assert_eq!(claim.affinity(&headers, none), None);
+        assert_eq!(Balance::LeastRequests.affinity(&headers, |_| Some("a".into())), None);
+    }
+}

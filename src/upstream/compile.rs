@@ -1,0 +1,247 @@
+//! Owns: turning `[upstreams.*]` into [`Upstreams`].
+//! Refuses: an upstream that could not be reached as written; every mistake is reported, each with what to write.
+//! Always holds: an endpoint whose description did not change is the very one of before, with its counts and connections.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::HeaderName;
+
+use super::{
+    Limits, Upstream, Upstreams,
+    address::{Address, Host},
+    balance::{Balance, HashOf, Member},
+    endpoint::{Endpoint, EndpointTls, Protocol},
+    tls::{SystemAuthorities, TlsClient, server_name},
+};
+use crate::{
+    config::{BalanceConfig, Config, HashConfig, HumanDuration, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
+    diagnostic::{Diagnostics, KeyPath},
+};
+
+/// Compiles every upstream of `config`. What did not change is taken over from `previous`; the contents of certificate files count
+/// as part of what may change. Nothing comes of it if there is any error.
+pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut Diagnostics) -> Option<Upstreams> {
+    let errors_before = diagnostics.error_count();
+    let mut system = SystemAuthorities::default();
+    let mut by_name = BTreeMap::new();
+    for (name, raw) in &config.upstreams {
+        let previous = previous.and_then(|upstreams| upstreams.by_name(name));
+        let mut compiling = Compiling {
+            path: KeyPath::of(&["upstreams", name]),
+            raw,
+            previous: previous.as_deref(),
+            system: &mut system,
+            diagnostics,
+        };
+        if let Some((members, balance, limits)) = compiling.upstream() {
+            let same = previous.filter(|previous| previous.is_like(&members, &balance, limits));
+            let upstream =
+                same.unwrap_or_else(|| Arc::new(Upstream { name: name.as_str().into(), members, balance, limits }));
+            by_name.insert(Arc::clone(&upstream.name), upstream);
+        }
+    }
+    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name })
+}
+
+/// One upstream on its way from raw to compiled.
+struct Compiling<'a> {
+    path: KeyPath,
+    raw: &'a UpstreamConfig,
+    previous: Option<&'a Upstream>,
+    system: &'a mut SystemAuthorities,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Upstream {
+    fn is_like(&self, members: &[Member], balance: &Balance, limits: Limits) -> bool {
+        let same = |(ours, theirs): (&Member, &Member)| {
+            Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
+        };
+        self.members.len() == members.len()
+            && self.members.iter().zip(members).all(same)
+            && self.balance.is_like(balance)
+            && self.limits == limits
+    }
+}
+
+impl Compiling<'_> {
+    fn upstream(&mut self) -> Option<(Box<[Member]>, Balance, Limits)> {
+        let addresses = self.addresses();
+        let limits = self.limits();
+        let balance = self.balance();
+        let addresses = addresses?;
+        let over_tls = addresses.first().is_some_and(|address| address.tls);
+        let protocol = self.protocol(over_tls);
+        let tls = self.tls(over_tls, protocol)?;
+        let endpoints: Vec<Arc<Endpoint>> =
+            addresses.into_iter().map(|address| self.endpoint(address, protocol, tls.as_ref())).collect::<Option<_>>()?;
+        let weights = self.raw.endpoints.iter().map(|endpoint| endpoint.weight);
+        let members = endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
+        Some((members, balance?, limits?))
+    }
+
+    /// The endpoints' addresses, if all of them are good.
+    fn addresses(&mut self) -> Option<Vec<Address>> {
+        let path = self.path.key("endpoints");
+        if self.raw.endpoints.is_empty() {
+            let remedy = "name at least one address, like `endpoints = [\"http://10.0.0.1:9001\"]`";
+            self.diagnostics.error(&path, "an upstream without endpoints can be sent nothing", remedy);
+            return None;
+        }
+        let mut addresses = Vec::new();
+        let mut seen = HashSet::new();
+        let mut good = true;
+        for (position, endpoint) in self.raw.endpoints.iter().enumerate() {
+            let path = path.index(position);
+            if endpoint.weight == 0 {
+                let remedy = "write a weight of at least 1, or take the endpoint out";
+                self.diagnostics.error(&path, "an endpoint of weight 0 would never be chosen", remedy);
+                good = false;
+            }
+            match Address::parse(&endpoint.url) {
+                Ok(address) => {
+                    if !seen.insert(address.to_string()) {
+                        let remedy = "name it once; for a larger share write { url = \"...\", weight = 2 }";
+                        self.diagnostics.error(&path, format!("{address} is named twice"), remedy);
+                        good = false;
+                    }
+                    addresses.push(address);
+                }
+                Err(error) => {
+                    let remedy = "write scheme, host and port and nothing else, like \"http://10.0.0.1:9001\"";
+                    self.diagnostics.error(&path, error.to_string(), remedy);
+                    good = false;
+                }
+            }
+        }
+        if addresses.iter().any(|address| address.tls) && addresses.iter().any(|address| !address.tls) {
+            let remedy = "make all of them http or all https; an upstream that needs both is two upstreams";
+            self.diagnostics.error(&path, "some endpoints are http and some https", remedy);
+            good = false;
+        }
+        good.then_some(addresses)
+    }
+
+    fn limits(&mut self) -> Option<Limits> {
+        let raw = self.raw;
+        let connect_timeout = self.duration("connect_timeout", raw.connect_timeout);
+        let response_header_timeout = self.duration("response_header_timeout", raw.response_header_timeout);
+        let idle_timeout = self.duration("idle_timeout", raw.idle_timeout);
+        if raw.max_connections == 0 {
+            let remedy = "write a number of at least 1, or take the key out for the default";
+            self.diagnostics.error(&self.path.key("max_connections"), "with no connections nothing can be sent", remedy);
+            return None;
+        }
+        Some(Limits {
+            connect_timeout: connect_timeout?,
+            response_header_timeout: response_header_timeout?,
+            idle_timeout: idle_timeout?,
+            max_connections: raw.max_connections,
+        })
+    }
+
+    fn duration(&mut self, key: &str, written: HumanDuration) -> Option<Duration> {
+        if written.0.is_zero() {
+            let remedy = "write a duration above zero, like \"2s\", or take the key out for the default";
+            self.diagnostics.error(&self.path.key(key), format!("`{key}` leaves no time at all"), remedy);
+            return None;
+        }
+        Some(written.0)
+    }
+
+    fn balance(&mut self) -> Option<Balance> {
+        let path = self.path.key("balance").key("hash");
+        match &self.raw.balance {
+            BalanceConfig::LeastRequests => Some(Balance::LeastRequests),
+            BalanceConfig::RoundRobin => {
+                let weights: Vec<u16> = self.raw.endpoints.iter().map(|endpoint| endpoint.weight).collect();
+                Some(Balance::round_robin(&weights))
+            }
+            BalanceConfig::Hash(HashConfig::Claim(claim)) if claim.is_empty() => {
+                let remedy = "name a claim of the tokens, like { hash = { claim = \"tenant_id\" } }";
+                self.diagnostics.error(&path.key("claim"), "no claim is named", remedy);
+                None
+            }
+            BalanceConfig::Hash(HashConfig::Claim(claim)) => Some(Balance::Hash(HashOf::Claim(claim.as_str().into()))),
+            BalanceConfig::Hash(HashConfig::Header(header)) => match HeaderName::try_from(header) {
+                Ok(name) => Some(Balance::Hash(HashOf::Header(name))),
+                Err(_) => {
+                    let remedy = "name a header, like { hash = { header = \"x-tenant\" } }";
+                    self.diagnostics.error(&path.key("header"), format!("`{header}` cannot be a header's name"), remedy);
+                    None
+                }
+            },
+        }
+    }
+
+    fn protocol(&mut self, over_tls: bool) -> Protocol {
+        match (self.raw.protocol, over_tls) {
+            (UpstreamProtocolConfig::Http1, _) => Protocol::Http1,
+            (UpstreamProtocolConfig::Http2, _) => Protocol::Http2,
+            (UpstreamProtocolConfig::Auto, true) => Protocol::Auto,
+            (UpstreamProtocolConfig::Auto, false) => {
+                self.diagnostics.warning(
+                    &self.path.key("protocol"),
+                    "without TLS there is nothing to choose the protocol by: HTTP/1.1 is spoken",
+                    "write \"http1\" or \"http2\", or make the endpoints https",
+                );
+                Protocol::Http1
+            }
+        }
+    }
+
+    /// TLS, where it is spoken; outer nothing on a mistake.
+    fn tls(&mut self, over_tls: bool, protocol: Protocol) -> Option<Option<Arc<TlsClient>>> {
+        let path = self.path.key("tls");
+        match (&self.raw.tls, over_tls) {
+            (None, false) => Some(None),
+            (Some(_), false) => {
+                let remedy = "write the endpoints with https://, or take the table out";
+                self.diagnostics.key_error(&path, "there is a `tls` table, but the endpoints are http", remedy);
+                None
+            }
+            (raw, true) => {
+                let default = UpstreamTlsConfig::default();
+                let (raw, path) = match raw {
+                    Some(raw) => (raw, path),
+                    None => (&default, self.path.key("endpoints")),
+                };
+                let previous = self.previous.iter().flat_map(|upstream| upstream.endpoints());
+                let previous = previous.filter_map(|endpoint| endpoint.tls()).map(|tls| &tls.client);
+                TlsClient::compile(raw, protocol, self.system, previous, (&path, self.diagnostics)).map(Some)
+            }
+        }
+    }
+
+    fn endpoint(&mut self, address: Address, protocol: Protocol, client: Option<&Arc<TlsClient>>) -> Option<Arc<Endpoint>> {
+        let tls = match client {
+            None => None,
+            Some(client) => {
+                let server_name = self.server_name(&address.host)?;
+                Some(EndpointTls { client: Arc::clone(client), server_name })
+            }
+        };
+        let mut before = self.previous.iter().flat_map(|upstream| upstream.endpoints());
+        if let Some(same) = before.find(|endpoint| endpoint.is(&address, protocol, tls.as_ref())) {
+            return Some(Arc::clone(same));
+        }
+        let Ok(authority) = address.to_string().parse() else {
+            let remedy = "write a host that can stand in a URL";
+            let message = format!("`{address}` cannot be an authority");
+            self.diagnostics.error(&self.path.key("endpoints"), message, remedy);
+            return None;
+        };
+        Some(Endpoint::new(address, authority, protocol, tls))
+    }
+
+    fn server_name(&mut self, host: &Host) -> Option<rustls::pki_types::ServerName<'static>> {
+        match self.raw.tls.as_ref().and_then(|tls| tls.server_name.as_deref()) {
+            Some(name) => server_name(name, &self.path.key("tls").key("server_name"), self.diagnostics),
+            None => server_name(&host.to_string(), &self.path.key("endpoints"), self.diagnostics),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Owns: opening a connection: the name's addresses, TCP, TLS, and which protocol was agreed on.
+//! Refuses: a certificate that does not carry the endpoint's name; speaking HTTP/2 where TLS did not agree on it.
+//! Always holds: nothing of a request has been sent yet.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use socket2::{SockRef, TcpKeepalive};
+use thiserror::Error;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    address::Host,
+    endpoint::{ConnectionSlot, Endpoint, EndpointTls, Protocol},
+    stream::Stream,
+};
+
+/// How long a connection is silent before the kernel asks whether the other side is still there, and how often it asks.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Why no connection could be made.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Its name could not be looked up.
+    #[error("the name could not be looked up")]
+    Resolve(#[source] io::Error),
+    /// Its name stands for no address.
+    #[error("the name has no address")]
+    NoAddress,
+    /// None of its addresses accepted a connection; the cause is that of the last one.
+    #[error("no connection was accepted")]
+    Tcp(#[source] io::Error),
+    /// TLS could not be agreed on, or the certificate is not to be believed.
+    #[error("TLS could not be set up")]
+    Tls(#[source] io::Error),
+    /// TLS did not agree on HTTP/2 (RFC 9113 section 3.2).
+    #[error("the endpoint does not offer HTTP/2 by ALPN")]
+    NoHttp2,
+    /// The first words of the protocol could not be exchanged.
+    #[error("the protocol could not be begun")]
+    Handshake(#[source] hyper::Error),
+    /// It was closed before the request could be sent.
+    #[error("the connection was closed before the request could be sent")]
+    Lost(#[source] hyper::Error),
+    /// It took longer than `connect_timeout`.
+    #[error("it took longer than {0:?}")]
+    Timeout(Duration),
+}
+
+/// The protocol of an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreed {
+    Http1,
+    Http2,
+}
+
+/// Opens a connection to `endpoint` by `until`.
+pub(super) async fn connect(
+    endpoint: &Arc<Endpoint>,
+    slot: ConnectionSlot,
+    until: Instant,
+) -> Result<(Stream, Agreed), ConnectError> {
+    let address = endpoint.address();
+    let stream = match &address.host {
+        Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await.map_err(ConnectError::Tcp)?,
+        Host::Name(name) => {
+            let found = lookup_host((&**name, address.port)).await.map_err(ConnectError::Resolve)?;
+            connect_in_turn(&found.collect::<Vec<_>>(), until).await?
+        }
+    };
+    tune(&stream).map_err(ConnectError::Tcp)?;
+    match endpoint.tls() {
+        None => {
+            let agreed = if endpoint.protocol() == Protocol::Http2 { Agreed::Http2 } else { Agreed::Http1 };
+            Ok((Stream::clear(stream, slot), agreed))
+        }
+        Some(tls) => secure(stream, tls, endpoint.protocol(), slot).await,
+    }
+}
+
+/// Tries one address after the other; each may use its share of the time that is left, so that one which swallows packets does
+/// not use up that of the others.
+async fn connect_in_turn(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, ConnectError> {
+    let mut failure = ConnectError::NoAddress;
+    for (position, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(addresses.len() - position).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(now) / left.max(1);
+        match timeout_at(now + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = ConnectError::Tcp(error),
+            Err(elapsed) => failure = ConnectError::Tcp(elapsed.into()),
+        }
+    }
+    Err(failure)
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // Shared HTTP/2 connections may live for days: a peer that vanished without a word must not be waited for for ever. The
+    // kernel asks, since HTTP/2 PINGs are taken for abuse by some servers.
+    SockRef::from(stream)
+        .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY))
+}
+
+async fn secure(
+    stream: TcpStream,
+    tls: &EndpointTls,
+    protocol: Protocol,
+    slot: ConnectionSlot,
+) -> Result<(Stream, Agreed), ConnectError> {
+    let connector = TlsConnector::from(Arc::clone(tls.client.config()));
+    let stream = connector.connect(tls.server_name.clone(), stream).await.map_err(ConnectError::Tls)?;
+    let agreed = match (protocol, stream.get_ref().1.alpn_protocol()) {
+        (Protocol::Http2 | Protocol::Auto, Some(b"h2")) => Agreed::Http2,
+        (Protocol::Http1 | Protocol::Auto, _) => Agreed::Http1,
+        (Protocol::Http2, _) => return Err(ConnectError::NoHttp2),
+    };
+    Ok((Stream::tls(stream, slot), agreed))
+}

@@ -1,0 +1,177 @@
+//! Owns: one address of an upstream and what is counted about it.
+//! Refuses: keeping connections: those belong to a worker's pool.
+//! Always holds: the counts are those of all workers together, and outlive a reload that leaves the endpoint as it is.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+use http::uri::Authority;
+use rustls::pki_types::ServerName;
+
+use super::{address::Address, tls::TlsClient};
+
+/// The protocol spoken to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; in clear with prior knowledge (RFC 9113 section 3.3).
+    Http2,
+    /// Whichever of the two TLS agrees on by ALPN (RFC 7301).
+    Auto,
+}
+
+/// One address of an upstream.
+#[derive(Debug)]
+pub struct Endpoint {
+    label: Arc<str>,
+    authority: Authority,
+    address: Address,
+    protocol: Protocol,
+    tls: Option<EndpointTls>,
+    counters: Counters,
+}
+
+/// How an endpoint is spoken to over TLS.
+#[derive(Clone, Debug)]
+pub(super) struct EndpointTls {
+    pub(super) client: Arc<TlsClient>,
+    pub(super) server_name: ServerName<'static>,
+}
+
+/// What was counted about an endpoint so far, by all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointCounts {
+    /// Requests that were sent its way, whatever became of them.
+    pub requests: u64,
+    /// Requests that are with it at this moment.
+    pub requests_under_way: usize,
+    /// Sockets that are open to it, or being opened, at this moment.
+    pub connections_open: usize,
+    /// Connections that could not be made.
+    pub connect_failures: u64,
+    /// Kept connections that turned out to be closed before anything was sent on them, and were replaced.
+    pub stale_connections: u64,
+}
+
+/// Alone on its cache line, so that endpoints do not slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Counters {
+    requests: AtomicU64,
+    under_way: AtomicUsize,
+    connections: AtomicUsize,
+    connect_failures: AtomicU64,
+    stale: AtomicU64,
+}
+
+/// One request that is with an endpoint; counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    endpoint: Arc<Endpoint>,
+}
+
+/// The right to one open connection; counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct ConnectionSlot {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        address: Address,
+        authority: Authority,
+        protocol: Protocol,
+        tls: Option<EndpointTls>,
+    ) -> Arc<Self> {
+        let label = Arc::from(address.to_string());
+        Arc::new(Self { label, authority, address, protocol, tls, counters: Counters::default() })
+    }
+
+    /// Its host and port, as logs and metrics call it.
+    #[must_use]
+    pub const fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    /// What was counted about it so far.
+    #[must_use]
+    pub fn counts(&self) -> EndpointCounts {
+        EndpointCounts {
+            requests: self.counters.requests.load(Relaxed),
+            requests_under_way: self.requests_under_way(),
+            connections_open: self.counters.connections.load(Relaxed),
+            connect_failures: self.counters.connect_failures.load(Relaxed),
+            stale_connections: self.counters.stale.load(Relaxed),
+        }
+    }
+
+    pub(super) const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Host and port as an authority (RFC 3986 section 3.2), for requests that bring none.
+    pub(super) const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(super) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(super) const fn tls(&self) -> Option<&EndpointTls> {
+        self.tls.as_ref()
+    }
+
+    /// Whether an endpoint of this description would be this very one.
+    pub(super) fn is(&self, address: &Address, protocol: Protocol, tls: Option<&EndpointTls>) -> bool {
+        let same_tls = match (&self.tls, tls) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => {
+                ours.server_name == theirs.server_name && ours.client.digest() == theirs.client.digest()
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        self.address == *address && self.protocol == protocol && same_tls
+    }
+
+    pub(super) fn requests_under_way(&self) -> usize {
+        self.counters.under_way.load(Relaxed)
+    }
+
+    /// Counts a request until the answer is dropped.
+    pub(super) fn begin_request(self: &Arc<Self>) -> UnderWay {
+        self.counters.requests.fetch_add(1, Relaxed);
+        self.counters.under_way.fetch_add(1, Relaxed);
+        UnderWay { endpoint: Arc::clone(self) }
+    }
+
+    /// The right to one more connection, unless `most` are open.
+    pub(super) fn claim_connection(self: &Arc<Self>, most: u32) -> Option<ConnectionSlot> {
+        let before = self.counters.connections.fetch_add(1, Relaxed);
+        let slot = ConnectionSlot { endpoint: Arc::clone(self) };
+        (u32::try_from(before).is_ok_and(|before| before < most)).then_some(slot)
+    }
+
+    pub(super) fn note_connect_failure(&self) {
+        self.counters.connect_failures.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_stale_connection(&self) {
+        self.counters.stale.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.endpoint.counters.under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.endpoint.counters.connections.fetch_sub(1, Relaxed);
+    }
+}

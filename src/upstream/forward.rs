@@ -1,0 +1,265 @@
+//! Owns: the way of one request to an upstream, up to the head of its response.
+//! Refuses: a request without a permit; sending again what may have been sent.
+//! Always holds: another endpoint or another connection is tried only while nothing was sent.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio::{
+    pin, select,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    Limits, Upstream,
+    balance::Tried,
+    body::{Exchange, UpstreamBody},
+    connect::ConnectError,
+    endpoint::{Endpoint, UnderWay},
+    error::ForwardError,
+    lease::{Lease, SendFailure},
+    outgoing::{Outgoing, Progress, RequestBody},
+    pool::{AcquireError, EndpointPool, WorkerPools},
+    request,
+    upgrade::{self, UpstreamUpgrade},
+};
+use crate::auth::Permit;
+
+/// How many kept connections may turn out to be closed before an endpoint is given up for this request.
+const MOST_STALE: usize = 3;
+
+/// A response that has begun.
+#[derive(Debug)]
+pub struct Forwarded<B: RequestBody> {
+    /// The response. Its hop-by-hop headers are still there; of a length and a chunked encoding together only the latter is (RFC
+    /// 9112 section 6.3).
+    pub response: Response<UpstreamBody<B>>,
+    /// The upgraded connection, if the upstream agreed to the upgrade that it was asked for; see [`upgrade::join`].
+    pub upgrade: Option<UpstreamUpgrade>,
+    /// The endpoint that answered.
+    pub endpoint: Arc<str>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Where the time of a forwarded request went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// Until there was a connection; near nothing where one was kept. Endpoints tried in vain are included.
+    pub connection: Duration,
+    /// From then until the head of the response, the sending of the request included.
+    pub response_header: Duration,
+    /// Whether the connection had been used before.
+    pub reused: bool,
+}
+
+/// What stays the same over all endpoints tried for one request.
+struct Attempt<'a, B: RequestBody> {
+    upstream: &'a Upstream,
+    pools: &'a WorkerPools<B>,
+    progress: Option<Rc<Progress>>,
+    asked: Vec<HeaderValue>,
+    began: Instant,
+    deadline: Instant,
+}
+
+/// Why an endpoint gave no response.
+enum Failure<B: RequestBody> {
+    /// Nothing was sent: the next endpoint may have the request.
+    NotSent(Request<Outgoing<B>>, ForwardError),
+    /// That is the end of it.
+    Final(ForwardError),
+}
+
+/// Forwards `request` to an endpoint of `upstream` and waits for the head of the response.
+///
+/// The request's path, method and headers are sent as they are, but for what the protocol itself needs: HTTP/1.1 gets the
+/// origin form and keeps the `Host` header that the caller decided on; HTTP/2 gets that host as `:authority` instead. A request with no
+/// `Host` is sent with the authority of its URI, or else the endpoint's.
+///
+/// `deadline` bounds everything up to the head of the response; bounding the bodies is the caller's part.
+///
+/// Must run where `tokio::task::spawn_local` can be called. Dropping the future gives the request up.
+///
+/// # Errors
+/// Every [`ForwardError`]. For `Saturated` and `Connect` nothing was sent to anyone.
+pub async fn forward<B: RequestBody>(
+    permit: Permit,
+    request: Request<B>,
+    upstream: &Arc<Upstream>,
+    pools: &Rc<WorkerPools<B>>,
+    deadline: Instant,
+) -> Result<Forwarded<B>, ForwardError> {
+    let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
+    let affinity = upstream.balance.affinity(request.headers(), claim);
+    let (parts, body) = request.into_parts();
+    let (body, progress) = Outgoing::new(body);
+    let asked = upgrade::asked_protocols(&parts.headers);
+    let attempt = Attempt { upstream, pools, progress, asked, began: Instant::now(), deadline };
+    let mut request = Request::from_parts(parts, body);
+    let mut tried = Tried::default();
+    let mut failure = None;
+    while let Some(position) = upstream.balance.choose(&upstream.members, affinity, &tried, &mut rand::rng()) {
+        let Some(member) = upstream.members.get(position) else { break };
+        match attempt.at(&member.endpoint, request).await {
+            Ok(forwarded) => return Ok(forwarded),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::NotSent(unsent, error)) => {
+                request = unsent;
+                failure = Some(error);
+                tried.add(position);
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| ForwardError::Saturated { upstream: Arc::clone(&upstream.name) }))
+}
+
+impl<B: RequestBody> Attempt<'_, B> {
+    /// Tries one endpoint.
+    async fn at(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut request: Request<Outgoing<B>>,
+    ) -> Result<Forwarded<B>, Failure<B>> {
+        let under_way = endpoint.begin_request();
+        let pool = self.pools.of(endpoint);
+        let mut stale = 0;
+        loop {
+            let mut lease = match self.acquire(&pool, endpoint, stale > 0).await {
+                Ok(lease) => lease,
+                Err(error @ ForwardError::Deadline { .. }) => return Err(Failure::Final(error)),
+                Err(error) => return Err(Failure::NotSent(request, error)),
+            };
+            request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
+            let connected = Instant::now();
+            match self.send(&mut lease, endpoint, request, connected).await? {
+                Ok(response) => {
+                    let timings = Timings {
+                        connection: connected.duration_since(self.began),
+                        response_header: connected.elapsed(),
+                        reused: !lease.is_fresh(),
+                    };
+                    return self.receive(response, lease, under_way, timings, endpoint).map_err(Failure::Final);
+                }
+                Err((unsent, error)) => {
+                    request = unsent;
+                    if lease.is_fresh() || stale >= MOST_STALE {
+                        endpoint.note_connect_failure();
+                        let source = Arc::new(ConnectError::Lost(error));
+                        let error = ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source };
+                        return Err(Failure::NotSent(request, error));
+                    }
+                    endpoint.note_stale_connection();
+                    stale += 1;
+                }
+            }
+        }
+    }
+
+    async fn acquire(
+        &self,
+        pool: &Rc<EndpointPool<B>>,
+        endpoint: &Endpoint,
+        fresh: bool,
+    ) -> Result<Lease<B>, ForwardError> {
+        // A connection that is there is had at the first poll, before any timer is set.
+        match timeout_at(self.deadline, pool.acquire(&self.limits(), fresh)).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(AcquireError::Saturated)) => {
+                Err(ForwardError::Saturated { upstream: Arc::clone(&self.upstream.name) })
+            }
+            Ok(Err(AcquireError::Connect(source))) => {
+                Err(ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source })
+            }
+            Err(_elapsed) => Err(ForwardError::Deadline { endpoint: Arc::clone(endpoint.label()) }),
+        }
+    }
+
+    /// Sends the request and waits for the head of the response; gives the request back if it was not sent.
+    async fn send(
+        &self,
+        lease: &mut Lease<B>,
+        endpoint: &Endpoint,
+        request: Request<Outgoing<B>>,
+        connected: Instant,
+    ) -> Result<Result<Response<Incoming>, (Request<Outgoing<B>>, hyper::Error)>, Failure<B>> {
+        let patience = self.limits().response_header_timeout;
+        let label = || Arc::clone(endpoint.label());
+        let response = lease.send(request);
+        let timer = sleep_until(self.deadline.min(connected + patience));
+        pin!(response, timer);
+        loop {
+            select! {
+                biased;
+                sent = &mut response => return match sent {
+                    Ok(response) => Ok(Ok(response)),
+                    Err(SendFailure::Unsent(request, error)) => Ok(Err((*request, error))),
+                    Err(SendFailure::Sent(error)) => Err(Failure::Final(self.judge(error, label()))),
+                },
+                () = &mut timer => {
+                    let now = Instant::now();
+                    if now >= self.deadline {
+                        return Err(Failure::Final(ForwardError::Deadline { endpoint: label() }));
+                    }
+                    // While the request's body is on its way, it is not the upstream's turn to speak.
+                    let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
+                    let patient_until = silent_since.max(connected) + patience;
+                    if now >= patient_until {
+                        return Err(Failure::Final(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
+                    }
+                    timer.as_mut().reset(self.deadline.min(patient_until));
+                }
+            }
+        }
+    }
+
+    /// Whose failure it was.
+    fn judge(&self, source: hyper::Error, endpoint: Arc<str>) -> ForwardError {
+        if let Some(cause) = self.progress.as_ref().and_then(|body| body.take_failure()) {
+            return ForwardError::RequestBody(cause);
+        }
+        if source.is_parse() {
+            return ForwardError::Protocol { endpoint, source };
+        }
+        ForwardError::Reset { endpoint, source }
+    }
+
+    fn receive(
+        &self,
+        mut response: Response<Incoming>,
+        lease: Lease<B>,
+        under_way: UnderWay,
+        timings: Timings,
+        endpoint: &Endpoint,
+    ) -> Result<Forwarded<B>, ForwardError> {
+        let endpoint = Arc::clone(endpoint.label());
+        // hyper puts this in when the upstream switched protocols, and only then.
+        if response.extensions().get::<OnUpgrade>().is_some() {
+            if !upgrade::is_asked(&self.asked, response.headers()) {
+                return Err(ForwardError::UnaskedUpgrade { endpoint });
+            }
+            let upgraded = UpstreamUpgrade::new(hyper::upgrade::on(&mut response), under_way);
+            let response = response.map(UpstreamBody::detached);
+            return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
+        }
+        let reusable = !is_framed_twice(response.headers());
+        if !reusable {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
+        Ok(Forwarded { response, upgrade: None, endpoint, timings })
+    }
+
+    const fn limits(&self) -> Limits {
+        self.upstream.limits
+    }
+}
+
+/// Whether a response says its length in two ways, as one does who wants two readers to disagree (RFC 9112 section 6.3).
+fn is_framed_twice(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+}

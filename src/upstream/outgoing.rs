@@ -1,0 +1,129 @@
+//! Owns: the request's body on its way to the upstream, and what must be known of it to judge a failure.
+//! Always holds: a failure of the downstream side is told apart from one of the upstream; a request without a body costs nothing.
+
+use std::{
+    cell::{Cell, RefCell},
+    error::Error,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use thiserror::Error;
+use tokio::time::Instant;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What can be forwarded as a request's body.
+pub trait RequestBody: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static {}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static> RequestBody for B {}
+
+/// A request's body, watched.
+#[derive(Debug)]
+pub(super) struct Outgoing<B> {
+    body: B,
+    progress: Option<Rc<Progress>>,
+}
+
+/// How far a body has got.
+#[derive(Debug)]
+pub(super) struct Progress {
+    stage: Cell<Stage>,
+    since: Cell<Instant>,
+    failure: RefCell<Option<BoxError>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The next piece has not been asked for: the upstream is slow to read.
+    Sending,
+    /// The next piece has been asked for: the downstream is slow to send.
+    AwaitingDownstream,
+    /// There are no more pieces.
+    Ended,
+}
+
+/// Says to hyper that the body failed; the cause is kept in [`Progress`].
+#[derive(Debug, Error)]
+#[error("the request's body failed")]
+pub(super) struct BodyFailed;
+
+impl<B: RequestBody> Outgoing<B> {
+    pub(super) fn new(body: B) -> (Self, Option<Rc<Progress>>) {
+        let progress = (!body.is_end_stream()).then(|| {
+            let since = Cell::new(Instant::now());
+            Rc::new(Progress { stage: Cell::new(Stage::Sending), since, failure: RefCell::new(None) })
+        });
+        (Self { body, progress: progress.clone() }, progress)
+    }
+}
+
+impl Progress {
+    /// Since when the upstream could have answered and did not.
+    pub(super) fn silent_since(&self, now: Instant) -> Instant {
+        match self.stage.get() {
+            Stage::AwaitingDownstream => now,
+            Stage::Sending | Stage::Ended => self.since.get(),
+        }
+    }
+
+    /// The failure of the downstream side, if there was one.
+    pub(super) fn take_failure(&self) -> Option<BoxError> {
+        self.failure.borrow_mut().take()
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.since.set(Instant::now());
+    }
+}
+
+impl<B> Drop for Outgoing<B> {
+    fn drop(&mut self) {
+        // The upstream may have said that it wants no more: from then on it is its turn.
+        if let Some(progress) = &self.progress
+            && progress.stage.get() != Stage::Ended
+        {
+            progress.enter(Stage::Ended);
+        }
+    }
+}
+
+impl<B: RequestBody> Body for Outgoing<B> {
+    type Data = Bytes;
+    type Error = BodyFailed;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        let this = self.get_mut();
+        let Some(progress) = &this.progress else { return Poll::Ready(None) };
+        progress.stage.set(Stage::AwaitingDownstream);
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match frame {
+            None => {
+                progress.enter(Stage::Ended);
+                Poll::Ready(None)
+            }
+            Some(Ok(frame)) => {
+                let last = this.body.is_end_stream() || frame.is_trailers();
+                progress.enter(if last { Stage::Ended } else { Stage::Sending });
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                progress.enter(Stage::Ended);
+                *progress.failure.borrow_mut() = Some(error.into());
+                Poll::Ready(Some(Err(BodyFailed)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,253 @@
+//! Owns: the connections of one worker: idle HTTP/1.1 ones, the last used on top, and shared HTTP/2 ones.
+//! Refuses: being shared between threads; more connections to an endpoint than it may have over all workers.
+//! Always holds: an idle connection is closed when its idle timeout is over; one that its endpoint closes is forgotten at once.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::Future,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{
+    Limits, Upstreams,
+    connect::{Agreed, ConnectError, connect},
+    endpoint::{ConnectionSlot, Endpoint, Protocol},
+    http2::SharedHttp2,
+    lease::Lease,
+    opening::{Opening, OpeningGuard, Outcome},
+    outgoing::{Outgoing, RequestBody},
+};
+
+/// The largest head of a response, in bytes. Beside it stands hyper's own bound of 100 headers, which costs no allocation.
+const HEAD_BYTES: usize = 64 * 1024;
+/// The most that is kept of a body in each direction while the other side is slow, in bytes.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// The connections of one worker to all endpoints.
+pub struct WorkerPools<B: RequestBody> {
+    /// By the address of the endpoint, which the pool keeps alive and so unique.
+    pools: RefCell<HashMap<*const Endpoint, Rc<EndpointPool<B>>>>,
+}
+
+/// The connections of one worker to one endpoint.
+pub(super) struct EndpointPool<B: RequestBody> {
+    endpoint: Arc<Endpoint>,
+    idle: RefCell<Vec<IdleHttp1<B>>>,
+    shared: RefCell<Vec<Rc<SharedHttp2<B>>>>,
+    opening: RefCell<Option<Rc<Opening>>>,
+    agreed: Cell<Option<Agreed>>,
+    connections: Cell<usize>,
+    sweeping: Cell<bool>,
+}
+
+struct IdleHttp1<B> {
+    sender: http1::SendRequest<Outgoing<B>>,
+    expires: Instant,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(super) enum AcquireError {
+    /// All connections that may be open are.
+    Saturated,
+    /// None could be made.
+    Connect(Arc<ConnectError>),
+}
+
+impl<B: RequestBody> WorkerPools<B> {
+    /// No connections yet.
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self { pools: RefCell::default() })
+    }
+
+    /// Lets go of the endpoints that are not in `upstreams`: their idle connections are closed, those in use when their exchange has
+    /// ended. To be called by the worker when it first sees a new configuration.
+    pub fn retain(&self, upstreams: &Upstreams) {
+        let known = |pool: &EndpointPool<B>| {
+            upstreams.iter().flat_map(|upstream| upstream.endpoints()).any(|known| Arc::ptr_eq(known, &pool.endpoint))
+        };
+        let gone: Vec<_> = self.pools.borrow_mut().extract_if(|_, pool| !known(pool)).collect();
+        drop(gone);
+    }
+
+    pub(super) fn of(&self, endpoint: &Arc<Endpoint>) -> Rc<EndpointPool<B>> {
+        let mut pools = self.pools.borrow_mut();
+        if let Some(pool) = pools.get(&Arc::as_ptr(endpoint)) {
+            return Rc::clone(pool);
+        }
+        // A request of an old configuration may have made a pool after `retain`: it is forgotten here.
+        pools.retain(|_, pool| Arc::strong_count(&pool.endpoint) > 1);
+        let pool = Rc::new(EndpointPool::new(Arc::clone(endpoint)));
+        pools.insert(Arc::as_ptr(endpoint), Rc::clone(&pool));
+        pool
+    }
+}
+
+impl<B: RequestBody> EndpointPool<B> {
+    fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self {
+            endpoint,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: RefCell::default(),
+            agreed: Cell::new(None),
+            connections: Cell::new(0),
+            sweeping: Cell::new(false),
+        }
+    }
+
+    /// A connection for one exchange: one that is there, or a new one. `fresh` passes over idle ones.
+    pub(super) async fn acquire(self: &Rc<Self>, limits: &Limits, fresh: bool) -> Result<Lease<B>, AcquireError> {
+        loop {
+            if let Some(shared) = self.shared_with_room() {
+                return Ok(Lease::http2(shared, limits.idle_timeout, false));
+            }
+            if !fresh && let Some(sender) = self.take_idle() {
+                return Ok(Lease::http1(sender, Rc::clone(self), limits.idle_timeout, false));
+            }
+            if !self.may_be_shared() {
+                return self.open(limits).await;
+            }
+            // Requests that can share a connection do not open one each.
+            let opening = self.opening.borrow().clone();
+            let Some(opening) = opening else {
+                let guard = OpeningGuard::announce(&self.opening);
+                let opened = self.open(limits).await;
+                guard.end(opened.as_ref().map_or_else(|error| Outcome::Failed(error.clone()), |_| Outcome::Opened));
+                return opened;
+            };
+            if let Outcome::Failed(error) = opening.outcome().await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Keeps a connection whose exchange has ended in good order.
+    pub(super) fn keep(&self, sender: http1::SendRequest<Outgoing<B>>, idle_timeout: Duration) {
+        if !sender.is_closed() {
+            self.idle.borrow_mut().push(IdleHttp1 { sender, expires: Instant::now() + idle_timeout });
+        }
+    }
+
+    fn shared_with_room(&self) -> Option<Rc<SharedHttp2<B>>> {
+        self.shared.borrow().iter().find(|shared| shared.has_room()).map(Rc::clone)
+    }
+
+    /// The connection used last, so that those not needed grow old. One that is not ready is still sending the body of a request
+    /// that was answered early: it is left for later.
+    fn take_idle(&self) -> Option<http1::SendRequest<Outgoing<B>>> {
+        let mut idle = self.idle.borrow_mut();
+        let position = idle.iter().rposition(|entry| entry.sender.is_ready() && !entry.sender.is_closed())?;
+        Some(idle.remove(position).sender)
+    }
+
+    /// Whether a connection to the endpoint is, or may turn out to be, one for many requests.
+    fn may_be_shared(&self) -> bool {
+        match self.endpoint.protocol() {
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+            Protocol::Auto => self.agreed.get() != Some(Agreed::Http1),
+        }
+    }
+
+    async fn open(self: &Rc<Self>, limits: &Limits) -> Result<Lease<B>, AcquireError> {
+        let slot = self.endpoint.claim_connection(limits.max_connections).ok_or(AcquireError::Saturated)?;
+        let until = Instant::now() + limits.connect_timeout;
+        let opened = timeout_at(until, self.establish(slot, until, limits.idle_timeout)).await;
+        opened.unwrap_or(Err(ConnectError::Timeout(limits.connect_timeout))).map_err(|error| {
+            self.endpoint.note_connect_failure();
+            AcquireError::Connect(Arc::new(error))
+        })
+    }
+
+    async fn establish(
+        self: &Rc<Self>,
+        slot: ConnectionSlot,
+        until: Instant,
+        idle_timeout: Duration,
+    ) -> Result<Lease<B>, ConnectError> {
+        let (stream, agreed) = connect(&self.endpoint, slot, until).await?;
+        self.agreed.set(Some(agreed));
+        let lease = match agreed {
+            Agreed::Http1 => {
+                let (sender, connection) = http1::Builder::new()
+                    .max_header_size(HEAD_BYTES)
+                    .max_buf_size(BUFFER_BYTES)
+                    .handshake(TokioIo::new(stream))
+                    .await
+                    .map_err(ConnectError::Handshake)?;
+                self.drive(connection.with_upgrades());
+                Lease::http1(sender, Rc::clone(self), idle_timeout, true)
+            }
+            Agreed::Http2 => {
+                let (shared, driver) = SharedHttp2::begin(stream).await.map_err(ConnectError::Handshake)?;
+                self.shared.borrow_mut().push(Rc::clone(&shared));
+                self.drive(driver);
+                Lease::http2(shared, idle_timeout, true)
+            }
+        };
+        self.begin_sweeping(idle_timeout);
+        Ok(lease)
+    }
+
+    /// Runs a connection to its end, and then forgets it.
+    fn drive(self: &Rc<Self>, connection: impl Future<Output = hyper::Result<()>> + 'static) {
+        self.connections.set(self.connections.get() + 1);
+        let pool = Rc::downgrade(self);
+        let endpoint = Arc::clone(self.endpoint.label());
+        drop(tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%endpoint, error = &error as &dyn std::error::Error, "an upstream connection failed");
+            }
+            if let Some(pool) = pool.upgrade() {
+                pool.connections.set(pool.connections.get().saturating_sub(1));
+                pool.forget_closed();
+            }
+        }));
+    }
+
+    fn forget_closed(&self) {
+        self.idle.borrow_mut().retain(|entry| !entry.sender.is_closed());
+        self.shared.borrow_mut().retain(|shared| !shared.is_closed());
+    }
+
+    /// One task for all connections of the pool closes the idle ones in time; it ends when there are no connections.
+    fn begin_sweeping(self: &Rc<Self>, idle_timeout: Duration) {
+        if !self.sweeping.replace(true) {
+            drop(tokio::task::spawn_local(sweep(Rc::downgrade(self), idle_timeout)));
+        }
+    }
+
+    /// Closes what has been idle for too long, and says when to look again.
+    fn close_expired(&self, now: Instant, idle_timeout: Duration) -> Option<Instant> {
+        self.idle.borrow_mut().retain(|entry| entry.expires > now);
+        self.shared.borrow_mut().retain(|shared| !shared.is_expired(now));
+        if self.connections.get() == 0 {
+            return None;
+        }
+        // What is in use now cannot expire before an idle timeout from now.
+        let idle = self.idle.borrow().iter().map(|entry| entry.expires).min();
+        let shared = self.shared.borrow().iter().filter_map(|shared| shared.expires()).min();
+        Some([idle, shared].into_iter().flatten().fold(now + idle_timeout, Instant::min))
+    }
+}
+
+async fn sweep<B: RequestBody>(pool: Weak<EndpointPool<B>>, idle_timeout: Duration) {
+    loop {
+        let Some(strong) = pool.upgrade() else { return };
+        let Some(next) = strong.close_expired(Instant::now(), idle_timeout) else {
+            strong.sweeping.set(false);
+            return;
+        };
+        drop(strong);
+        sleep_until(next).await;
+    }
+}

@@ -1,0 +1,207 @@
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+
+#[test]
+fn one_connection_serves_requests_one_after_the_other() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        for number in ["1", "2", "3"] {
+            let (endpoint, body) = worker.get("/v1/orders?x=%20").await.unwrap();
+            assert_eq!((&*endpoint, &*body), (&*recorder.address.to_string(), number.as_bytes()));
+        }
+        assert_eq!(recorder.record.connections.get(), 1);
+        for seen in recorder.requests() {
+            assert_eq!(seen.line, "GET /v1/orders?x=%20 HTTP/1.1");
+            assert_eq!(seen.headers.len(), 1, "{:?}", seen.headers);
+            assert_eq!(seen.headers["host"], "api.example");
+        }
+        let counts = worker.counts();
+        assert_eq!((counts.requests, counts.requests_under_way, counts.connections_open), (3, 0, 1));
+    });
+}
+
+#[test]
+fn timings_tell_a_kept_connection_from_a_new_one() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        for reused in [false, true] {
+            let forwarded = worker.send(get("/")).await.unwrap();
+            assert_eq!(forwarded.timings.reused, reused);
+            forwarded.response.into_body().collect().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn requests_at_the_same_time_have_a_connection_each() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        let (one, two) = tokio::join!(worker.send(get("/1")), worker.send(get("/2")));
+        assert_eq!(worker.counts().requests_under_way, 2);
+        drop((one, two));
+        assert_eq!(worker.counts().requests_under_way, 0);
+        assert_eq!(recorder.record.connections.get(), 2);
+    });
+}
+
+#[test]
+fn a_request_that_names_its_authority_in_the_uri_gets_a_host() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        let mut absolute = get("https://shop.example/a?b");
+        absolute.headers_mut().remove("host");
+        *absolute.version_mut() = http::Version::HTTP_2;
+        let mut bare = get("/c");
+        bare.headers_mut().remove("host");
+        for request in [absolute, bare] {
+            worker.send(request).await.unwrap().response.into_body().collect().await.unwrap();
+        }
+        let seen = recorder.requests();
+        assert_eq!((seen[0].line.as_str(), &seen[0].headers["host"]), ("GET /a?b HTTP/1.1", &"shop.example".parse().unwrap()));
+        assert_eq!(seen[1].headers["host"], recorder.address.to_string());
+    });
+}
+
+#[test]
+fn bodies_and_trailers_pass_both_ways() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        let sum: http::HeaderMap = [("x-sum".parse().unwrap(), "7".parse().unwrap())].into_iter().collect();
+        for _ in 0..2 {
+            let body = frames(vec![Ok(Frame::data("abc".into())), Ok(Frame::trailers(sum.clone()))]);
+            let mut request = post(body);
+            request.headers_mut().insert("trailer", "x-sum".parse().unwrap());
+            request.headers_mut().insert("te", "trailers".parse().unwrap());
+            let answer = worker.send(request).await.unwrap().response.into_body().collect().await.unwrap();
+            assert_eq!(answer.trailers(), Some(&sum));
+        }
+        let seen = recorder.requests();
+        assert_eq!((&*seen[0].body, &seen[0].trailers), (&b"abc"[..], &Some(sum)));
+        assert_eq!(recorder.record.connections.get(), 1);
+    });
+}
+
+#[test]
+fn the_framing_of_a_request_agrees_with_its_body() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        let mut streamed_get = get("/streamed");
+        *streamed_get.body_mut() = frames(vec![Ok(Frame::data("abc".into()))]);
+        let mut empty_with_length = get("/empty");
+        empty_with_length.headers_mut().insert("content-length", "20".parse().unwrap());
+        for request in [streamed_get, empty_with_length, get("/after"), post(full("xy"))] {
+            worker.send(request).await.unwrap().response.into_body().collect().await.unwrap();
+        }
+        let seen = recorder.requests();
+        assert_eq!((&*seen[0].body, &seen[0].headers["transfer-encoding"]), (&b"abc"[..], &"chunked".parse().unwrap()));
+        assert!(!seen[1].headers.contains_key("content-length"));
+        assert_eq!(seen[2].line, "GET /after HTTP/1.1");
+        assert_eq!((&*seen[3].body, &seen[3].headers["content-length"]), (&b"xy"[..], &"2".parse().unwrap()));
+    });
+}
+
+#[test]
+fn connect_is_not_forwarded() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let mut request = get("/");
+        *request.method_mut() = http::Method::CONNECT;
+        let error = Worker::to(recorder.address).send(request).await.unwrap_err();
+        assert_eq!((error.reason(), error.fault()), ("request_not_forwardable", Fault::Downstream));
+        assert!(recorder.requests().is_empty());
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed_in_time_and_a_used_one_is_not() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let endpoint = format!("http://{}", recorder.address);
+        let worker = Worker::new(json!({ "endpoints": [endpoint], "idle_timeout": "30ms" }));
+        let busy = worker.send(get("/busy")).await.unwrap();
+        worker.get("/idle").await.unwrap();
+        assert_eq!(worker.counts().connections_open, 2);
+        until(|| worker.counts().connections_open == 1).await;
+        assert_eq!(busy.response.into_body().collect().await.unwrap().to_bytes(), "1");
+        until(|| worker.counts().connections_open == 0).await;
+        // The one who watches over idle connections is there again for the next.
+        worker.get("/again").await.unwrap();
+        until(|| worker.counts().connections_open == 0).await;
+    });
+}
+
+#[test]
+fn a_connection_is_not_used_again_after_a_response_framed_twice() {
+    run(async {
+        let (listener, address) = listen().await;
+        tokio::task::spawn_local(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                read_head(&mut stream).await;
+                let response = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+                stream.write_all(response.as_bytes()).await.unwrap();
+                assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0, "the connection was used again");
+            }
+        });
+        let worker = Worker::to(address);
+        for _ in 0..2 {
+            let response = worker.send(get("/")).await.unwrap().response;
+            assert!(!response.headers().contains_key("content-length"));
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+        }
+        until(|| worker.counts().connections_open == 0).await;
+    });
+}
+
+#[test]
+fn a_body_that_is_dropped_closes_the_connection() {
+    run(async {
+        let (listener, address) = listen().await;
+        let server = tokio::task::spawn_local(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nabc").await.unwrap();
+            stream.read(&mut [0; 1]).await
+        });
+        let worker = Worker::to(address);
+        let mut response = worker.send(get("/")).await.unwrap().response;
+        assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "abc");
+        drop(response);
+        assert_eq!(server.await.unwrap().unwrap_or(0), 0);
+        until(|| worker.counts().connections_open == 0).await;
+        assert_eq!(worker.counts().requests_under_way, 0);
+    });
+}
+
+#[test]
+fn a_slow_reader_bounds_what_is_kept() {
+    run(async {
+        let (listener, address) = listen().await;
+        let server = tokio::task::spawn_local(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n").await.unwrap();
+            let piece = vec![0; 64 * 1024];
+            let mut written = 0u64;
+            // It goes on for as long as somebody takes it.
+            while let Ok(result) = tokio::time::timeout(Duration::from_millis(300), stream.write(&piece)).await {
+                written += result.unwrap() as u64;
+            }
+            written
+        });
+        let worker = Worker::to(address);
+        let mut response = worker.send(get("/")).await.unwrap().response;
+        let first = response.frame().await.unwrap().unwrap().into_data().unwrap();
+        let taken_by_nobody = server.await.unwrap();
+        // Both kernels' buffers are part of it.
+        assert!(taken_by_nobody < 24 * 1024 * 1024, "{taken_by_nobody}");
+        assert!(first.len() <= 512 * 1024);
+    });
+}

@@ -1,0 +1,177 @@
+//! Owns: connections that have become something else than HTTP (RFC 9110 section 7.8): what was asked for, and joining the two
+//! sides.
+//! Refuses: a protocol that was not asked for.
+//! Always holds: a joined pair counts as a request under way, and its socket as a connection, until the end.
+
+use std::{
+    cell::Cell,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue, header::UPGRADE};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
+    pin, select,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::endpoint::UnderWay;
+
+/// What is kept of each direction while the other side is slow, in bytes.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The upstream's side of an upgrade that it agreed to.
+#[derive(Debug)]
+pub struct UpstreamUpgrade {
+    on_upgrade: OnUpgrade,
+    under_way: UnderWay,
+}
+
+/// What passed between two joined sides, and how it ended.
+#[derive(Debug)]
+pub struct Joined {
+    /// Bytes written to the upstream.
+    pub bytes_to_upstream: u64,
+    /// Bytes written to the downstream.
+    pub bytes_to_downstream: u64,
+    /// How it ended.
+    pub end: JoinEnd,
+}
+
+/// How a joined pair ended.
+#[derive(Debug, Error)]
+pub enum JoinEnd {
+    /// Both sides said that they were done.
+    #[error("both sides closed it")]
+    Closed,
+    /// Nothing moved in either direction for the idle timeout.
+    #[error("nothing moved for too long")]
+    Idle,
+    /// The connection of one side broke.
+    #[error("one side broke off")]
+    Broken(#[source] io::Error),
+    /// One side never became an upgraded connection.
+    #[error("the upgrade was not completed")]
+    NotUpgraded(#[source] hyper::Error),
+}
+
+/// Counts what is written through it and notes when anything last moved.
+struct Watched<'a> {
+    io: TokioIo<Upgraded>,
+    written: &'a Cell<u64>,
+    last_moved: &'a Cell<Instant>,
+}
+
+impl UpstreamUpgrade {
+    pub(super) const fn new(on_upgrade: OnUpgrade, under_way: UnderWay) -> Self {
+        Self { on_upgrade, under_way }
+    }
+}
+
+/// Joins the two sides of an upgrade: copies both ways, with backpressure and half-close, until both are done, one breaks, or
+/// nothing has moved for `idle_timeout`. Dropping the future closes both.
+///
+/// `downstream` is had from the request by `hyper::upgrade::on` before the response is sent; this future is to run while it is.
+pub async fn join(downstream: OnUpgrade, upstream: UpstreamUpgrade, idle_timeout: Duration) -> Joined {
+    let UpstreamUpgrade { on_upgrade, under_way: _under_way } = upstream;
+    let ended = |end| Joined { bytes_to_upstream: 0, bytes_to_downstream: 0, end };
+    let both = async { Ok((downstream.await?, on_upgrade.await?)) };
+    let (downstream, upstream) = match timeout(idle_timeout, both).await {
+        Ok(Ok(both)) => both,
+        Ok(Err(error)) => return ended(JoinEnd::NotUpgraded(error)),
+        Err(_elapsed) => return ended(JoinEnd::Idle),
+    };
+    let (to_upstream, to_downstream) = (Cell::new(0), Cell::new(0));
+    let last_moved = Cell::new(Instant::now());
+    let mut downstream = Watched { io: TokioIo::new(downstream), written: &to_downstream, last_moved: &last_moved };
+    let mut upstream = Watched { io: TokioIo::new(upstream), written: &to_upstream, last_moved: &last_moved };
+    let end = {
+        let copy = copy_bidirectional_with_sizes(&mut downstream, &mut upstream, BUFFER_BYTES, BUFFER_BYTES);
+        let timer = sleep_until(last_moved.get() + idle_timeout);
+        pin!(copy, timer);
+        loop {
+            select! {
+                biased;
+                copied = &mut copy => break copied.map_or_else(JoinEnd::Broken, |_| JoinEnd::Closed),
+                () = &mut timer => {
+                    let idle_at = last_moved.get() + idle_timeout;
+                    if Instant::now() >= idle_at {
+                        break JoinEnd::Idle;
+                    }
+                    timer.as_mut().reset(idle_at);
+                }
+            }
+        }
+    };
+    Joined { bytes_to_upstream: to_upstream.get(), bytes_to_downstream: to_downstream.get(), end }
+}
+
+/// The protocols that a request asks to switch to. Nothing, and no allocation, for nearly all requests.
+pub(super) fn asked_protocols(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers.get_all(UPGRADE).iter().cloned().collect()
+}
+
+/// Whether the protocol that a response switched to is one of those asked for.
+pub(super) fn is_asked(asked: &[HeaderValue], response: &HeaderMap) -> bool {
+    let Some(switched_to) = response.get(UPGRADE).map(|value| value.as_bytes().trim_ascii()) else { return false };
+    let mut offers = asked.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    !switched_to.is_empty() && offers.any(|offer| offer.trim_ascii().eq_ignore_ascii_case(switched_to))
+}
+
+impl Watched<'_> {
+    fn moved(&self) {
+        self.last_moved.set(Instant::now());
+    }
+
+    fn wrote(&self, bytes: usize) {
+        self.moved();
+        self.written.set(self.written.get().saturating_add(bytes as u64));
+    }
+}
+
+impl AsyncRead for Watched<'_> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let read = ready!(Pin::new(&mut this.io).poll_read(cx, buffer));
+        this.moved();
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Watched<'_> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
+        this.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
+        this.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
