@@ -273,8 +273,13 @@ mod tests {
         }
         // The thread has gone, and with it the pipe's last writer.
         reader.read_to_end(&mut text).unwrap();
-        let lines = text.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n');
-        assert_eq!(lines.map(|line| serde_json::from_slice::<Value>(line).unwrap()).count() as u64, log.written());
+        let lines: Vec<Value> = text
+            .strip_suffix(b"\n")
+            .unwrap()
+            .split(|byte| *byte == b'\n')
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        assert_eq!(u64::try_from(lines.len()).unwrap(), log.written());
         assert_eq!(log.written() + log.dropped(), recorded);
     }
 
