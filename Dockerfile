@@ -3,13 +3,11 @@
 # ---- build: the same Debian release as the image below, so that the C library fits
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
-# aws-lc and mimalloc are compiled from C and assembly; the slim image brings gcc but neither make nor headers for C++.
+# aws-lc and mimalloc are compiled from C and assembly.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential cmake \
     && rm -rf /var/lib/apt/lists/*
-COPY Cargo.toml Cargo.lock ./
-COPY src ./src
-COPY benches ./benches
+COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin postern \
