@@ -27,9 +27,8 @@ WORKDIR /var/lib/postern
 EXPOSE 8080 8443 9090
 VOLUME ["/var/lib/postern"]
 STOPSIGNAL SIGTERM
-# Alive, not ready: an issuer that is away is no reason to restart. Needs `[admin] address = "127.0.0.1:9090"` (or 0.0.0.0
-# with a token); with another port, override it: --health-cmd '["postern", "health", "--admin", "http://127.0.0.1:PORT"]'.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["/usr/local/bin/postern", "health", "--live", "--admin", "http://127.0.0.1:9090"]
+# Alive, not ready: an issuer that is away is no reason to restart. Needs `[admin]` on port 9090; for another one set
+# POSTERN_ADMIN_URL, like http://127.0.0.1:9191.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["/usr/local/bin/postern", "health", "--live"]
 ENTRYPOINT ["/usr/local/bin/postern"]
 CMD ["serve", "-c", "/etc/postern/postern.toml"]

@@ -11,8 +11,25 @@ use std::{
 use thiserror::Error;
 use url::Url;
 
+/// Where the admin listener is unless something else is said.
+const USUAL_ADMIN_URL: &str = "http://127.0.0.1:9090";
+/// The environment variable that says something else, so that a container's health check need not be rewritten.
+const ADMIN_URL_VARIABLE: &str = "POSTERN_ADMIN_URL";
+/// How long the answer may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most of an answer that is read.
 const LONGEST_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// Asks a running Postern how it is; exit code 0 if it is well.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HealthArguments {
+    /// The admin listener; default: $POSTERN_ADMIN_URL, else http://127.0.0.1:9090
+    #[arg(long, value_name = "URL")]
+    pub admin: Option<String>,
+    /// Ask only whether the program is alive, not whether it is ready for requests
+    #[arg(long)]
+    pub live: bool,
+}
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +74,18 @@ pub enum HealthError {
         /// What it says.
         body: String,
     },
+}
+
+impl HealthArguments {
+    /// Asks, and gives what Postern says if it is well.
+    ///
+    /// # Errors
+    /// If it is not well, or says nothing sensible within two seconds.
+    pub fn run(&self) -> Result<String, HealthError> {
+        let admin = self.admin.clone().or_else(|| std::env::var(ADMIN_URL_VARIABLE).ok());
+        let probe = if self.live { Probe::Live } else { Probe::Ready };
+        health(admin.as_deref().unwrap_or(USUAL_ADMIN_URL), probe, TIMEOUT)
+    }
 }
 
 /// Asks the admin listener at `admin`, like `http://127.0.0.1:9090`, and gives what it says if it is well.
