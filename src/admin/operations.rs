@@ -1,0 +1,62 @@
+//! Owns: what the management API needs done; the composition root does it.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{Configuration, IssuerStatus, Readiness, Reloaded};
+use crate::secret::Secret;
+
+/// What an operator can ask for.
+pub trait Operations: Send + Sync + 'static {
+    /// The token that callers must present; none if none is configured. Asked for at each request, so that a reload can
+    /// change it.
+    fn token(&self) -> Option<Secret>;
+
+    /// Whether requests should be sent here.
+    fn readiness(&self) -> Readiness;
+
+    /// All metrics in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// If they cannot be encoded.
+    fn metrics(&self) -> Result<String, fmt::Error>;
+
+    /// The configuration in force.
+    fn configuration(&self) -> Configuration;
+
+    /// Reads the configuration anew and applies it if it is good. Runs to its end even if nobody waits for it any more.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, ReloadRejected>> + Send + '_>>;
+
+    /// All issuers.
+    fn issuers(&self) -> Vec<IssuerStatus>;
+
+    /// Fetches an issuer's keys now and tells how it stands after that.
+    fn refresh<'a>(
+        &'a self,
+        issuer: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<IssuerStatus, RefreshError>> + Send + 'a>>;
+}
+
+/// A configuration that was not applied.
+#[derive(Clone, Debug, Error)]
+#[error("the configuration has errors; the one before it stays in force")]
+pub struct ReloadRejected {
+    /// What is wrong with it.
+    pub diagnostics: Value,
+}
+
+/// Why an issuer's keys were not fetched.
+#[derive(Clone, Debug, Error)]
+pub enum RefreshError {
+    /// There is no issuer of that name.
+    #[error("no issuer has this name")]
+    Unknown,
+    /// It has no keys that could be fetched.
+    #[error("this issuer's keys are not fetched: it is the embedded one")]
+    Embedded,
+    /// It was tried; the keys before stay in use.
+    #[error("the keys could not be fetched: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,150 @@
+//! Owns: every metric there is: its name, its kind, its labels, and a sentence about it.
+//! Refuses: a metric that is made up somewhere else, so that what an operator may rely on is listed in one place.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only ever grows; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Durations in seconds, by size.
+    Histogram,
+    /// A fact told by labels; its name ends in `_info`, its value is 1.
+    Info,
+}
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, as it is queried.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: MetricKind,
+    /// The names of its labels, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($identifier:ident: $kind:ident $name:literal $labels:tt $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub static $identifier: Metric =
+                Metric { name: $name, kind: MetricKind::$kind, labels: &$labels, help: $help };
+        )*
+        /// All of them, in the order of the documentation.
+        pub static ALL: &[&Metric] = &[$(&$identifier),*];
+    };
+}
+
+catalogue! {
+    REQUESTS: Counter "postern_requests_total" ["route", "status_class"]
+        "Requests answered, by route (empty: none matched) and class of status (none: downstream left before there was one).";
+    REQUEST_DURATION: Histogram "postern_request_duration_seconds" ["route"]
+        "Time from a request's head to the end of its answer's body.";
+    REQUESTS_UNDER_WAY: Gauge "postern_requests_under_way" []
+        "Requests whose answer has not ended yet.";
+    REQUEST_BYTES: Counter "postern_request_bytes_total" ["route"]
+        "Bytes of request bodies.";
+    RESPONSE_BYTES: Counter "postern_response_bytes_total" ["route"]
+        "Bytes of response bodies.";
+    REJECTIONS: Counter "postern_rejections_total" ["route", "reason"]
+        "Requests that Postern itself answered with an error, by the reasons of docs/errors.md.";
+    AUTH_DECISIONS: Counter "postern_auth_decisions_total" ["route", "issuer", "result", "reason", "mode"]
+        "Decisions over requests. The issuer is empty unless a token of it was verified; with mode report a refusal was only noted.";
+    TOKEN_CACHE_HITS: Counter "postern_token_cache_hits_total" []
+        "Tokens found verified already.";
+    TOKEN_CACHE_MISSES: Counter "postern_token_cache_misses_total" []
+        "Tokens whose signature had to be verified.";
+    KEY_SET_AGE: Gauge "postern_key_set_age_seconds" ["issuer"]
+        "Time since an issuer's keys were last fetched.";
+    KEY_SET_KEYS: Gauge "postern_key_set_keys" ["issuer"]
+        "Usable keys of an issuer.";
+    KEY_SET_FETCHES: Counter "postern_key_set_fetches_total" ["issuer", "result"]
+        "Attempts to fetch an issuer's keys, by how they ended.";
+    UNKNOWN_KEY: Counter "postern_unknown_key_total" ["issuer"]
+        "Tokens whose key the issuer does not list.";
+    UPSTREAM_REQUESTS: Counter "postern_upstream_requests_total" ["upstream", "status_class"]
+        "Requests forwarded, by upstream and class of its status (none: it gave no answer).";
+    UPSTREAM_FAILURES: Counter "postern_upstream_failures_total" ["upstream", "reason"]
+        "Requests that could not be forwarded or were not answered, by the reasons of docs/errors.md.";
+    UPSTREAM_CONNECT: Histogram "postern_upstream_connect_seconds" ["upstream"]
+        "Time that opening a connection took; requests on an open connection are not counted.";
+    UPSTREAM_RESPONSE_HEADER: Histogram "postern_upstream_response_header_seconds" ["upstream"]
+        "Time from sending a request until the head of its answer had arrived.";
+    UPSTREAM_CONNECTIONS: Gauge "postern_upstream_connections" ["upstream", "endpoint"]
+        "Open connections to an endpoint.";
+    UPSTREAM_CONNECT_FAILURES: Counter "postern_upstream_connect_failures_total" ["upstream", "endpoint"]
+        "Connections to an endpoint that could not be made.";
+    UPSTREAM_ENDPOINT_REQUESTS: Gauge "postern_upstream_requests_under_way" ["upstream", "endpoint"]
+        "Requests that an endpoint has not answered to the end yet.";
+    LISTENER_OPEN: Gauge "postern_listener_open_connections" ["listener"]
+        "Open connections from downstream.";
+    LISTENER_CONNECTIONS: Counter "postern_listener_connections_total" ["listener"]
+        "Connections accepted.";
+    LISTENER_REFUSED: Counter "postern_listener_refused_total" ["listener", "reason"]
+        "Connections closed before a request was read, by why.";
+    TLS_NOT_AFTER: Gauge "postern_tls_certificate_not_after_seconds" ["listener", "certificate"]
+        "When a certificate expires, in seconds since the Unix epoch.";
+    CONFIG_GENERATION: Gauge "postern_config_generation" []
+        "How often a configuration has been applied since the start.";
+    CONFIG_INFO: Info "postern_config_info" ["hash"]
+        "The configuration in force, by the SHA-256 of its files.";
+    CONFIG_LAST_RELOAD_SUCCESSFUL: Gauge "postern_config_last_reload_successful" []
+        "1 if the last attempt to load the configuration succeeded, 0 if an older one is still in force.";
+    CONFIG_LAST_RELOAD: Gauge "postern_config_last_reload_timestamp_seconds" []
+        "When a configuration was last applied, in seconds since the Unix epoch.";
+    CONFIG_RELOADS: Counter "postern_config_reloads_total" ["result"]
+        "Attempts to load a changed configuration, by how they ended: applied, unchanged or rejected.";
+    ACCESS_LOG_LINES: Counter "postern_access_log_lines_total" []
+        "Lines of the access log that were written.";
+    ACCESS_LOG_DROPPED: Counter "postern_access_log_dropped_total" []
+        "Lines of the access log that were lost: nobody read fast enough, or they could not be written.";
+    LOG_DROPPED: Counter "postern_log_dropped_total" []
+        "Lines of the program's own log that were lost.";
+    BUILD_INFO: Info "postern_build_info" ["version"]
+        "The running version.";
+    RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
+        "Memory that the process holds.";
+    OPEN_DESCRIPTORS: Gauge "process_open_fds" []
+        "Open file descriptors.";
+}
+
+impl Metric {
+    /// The name without the ending that its kind demands, as the format's `# TYPE` lines want it.
+    pub(super) fn family(&self) -> &'static str {
+        let ending = match self.kind {
+            MetricKind::Counter => "_total",
+            MetricKind::Info => "_info",
+            MetricKind::Gauge | MetricKind::Histogram => "",
+        };
+        self.name.strip_suffix(ending).unwrap_or(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_follow_the_format() {
+        // Two families of one name would make the whole answer unreadable to Prometheus.
+        let families: BTreeSet<_> = ALL.iter().map(|metric| metric.family()).collect();
+        assert_eq!(families.len(), ALL.len());
+        for metric in ALL {
+            let is_told_by_ending = match metric.kind {
+                MetricKind::Counter => metric.name.ends_with("_total"),
+                MetricKind::Info => metric.name.ends_with("_info"),
+                MetricKind::Gauge => !metric.name.ends_with("_total") && !metric.name.ends_with("_info"),
+                MetricKind::Histogram => metric.name.ends_with("_seconds"),
+            };
+            assert!(is_told_by_ending, "{}", metric.name);
+            let is_sane = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            assert!(is_sane(metric.name) && metric.labels.iter().all(|label| is_sane(label)), "{}", metric.name);
+            assert!(metric.help.ends_with('.') && !metric.help.contains(['\n', '\\']), "{}", metric.name);
+        }
+    }
+}
