@@ -1,4 +1,11 @@
-//! The `postern` program: allocator, command line, exit code.
+//! The `postern` program: the allocator, the command line, the exit code.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    postern::cli::run()
+}

@@ -1,2 +1,46 @@
-//! (to be written)
-pub mod health;
+//! Owns: the command line: what can be asked of the program, and its exit codes.
+//! Refuses: doing the work itself: each subcommand has a file of its own, and the gateway is started by `app`.
+//! Always holds: 0 for success, 1 for a configuration that does not compile or a run that failed, 2 for wrong usage.
+
+mod arguments;
+mod check;
+mod demo;
+mod explain;
+mod health;
+mod later;
+mod schema;
+mod serve;
+mod terminal;
+mod token;
+mod upstream_example;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::arguments::{Arguments, Command, TokenCommand};
+
+/// Reads the command line, runs what it asks for and gives the exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Check(options) => check::run(&options),
+        Command::Explain(options) => explain::run(&options),
+        Command::Token(TokenCommand::Inspect(options)) => token::run_on_terminal(&options),
+        Command::Schema(options) => schema::run(&options),
+        Command::Health(options) => health::run(&options),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "postern", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Client(later) => Ok(later::refuse("client", &later)),
+        Command::Keys(later) => Ok(later::refuse("keys", &later)),
+    };
+    outcome.unwrap_or_else(|error| {
+        terminal::print_error(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}

@@ -3,5 +3,137 @@
 //! Always holds: a `Snapshot` is immutable; a rejected configuration leaves the applied one in force.
 
 mod changes;
+mod compile;
+mod embedded;
+mod files;
+mod key_sources;
+mod reload;
+mod route;
+mod watch;
 
-pub use self::changes::changes;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    auth::{Issuers, key_set::RemoteKeySet},
+    authorization_server,
+    clock::{Clock, UnixTime},
+    config::{Config, StartupConfig},
+    diagnostic::Diagnostics,
+    http::headers::IdentityHeaderNames,
+    routing::RouteTable,
+    server::Listeners,
+    telemetry::Metrics,
+    token_endpoint::TokenEndpoint,
+    upstream::Upstreams,
+};
+
+pub use self::{
+    changes::changes,
+    compile::{Judged, load_and_compile},
+    embedded::EmbeddedIssuer,
+    reload::{Activation, AppliedReload, LastReload, Reloader, ReloadRejection},
+    route::{Exposure, Identity, Route},
+    watch::Watch,
+};
+
+/// A configuration, compiled: everything that a request needs to be decided.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// 1 for the first configuration of the process, one more for each that replaced another.
+    pub generation: u64,
+    /// SHA-256 of its source files, in hexadecimal.
+    pub hash: String,
+    /// When it was compiled.
+    pub compiled_at: UnixTime,
+    /// What it was compiled from.
+    pub config: Config,
+    /// What answers to which request.
+    pub table: RouteTable<Destination>,
+    /// The routes, in the order of their names.
+    pub routes: Vec<Route>,
+    /// Who may sign tokens.
+    pub issuers: Issuers,
+    /// The key sets of remote issuers, by the issuers' names.
+    pub key_sets: BTreeMap<Arc<str>, IssuerKeys>,
+    /// Where requests go.
+    pub upstreams: Upstreams,
+    /// Where requests come from.
+    pub listeners: Listeners,
+    /// The headers that only the gateway may set, over all routes.
+    pub identity_headers: IdentityHeaderNames,
+    /// The embedded issuer before its keys are opened.
+    pub authorization_server: Option<Arc<authorization_server::Settings>>,
+    /// The files that it depends on, with digests of their contents.
+    pub files: BTreeMap<PathBuf, files::Contents>,
+}
+
+/// The keys of one remote issuer, and what a start does without them.
+#[derive(Clone, Debug)]
+pub struct IssuerKeys {
+    /// The keys.
+    pub set: Arc<RemoteKeySet>,
+    /// What a start does without them.
+    pub startup: StartupConfig,
+}
+
+/// What answers to a request.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// An upstream, behind the rules of a route.
+    Route(RouteIndex),
+    /// A token endpoint of the embedded issuer.
+    TokenEndpoint(Arc<TokenEndpoint>),
+    /// The document that the embedded issuer publishes at this path.
+    Document(Arc<str>),
+}
+
+/// The place of a route in its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteIndex(usize);
+
+/// What compiling needs besides the configuration, and what outlives every configuration.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where routes and upstreams are counted.
+    pub metrics: Arc<Metrics>,
+    /// Who keeps the keys of remote issuers.
+    pub key_sets: Arc<crate::auth::key_set::KeySets>,
+    /// The embedded issuer, whether or not one is configured.
+    pub embedded: Arc<EmbeddedIssuer>,
+    /// Compilers of parts that requests are not decided by, run for their diagnostics.
+    pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
+}
+
+impl Snapshot {
+    /// The route at a place that this snapshot's table named.
+    #[must_use]
+    pub fn route(&self, index: RouteIndex) -> Option<&Route> {
+        self.routes.get(index.0)
+    }
+
+    /// The routes on which less is enforced than on others, in the order of their names.
+    pub fn exposed_routes(&self) -> impl Iterator<Item = (&Route, Exposure)> {
+        self.routes.iter().filter_map(|route| route.exposure().map(|exposure| (route, exposure)))
+    }
+
+    /// The data directory, if one is configured.
+    #[must_use]
+    pub fn data_directory(&self) -> Option<&Path> {
+        self.config.process.data_directory.as_ref().map(|path| path.0.as_path())
+    }
+
+    /// Says of each file whose contents are others than in `previous`.
+    fn changed_files(&self, previous: &Self) -> Vec<String> {
+        let differs = |(path, contents): &(&PathBuf, &files::Contents)| {
+            previous.files.get(*path).is_some_and(|before| before != *contents)
+        };
+        let changed = self.files.iter().filter(differs);
+        changed.map(|(path, _)| format!("file {}: new contents", path.display())).collect()
+    }
+}

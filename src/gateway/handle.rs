@@ -1,0 +1,177 @@
+//! Owns: the life of a request. Read `exchange` from top to bottom.
+//! Refuses: forwarding without a permit; deciding one request by two snapshots.
+//! Always holds: every request is answered, logged once and counted once.
+
+use std::rc::Rc;
+
+use http::{Method, Request, Response, header, request::Parts};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+
+use super::{
+    Rejection,
+    body::{RequestBody, ResponseBody},
+    identity, own,
+    permit::permit,
+    record::Record,
+    respond, upgrade,
+    worker::{Shared, Worker},
+};
+use crate::{
+    auth::WorkerTokenCache,
+    http::{
+        BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded,
+        headers::{requested_upgrade, set_request_id, strip_credential, strip_hop_by_hop_from_request},
+        is_grpc,
+    },
+    server::{ConnectionInfo, Handler},
+    snapshot::{Destination, Route},
+    telemetry::WorkerMetrics,
+    upstream::{self, Forwarded},
+};
+
+/// The gateway on one worker. Clones are the same gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    worker: Rc<Worker>,
+}
+
+impl Gateway {
+    /// The gateway of one worker; to be made on that worker's thread.
+    #[must_use]
+    pub fn new(shared: Shared, metrics: WorkerMetrics, tokens: WorkerTokenCache) -> Self {
+        Self { worker: Rc::new(Worker::new(shared, metrics, tokens)) }
+    }
+}
+
+impl Handler for Gateway {
+    type Body = ResponseBody;
+
+    async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+        let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
+        let grpc = is_grpc(request.headers());
+        match self.exchange(request, connection, &mut record).await {
+            Ok(answer) => respond::answer(answer, record),
+            Err(rejection) => respond::reject(&rejection, grpc, record),
+        }
+    }
+
+    fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &Request::new(()));
+        respond::reject(&Rejection::TooManyHeaders, false, record)
+    }
+}
+
+/// What a request is answered with, before it is dressed for the way out.
+pub(super) enum Answer {
+    /// What an upstream answered.
+    Forwarded(Response<upstream::UpstreamBody<RequestBody>>, BodyLimits),
+    /// What the embedded issuer answered.
+    Own(Response<http_body_util::Full<bytes::Bytes>>),
+}
+
+impl Gateway {
+    async fn exchange(
+        &self,
+        request: Request<Incoming>,
+        connection: &Rc<ConnectionInfo>,
+        record: &mut Record,
+    ) -> Result<Answer, Rejection> {
+        let snapshot = Rc::clone(record.snapshot());
+        let (mut parts, body) = request.into_parts();
+        refuse_method(&parts.method)?;
+        let host = NormalHost::from_request(&parts)?;
+        record.host(&host);
+        let path = NormalPath::parse(parts.uri.path())?;
+        let matched = snapshot.table.match_route(&host, &path, &parts.method)?;
+        let route = match matched.value {
+            Destination::Route(index) => {
+                record.matched(*index);
+                snapshot.route(*index).ok_or(Rejection::NoRoute)?
+            }
+            Destination::TokenEndpoint(endpoint) => {
+                let request = Request::from_parts(parts, body);
+                return Ok(own::issue(endpoint, request, connection, self.worker.embedded(), record).await);
+            }
+            Destination::Document(path) => return own::document(path, self.worker.embedded()),
+        };
+        let target = path
+            .path_and_query(&parts.uri, route.strip_prefix.as_ref())
+            .map_err(|_| crate::http::PathError::TooLong)?;
+        let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
+
+        let limits = self.rewrite(&mut parts, route, &host, connection, record);
+        identity::add(&mut parts.headers, &route.identity, permit.token())?;
+        parts.uri = target.into();
+        let upgrading = take_upgrade(&mut parts);
+        let body = metered(body, limits, record)?;
+        let deadline = record.deadline(route.timeout);
+        let request = Request::from_parts(parts, body);
+        let forwarded = upstream::forward(permit, request, &route.upstream, self.worker.pools(), deadline).await;
+        let Forwarded { response, upgrade, endpoint, timings } =
+            forwarded.inspect_err(|error| record.not_forwarded(error))?;
+        record.forwarded(&endpoint, timings, response.status());
+        if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
+            upgrade::join_in_background(downstream, upstream, connection);
+        }
+        let response_limits = BodyLimits { bytes: None, ..limits };
+        Ok(Answer::Forwarded(response, response_limits))
+    }
+
+    /// Takes out what must not reach the upstream, then puts in what the gateway itself says; gives the body's bounds.
+    fn rewrite(
+        &self,
+        parts: &mut Parts,
+        route: &Route,
+        host: &NormalHost,
+        connection: &ConnectionInfo,
+        record: &mut Record,
+    ) -> BodyLimits {
+        let upgrade = requested_upgrade(parts).is_some();
+        let headers = &mut parts.headers;
+        if !route.identity.keeps_authorization {
+            strip_credential(headers);
+        }
+        strip_hop_by_hop_from_request(headers, upgrade);
+        record.snapshot().identity_headers.strip(headers);
+        // RFC 9110 section 10.1.1: whoever reads the body answers 100 Continue, and that is the gateway.
+        headers.remove(header::EXPECT);
+        let settings = connection.settings();
+        let hop = forwarded::Hop { peer: connection.peer.ip(), tls: connection.tls.is_some(), host };
+        record.caller(forwarded::rewrite(headers, &hop, &settings.trusted_proxies));
+        set_request_id(headers, record.request_id());
+        headers.insert(header::HOST, host.header_value().clone());
+        BodyLimits {
+            bytes: Some(settings.limits.body_bytes),
+            idle: Some(settings.limits.body_idle_timeout),
+            deadline: Some(record.deadline(route.timeout)),
+        }
+    }
+}
+
+/// Neither makes sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.
+fn refuse_method(method: &Method) -> Result<(), Rejection> {
+    match *method {
+        Method::CONNECT | Method::TRACE => Err(Rejection::MethodNotForwarded),
+        _ => Ok(()),
+    }
+}
+
+fn take_upgrade(parts: &mut Parts) -> Option<OnUpgrade> {
+    requested_upgrade(parts).is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten()
+}
+
+fn metered(body: Incoming, limits: BodyLimits, record: &Record) -> Result<RequestBody, Rejection> {
+    if !limits.allow(&http_body::Body::size_hint(&body)) {
+        return Err(BodyError::TooLarge { limit_bytes: limits.bytes.unwrap_or_default() }.into());
+    }
+    Ok(MeteredBody::new(body, limits, record.bytes_in()))
+}
+
+impl From<crate::routing::NoMatch> for Rejection {
+    fn from(no_match: crate::routing::NoMatch) -> Self {
+        match no_match {
+            crate::routing::NoMatch::NoRoute => Self::NoRoute,
+            crate::routing::NoMatch::MethodNotAllowed { allow } => Self::MethodNotAllowed { allow },
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Owns: what the gateway answers in the name of the embedded issuer: tokens and published documents.
+//! Always holds: a token endpoint speaks its own dialect, also when it refuses.
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use super::{Rejection, handle::Answer, record::Record};
+use crate::{
+    http::{BodyLimits, MeteredBody},
+    server::ConnectionInfo,
+    snapshot::EmbeddedIssuer,
+    token_endpoint::{Outcome, TokenEndpoint},
+};
+
+/// Answers a request for a token.
+pub(super) async fn issue(
+    endpoint: &TokenEndpoint,
+    request: Request<Incoming>,
+    connection: &ConnectionInfo,
+    issuer: &EmbeddedIssuer,
+    record: &mut Record,
+) -> Answer {
+    let limits = {
+        let limits = &connection.settings().limits;
+        // How much may be read is the endpoint's own matter; how slowly is the listener's.
+        let deadline = Some(record.deadline(limits.body_idle_timeout));
+        BodyLimits { bytes: None, idle: Some(limits.body_idle_timeout), deadline }
+    };
+    let bytes_in = record.bytes_in();
+    let request = request.map(|body| MeteredBody::new(body, limits, bytes_in));
+    let answer = endpoint.respond(request, issuer, record.time()).await;
+    let refusal = match &answer.outcome {
+        Outcome::Issued { .. } => None,
+        Outcome::Refused(refusal) => Some(refusal.reason()),
+    };
+    record.issued(answer.outcome.client_id(), refusal);
+    Answer::Own(answer.response)
+}
+
+/// Answers with a document of the embedded issuer.
+pub(super) fn document(path: &str, issuer: &EmbeddedIssuer) -> Result<Answer, Rejection> {
+    // Between a reload that removes the issuer and the request that was routed before it there is nothing to serve.
+    let document = issuer.document(path).ok_or(Rejection::NoRoute)?;
+    let mut response: Response<Full<Bytes>> = Response::new(Full::new(document.body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(document.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(document.cache_control));
+    Ok(Answer::Own(response))
+}

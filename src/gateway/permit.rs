@@ -1,0 +1,61 @@
+//! Owns: steps 5 to 7: from a request's credential to a permit for its route.
+//! Refuses: letting through what the rules refuse, unless the operator wrote `mode = "report"`.
+//! Always holds: every decision is counted, also one that is only reported.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::{Rejection, record::Record, worker::Worker};
+use crate::{
+    auth::{self, Access, Permit, Requirement, VerifiedToken, bearer},
+    clock::UnixTime,
+    http::PathParameters,
+    snapshot::{Route, Snapshot},
+};
+
+/// The permit for a request on `route`.
+pub(super) async fn permit(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    route: &Route,
+    parts: &Parts,
+    parameters: &PathParameters,
+    record: &mut Record,
+) -> Result<Permit, Rejection> {
+    let requirement = match &route.access {
+        Access::Public(public) => return Ok(Permit::public(public)),
+        Access::Protected(requirement) => requirement,
+    };
+    let (token, decision) = match verified(worker, snapshot, parts, record.time()).await {
+        Ok(token) => {
+            let decision = authorize(requirement, &token, parameters);
+            (Some(token), decision)
+        }
+        Err(rejection) => (None, Err(rejection)),
+    };
+    let report_only = requirement.report_only();
+    record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
+    match (decision, report_only) {
+        (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only, token)),
+        (decision, _) => decision,
+    }
+}
+
+async fn verified(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    now: UnixTime,
+) -> Result<Arc<VerifiedToken>, Rejection> {
+    let credential = bearer::extract(&parts.headers, parts.uri.query())?.ok_or(Rejection::NoToken)?;
+    Ok(auth::verify(credential, &snapshot.issuers, worker.tokens(), now).await?)
+}
+
+fn authorize(
+    requirement: &Requirement,
+    token: &Arc<VerifiedToken>,
+    parameters: &PathParameters,
+) -> Result<Permit, Rejection> {
+    Ok(requirement.authorize(token, parameters)?)
+}

@@ -1,0 +1,255 @@
+//! Owns: what is remembered of a request for its log line and its counts.
+//! Refuses: a request that leaves no trace: the line is written when this is dropped, however the exchange ended.
+//! Always holds: one line and one count for each request; nothing in it comes from an unverified token.
+
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+
+use http::{Method, StatusCode, Uri, Version};
+use tokio::time::Instant;
+
+use super::{Rejection, body::RequestBytes, worker::Worker};
+use crate::{
+    auth::VerifiedToken,
+    clock::UnixTime,
+    http::{BodyEnd, BodyOutcome, NormalHost, headers},
+    id::RequestId,
+    server::ConnectionInfo,
+    snapshot::{Route, RouteIndex, Snapshot},
+    telemetry::{
+        AccessEntry, Decision, DecisionMode, DecisionResult, TokenEntry,
+        access_log::Seconds,
+        metrics::{Exchange, FinishedRequest, UnderWay},
+    },
+    upstream::{ForwardError, Timings},
+};
+
+/// One request, from its head to the end of its answer.
+#[derive(Debug)]
+pub(super) struct Record {
+    worker: Rc<Worker>,
+    snapshot: Rc<Arc<Snapshot>>,
+    connection: Rc<ConnectionInfo>,
+    _under_way: UnderWay,
+    began: Instant,
+    time: UnixTime,
+    request_id: RequestId,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    host: Option<NormalHost>,
+    caller: IpAddr,
+    route: Option<RouteIndex>,
+    token: Option<Arc<VerifiedToken>>,
+    /// The client that the embedded issuer gave a token to.
+    issued_to: Option<Arc<str>>,
+    reason: Option<&'static str>,
+    would_refuse: Option<&'static str>,
+    auth_duration: Option<Duration>,
+    endpoint: Option<Arc<str>>,
+    timings: Option<Timings>,
+    status: Option<StatusCode>,
+    bytes_in: RequestBytes,
+    bytes_out: u64,
+}
+
+impl Record {
+    /// Begins with a request's head.
+    pub(super) fn begin(
+        worker: &Rc<Worker>,
+        snapshot: Rc<Arc<Snapshot>>,
+        connection: &Rc<ConnectionInfo>,
+        request: &http::Request<impl Sized>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            worker: Rc::clone(worker),
+            snapshot,
+            connection: Rc::clone(connection),
+            _under_way: UnderWay::begin(worker.metrics()),
+            began: Instant::now(),
+            time: worker.clock().now(),
+            request_id: headers::request_id(request.headers()),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            host: None,
+            caller: connection.peer.ip(),
+            route: None,
+            token: None,
+            issued_to: None,
+            reason: None,
+            would_refuse: None,
+            auth_duration: None,
+            endpoint: None,
+            timings: None,
+            status: None,
+            bytes_in: RequestBytes::default(),
+            bytes_out: 0,
+        })
+    }
+
+    pub(super) const fn snapshot(&self) -> &Rc<Arc<Snapshot>> {
+        &self.snapshot
+    }
+
+    pub(super) const fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// When the request's head had arrived, by the wall clock.
+    pub(super) const fn time(&self) -> UnixTime {
+        self.time
+    }
+
+    /// When the whole exchange must be over.
+    pub(super) fn deadline(&self, timeout: Duration) -> Instant {
+        self.began + timeout
+    }
+
+    /// Where the length of the request's body is to be noted.
+    pub(super) fn bytes_in(&self) -> RequestBytes {
+        self.bytes_in.clone()
+    }
+
+    pub(super) fn host(&mut self, host: &NormalHost) {
+        self.host = Some(host.clone());
+    }
+
+    pub(super) const fn caller(&mut self, caller: IpAddr) {
+        self.caller = caller;
+    }
+
+    pub(super) const fn matched(&mut self, route: RouteIndex) {
+        self.route = Some(route);
+    }
+
+    pub(super) fn issued(&mut self, client_id: Option<&Arc<str>>, reason: Option<&'static str>) {
+        self.issued_to = client_id.cloned();
+        self.reason = reason;
+    }
+
+    /// Notes what was decided about a token on a route that asks for one.
+    pub(super) fn decided(&mut self, token: Option<&Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
+        self.token = token.cloned();
+        self.auth_duration = Some(self.began.elapsed());
+        if report {
+            self.would_refuse = refusal.map(Rejection::reason);
+        }
+        let Some(route) = self.matched_route() else { return };
+        let decision = Decision {
+            issuer: token.map(|token| &**token.issuer()),
+            result: if refusal.is_none() { DecisionResult::Allowed } else { DecisionResult::Refused },
+            reason: refusal.map_or("authorized", Rejection::reason),
+            mode: if report { DecisionMode::Report } else { DecisionMode::Enforce },
+        };
+        route.metrics.decided(self.worker.metrics(), decision);
+    }
+
+    /// Notes that the upstream answered.
+    pub(super) fn forwarded(&mut self, endpoint: &Arc<str>, timings: Timings, status: StatusCode) {
+        self.endpoint = Some(Arc::clone(endpoint));
+        self.timings = Some(timings);
+        let Some(route) = self.matched_route() else { return };
+        let exchange = Exchange {
+            status: Some(status.as_u16()),
+            failure: None,
+            connect: (!timings.reused).then_some(timings.connection),
+            header: Some(timings.response_header),
+        };
+        route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
+    }
+
+    /// Notes that it did not.
+    pub(super) fn not_forwarded(&mut self, error: &ForwardError) {
+        self.endpoint = error.endpoint().cloned();
+        let Some(route) = self.matched_route() else { return };
+        let exchange = Exchange { status: None, failure: Some(error.reason()), connect: None, header: None };
+        route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
+    }
+
+    /// Notes that the gateway itself answers, and why.
+    pub(super) fn rejected(&mut self, rejection: &Rejection) {
+        self.reason = Some(rejection.reason());
+        let metrics = self.matched_route().map_or_else(|| self.worker.unmatched(), |route| &route.metrics);
+        metrics.rejected(self.worker.metrics(), rejection.reason());
+    }
+
+    pub(super) const fn status(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// Notes how the answer's body ended; the line is written when this is dropped.
+    pub(super) const fn response_ended(&mut self, end: BodyEnd) {
+        self.bytes_out = end.bytes;
+        if self.reason.is_none() {
+            self.reason = match end.outcome {
+                BodyOutcome::Complete => None,
+                BodyOutcome::Aborted => Some("downstream_aborted"),
+                BodyOutcome::TooLarge | BodyOutcome::Failed => Some("upstream_body_aborted"),
+                BodyOutcome::TimedOut => Some("upstream_body_timeout"),
+            };
+        }
+    }
+
+    fn matched_route(&self) -> Option<&Route> {
+        self.route.and_then(|index| self.snapshot.route(index))
+    }
+
+    fn write(&self) {
+        let status = self.status.map(|status| status.as_u16());
+        let duration = self.began.elapsed();
+        let finished = FinishedRequest {
+            status,
+            duration,
+            bytes_in: self.bytes_in.count(),
+            bytes_out: self.bytes_out,
+        };
+        let route = self.matched_route();
+        let metrics = route.map_or_else(|| self.worker.unmatched(), |route| &route.metrics);
+        metrics.finished(self.worker.metrics(), &finished);
+        if !self.worker.access_log().is_on() {
+            return;
+        }
+        let own_token = self.issued_to.as_deref().map(|client_id| TokenEntry {
+            issuer: "embedded",
+            client_id: Some(client_id),
+            key_id: None,
+            jti: None,
+        });
+        let verified = self.token.as_deref().map(|token| TokenEntry {
+            issuer: token.issuer(),
+            client_id: token.client_id(),
+            key_id: token.key_id(),
+            jti: token.token_id(),
+        });
+        self.worker.access_log().record(&AccessEntry {
+            time: self.time,
+            request_id: self.request_id.as_str(),
+            listener: self.connection.listener_name(),
+            protocol: self.version,
+            peer: self.caller,
+            method: self.method.as_str(),
+            host: self.host.as_ref().map(NormalHost::as_str),
+            path: self.uri.path(),
+            route: route.map(|route| &*route.name),
+            upstream: route.map(|route| &**route.upstream.name()),
+            endpoint: self.endpoint.as_deref(),
+            status,
+            reason: self.reason.or_else(|| status.is_none().then_some("downstream_aborted")),
+            would_be_reason: self.would_refuse,
+            bytes_in: finished.bytes_in,
+            bytes_out: finished.bytes_out,
+            duration: Seconds(duration),
+            auth_duration: self.auth_duration.map(Seconds),
+            upstream_connect_duration: self.timings.filter(|timings| !timings.reused).map(|timings| Seconds(timings.connection)),
+            upstream_header_duration: self.timings.map(|timings| Seconds(timings.response_header)),
+            jwt: verified.or(own_token),
+            config_generation: self.snapshot.generation,
+        });
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.write();
+    }
+}

@@ -1,0 +1,230 @@
+//! Owns: every way in which a request is refused or fails, and what the caller is told of it.
+//! Refuses: a reason outside the closed list; a 401 for a fault that is not the caller's.
+//! Always holds: reasons are stable `snake_case`: metric label, log field and a row of `docs/errors.md`. The caller gets a
+//! fixed sentence; causes go to the log.
+
+use http::{HeaderValue, StatusCode};
+use thiserror::Error;
+
+use crate::{
+    auth::{self, CredentialError, Denial, VerifyError},
+    http::{BodyError, HostError, PathError},
+    oauth::{Challenge, ErrorCode},
+    upstream::{self, ForwardError},
+};
+
+/// The protection space that challenges name (RFC 9110 section 11.5).
+const REALM: &str = "postern";
+/// What a caller is asked to wait where nothing better is known.
+const RETRY_AFTER_SECONDS: u16 = 1;
+
+/// Why a request was not answered by its upstream.
+#[derive(Debug, Error)]
+pub enum Rejection {
+    /// `CONNECT` or `TRACE`, which a gateway has no use for (RFC 9110 section 9.3.6, 9.3.8).
+    #[error("the method is not forwarded")]
+    MethodNotForwarded,
+    /// The host cannot be told.
+    #[error("the request's host is refused")]
+    Host(#[from] HostError),
+    /// The path cannot be read in one way only.
+    #[error("the request's path is refused")]
+    Path(#[from] PathError),
+    /// Nothing is configured for this host and path.
+    #[error("no route matches")]
+    NoRoute,
+    /// Something is, but not for this method.
+    #[error("a route matches, but not for this method")]
+    MethodNotAllowed {
+        /// The methods there are.
+        allow: HeaderValue,
+    },
+    /// There is no token.
+    #[error("the request brings no token")]
+    NoToken,
+    /// There is no single usable credential.
+    #[error("the request's credential is refused")]
+    Credential(#[from] CredentialError),
+    /// The token is not good.
+    #[error("the token is refused")]
+    Token(#[from] VerifyError),
+    /// It is, but not for this.
+    #[error("the token does not satisfy the route's rules")]
+    Denied(#[from] Denial),
+    /// A claim that the upstream is to be told cannot stand in a header.
+    #[error("the claim {claim:?} cannot be written into a header")]
+    ClaimNotForwardable {
+        /// Its name.
+        claim: Box<str>,
+    },
+    /// The body is too long, too slow, or broke off.
+    #[error("the request's body is refused")]
+    Body(#[from] BodyError),
+    /// The upstream did not answer.
+    #[error("the request could not be forwarded")]
+    Forward(#[source] ForwardError),
+    /// More header fields than the listener allows.
+    #[error("the request has too many header fields")]
+    TooManyHeaders,
+}
+
+/// On whose side the fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever sent the request.
+    Downstream,
+    /// Postern itself.
+    Gateway,
+    /// The resource server.
+    Upstream,
+    /// The issuer of the token.
+    Issuer,
+}
+
+impl From<ForwardError> for Rejection {
+    fn from(error: ForwardError) -> Self {
+        match error {
+            // The downstream's body is read through the forwarding, and fails there in disguise.
+            ForwardError::RequestBody(source) => match source.downcast::<BodyError>() {
+                Ok(error) => Self::Body(*error),
+                Err(other) => Self::Body(BodyError::Failed(other)),
+            },
+            other => Self::Forward(other),
+        }
+    }
+}
+
+impl Rejection {
+    /// Its name in the answer, the log and the metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::MethodNotForwarded => "method_not_forwarded",
+            Self::Host(error) => error.reason(),
+            Self::Path(error) => error.reason(),
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::NoToken => "no_token",
+            Self::Credential(error) => error.reason(),
+            Self::Token(error) => error.reason(),
+            Self::Denied(denial) => denial.reason(),
+            Self::ClaimNotForwardable { .. } => "claim_not_forwardable",
+            Self::Body(BodyError::TooLarge { .. }) => "body_too_large",
+            Self::Body(BodyError::Idle) => "body_timeout",
+            Self::Body(BodyError::DeadlinePassed) => "deadline_exceeded",
+            Self::Body(BodyError::Failed(_)) => "body_aborted",
+            Self::Forward(error) => error.reason(),
+            Self::TooManyHeaders => "too_many_headers",
+        }
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::MethodNotForwarded => StatusCode::NOT_IMPLEMENTED,
+            Self::Host(_) | Self::Path(_) | Self::Body(BodyError::Failed(_)) => StatusCode::BAD_REQUEST,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::Credential(error) => match error.error_code() {
+                Some(ErrorCode::InvalidRequest) => StatusCode::BAD_REQUEST,
+                Some(ErrorCode::InvalidToken | ErrorCode::InsufficientScope) | None => StatusCode::UNAUTHORIZED,
+            },
+            Self::Token(error) => match error.fault() {
+                auth::Fault::Downstream => StatusCode::UNAUTHORIZED,
+                auth::Fault::Issuer => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Self::Denied(_) | Self::ClaimNotForwardable { .. } => StatusCode::FORBIDDEN,
+            Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::Idle | BodyError::DeadlinePassed) => StatusCode::REQUEST_TIMEOUT,
+            Self::Forward(error) => forward_status(error),
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::MethodNotForwarded
+            | Self::Host(_)
+            | Self::Path(_)
+            | Self::NoRoute
+            | Self::MethodNotAllowed { .. }
+            | Self::NoToken
+            | Self::Credential(_)
+            | Self::Denied(_)
+            | Self::ClaimNotForwardable { .. }
+            | Self::Body(_)
+            | Self::TooManyHeaders => Fault::Downstream,
+            Self::Token(error) => match error.fault() {
+                auth::Fault::Downstream => Fault::Downstream,
+                auth::Fault::Issuer => Fault::Issuer,
+            },
+            Self::Forward(error) => match error.fault() {
+                upstream::Fault::Downstream => Fault::Downstream,
+                upstream::Fault::Gateway => Fault::Gateway,
+                upstream::Fault::Upstream => Fault::Upstream,
+            },
+        }
+    }
+
+    /// The challenge to answer with (RFC 6750 section 3), where there is one.
+    #[must_use]
+    pub fn challenge(&self) -> Option<Challenge> {
+        let bearer = Challenge::bearer(REALM);
+        match self {
+            Self::NoToken => Some(bearer),
+            Self::Credential(error) => Some(match error.error_code() {
+                None => bearer,
+                Some(code) => bearer.error(code, self.detail()),
+            }),
+            Self::Token(error) => match error.fault() {
+                auth::Fault::Downstream => Some(bearer.error(ErrorCode::InvalidToken, self.detail())),
+                auth::Fault::Issuer => None,
+            },
+            Self::Denied(Denial::ScopeMissing { needed, .. }) => {
+                Some(bearer.error(ErrorCode::InsufficientScope, self.detail()).scope(needed))
+            }
+            Self::Denied(_)
+            | Self::MethodNotForwarded
+            | Self::Host(_)
+            | Self::Path(_)
+            | Self::NoRoute
+            | Self::MethodNotAllowed { .. }
+            | Self::ClaimNotForwardable { .. }
+            | Self::Body(_)
+            | Self::Forward(_)
+            | Self::TooManyHeaders => None,
+        }
+    }
+
+    /// Whether this says anything about the token; such refusals are decisions, and count as such.
+    #[must_use]
+    pub const fn is_decision(&self) -> bool {
+        matches!(self, Self::NoToken | Self::Credential(_) | Self::Token(_) | Self::Denied(_))
+    }
+
+    /// Seconds to wait before trying again (RFC 9110 section 10.2.3), where trying again may help.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u16> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS)
+    }
+
+    /// Whether what the caller sends next on the connection could be misread, so that it must be closed.
+    #[must_use]
+    pub const fn closes_connection(&self) -> bool {
+        matches!(self, Self::MethodNotForwarded | Self::Host(_) | Self::Body(_) | Self::TooManyHeaders)
+    }
+}
+
+const fn forward_status(error: &ForwardError) -> StatusCode {
+    match error {
+        ForwardError::RequestBody(_) => StatusCode::BAD_REQUEST,
+        ForwardError::Saturated { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
+        ForwardError::Connect { .. } => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}

@@ -1,0 +1,98 @@
+//! Owns: what one worker keeps from request to request.
+//! Refuses: being shared between threads.
+//! Always holds: the snapshot it gives out is the one in force when it is asked; giving it out touches nothing that another
+//! core writes to, except right after a reload.
+
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
+
+use arc_swap::{ArcSwap, cache::Cache};
+
+use super::body::RequestBody;
+use crate::{
+    auth::WorkerTokenCache,
+    clock::Clock,
+    snapshot::{EmbeddedIssuer, Snapshot},
+    telemetry::{AccessLog, RouteMetrics, WorkerMetrics},
+    upstream::WorkerPools,
+};
+
+/// What the workers of a process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The snapshot in force.
+    pub current: Arc<ArcSwap<Snapshot>>,
+    /// Where lines about requests go.
+    pub access_log: Arc<AccessLog>,
+    /// What time it is.
+    pub clock: Clock,
+    /// The embedded issuer, if one is configured at the moment.
+    pub embedded: Arc<EmbeddedIssuer>,
+    /// The series of requests that match no route.
+    pub unmatched: RouteMetrics,
+}
+
+/// One worker's own things.
+pub(super) struct Worker {
+    shared: Shared,
+    metrics: Rc<WorkerMetrics>,
+    tokens: WorkerTokenCache,
+    pools: Rc<WorkerPools<RequestBody>>,
+    cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    /// The snapshot last given out, counted by this worker alone: a request's clone of it is no write to a shared line.
+    own: RefCell<Rc<Arc<Snapshot>>>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Shared, metrics: WorkerMetrics, tokens: WorkerTokenCache) -> Self {
+        let own = Rc::new(shared.current.load_full());
+        let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
+        let (metrics, pools) = (Rc::new(metrics), Rc::new(WorkerPools::new()));
+        Self { shared, metrics, tokens, pools, cache, own: RefCell::new(own) }
+    }
+
+    /// The snapshot in force.
+    pub(super) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+        let mut cache = self.cache.borrow_mut();
+        let current = cache.load();
+        let mut own = self.own.borrow_mut();
+        if !Arc::ptr_eq(current, &own) {
+            *own = Rc::new(Arc::clone(current));
+            self.pools.retain(&own.upstreams);
+        }
+        Rc::clone(&own)
+    }
+
+    pub(super) const fn metrics(&self) -> &Rc<WorkerMetrics> {
+        &self.metrics
+    }
+
+    pub(super) const fn unmatched(&self) -> &RouteMetrics {
+        &self.shared.unmatched
+    }
+
+    pub(super) fn access_log(&self) -> &AccessLog {
+        &self.shared.access_log
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    pub(super) const fn tokens(&self) -> &WorkerTokenCache {
+        &self.tokens
+    }
+
+    pub(super) const fn pools(&self) -> &Rc<WorkerPools<RequestBody>> {
+        &self.pools
+    }
+
+    pub(super) fn embedded(&self) -> &EmbeddedIssuer {
+        &self.shared.embedded
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Worker").finish_non_exhaustive()
+    }
+}

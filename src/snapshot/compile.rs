@@ -1,0 +1,149 @@
+//! Owns: putting the parts of a configuration together.
+//! Refuses: anything that cannot be enforced.
+//! Always holds: every room compiles its part even if another found errors, so that all of them are told at once.
+
+use std::{path::PathBuf, sync::Arc};
+
+use http::HeaderName;
+
+use super::{Destination, Route, RouteIndex, Snapshot, Surroundings, files, key_sources::KeySources, route::Parts};
+use crate::{
+    auth, authorization_server,
+    config::{self, Config, Environment, Sources},
+    diagnostic::{Diagnostics, KeyPath},
+    http::headers::IdentityHeaderNames,
+    routing::{RoutePattern, RouteTableBuilder},
+    server::Listeners,
+    token_endpoint::{self, TokenEndpoint},
+    upstream,
+};
+
+/// What became of configuration files.
+#[derive(Debug)]
+pub struct Judged {
+    /// The configuration compiled, if nothing in it is wrong.
+    pub snapshot: Option<Snapshot>,
+    /// Everything that was found.
+    pub diagnostics: Diagnostics,
+    /// Where everything stands.
+    pub sources: Sources,
+    /// The files to watch, whatever came of it.
+    pub files: Vec<PathBuf>,
+}
+
+/// Loads and compiles `files`, taking over from `previous` what did not change. Touches nothing that lives.
+#[must_use]
+pub fn load_and_compile(
+    files: &[PathBuf],
+    environment: &dyn Environment,
+    previous: Option<&Snapshot>,
+    surroundings: &Surroundings,
+) -> Judged {
+    let (loaded, mut diagnostics) = config::load(files, environment);
+    let mut snapshot = None;
+    if let Some(draft) = loaded.draft() {
+        // A draft has holes where the form was wrong; what only follows from a hole is not told.
+        let mut found = Diagnostics::new();
+        snapshot = Snapshot::compile(draft, &loaded.hash, previous, surroundings, &mut found);
+        loaded.drop_consequences(&mut found);
+        diagnostics.extend(found);
+    }
+    let mut watched = loaded.files;
+    watched.extend(snapshot.iter().flat_map(|snapshot| snapshot.files.keys().cloned()));
+    let snapshot = snapshot.filter(|_| !diagnostics.has_errors());
+    Judged { snapshot, diagnostics, sources: loaded.sources, files: watched }
+}
+
+impl Snapshot {
+    fn compile(
+        config: &Config,
+        hash: &str,
+        previous: Option<&Self>,
+        surroundings: &Surroundings,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let errors_before = diagnostics.error_count();
+        let now = surroundings.clock.now();
+        let mut sources = KeySources::new(surroundings);
+        let mut find = |name: &str, raw: &_, diagnostics: &mut _| sources.find(name, raw, diagnostics);
+        let issuers =
+            auth::compile_issuers(config, previous.map(|previous| &previous.issuers), &mut find, diagnostics);
+        let upstreams = upstream::compile(config, previous.map(|previous| &previous.upstreams), diagnostics);
+        let listeners =
+            Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
+        let authorization_server = authorization_server::compile(config, diagnostics).map(Arc::new);
+        let endpoints = token_endpoint::compile(config, diagnostics);
+        for compile in surroundings.also_compile {
+            compile(config, diagnostics);
+        }
+
+        let parts = Parts {
+            issuers: issuers.as_ref(),
+            upstreams: upstreams.as_ref(),
+            upstream_names: config.upstreams.keys().map(String::as_str).collect(),
+            metrics: &surroundings.metrics,
+        };
+        let mut table = RouteTableBuilder::new();
+        let mut routes = Vec::with_capacity(config.routes.len());
+        for (name, raw) in &config.routes {
+            let (pattern, route) = Route::compile(name, raw, &parts, diagnostics);
+            if let Some(pattern) = pattern {
+                let destination = Destination::Route(RouteIndex(routes.len()));
+                table.insert(&KeyPath::of(&["routes", name]), &pattern, destination, diagnostics);
+            }
+            routes.extend(route);
+        }
+        for endpoint in endpoints.iter().flatten() {
+            insert_token_endpoint(&mut table, endpoint, diagnostics);
+        }
+        for path in authorization_server.iter().flat_map(|server| server.document_paths()) {
+            insert_document(&mut table, &path, diagnostics);
+        }
+        let table = table.build(diagnostics);
+        if diagnostics.error_count() > errors_before {
+            return None;
+        }
+        Some(Self {
+            generation: previous.map_or(1, |previous| previous.generation + 1),
+            hash: hash.to_owned(),
+            compiled_at: now,
+            config: config.clone(),
+            table: table?,
+            identity_headers: identity_headers(&routes),
+            routes,
+            issuers: issuers?,
+            key_sets: sources.remote,
+            upstreams: upstreams?,
+            listeners: listeners?,
+            authorization_server,
+            files: files::named_files(config),
+        })
+    }
+}
+
+fn insert_token_endpoint(
+    table: &mut RouteTableBuilder<Destination>,
+    endpoint: &Arc<TokenEndpoint>,
+    diagnostics: &mut Diagnostics,
+) {
+    let at = KeyPath::of(&["token_endpoints", endpoint.name()]);
+    // Every method, so that a wrong one is answered in the endpoint's own dialect.
+    if let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), endpoint.path(), None, diagnostics) {
+        table.insert(&at, &pattern, Destination::TokenEndpoint(Arc::clone(endpoint)), diagnostics);
+    }
+}
+
+fn insert_document(table: &mut RouteTableBuilder<Destination>, path: &str, diagnostics: &mut Diagnostics) {
+    let at = KeyPath::of(&["authorization_server", "issuer"]);
+    let methods = ["GET", "HEAD"].map(str::to_owned);
+    if let Some(pattern) = RoutePattern::compile(&at, None, path, Some(&methods), diagnostics) {
+        table.insert(&at, &pattern, Destination::Document(Arc::from(path)), diagnostics);
+    }
+}
+
+/// The headers of every route together: what one route tells its upstream nobody may claim on another.
+fn identity_headers(routes: &[Route]) -> IdentityHeaderNames {
+    let names: Vec<&HeaderName> =
+        routes.iter().flat_map(|route| route.identity.headers.iter().map(|(name, _)| name)).collect();
+    IdentityHeaderNames::new(names)
+}

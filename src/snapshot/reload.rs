@@ -1,0 +1,223 @@
+//! Owns: replacing the applied configuration by a new one, or refusing to.
+//! Refuses: applying anything with an error in it; two reloads at once.
+//! Always holds: a refused configuration changes nothing but the status; what is applied was compiled whole and activated
+//! before the first request saw it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use tracing::{error, info, warn};
+
+use super::{Judged, Snapshot, Surroundings, changes, load_and_compile};
+use crate::{
+    clock::UnixTime,
+    config::{Environment, Sources},
+    diagnostic::Diagnostics,
+};
+
+/// What has to happen between compiling a snapshot and letting requests see it: opening keys, binding sockets.
+pub trait Activation: Send + Sync {
+    /// Makes everything ready that `next` needs.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be had; `next` is then not applied.
+    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String>;
+
+    /// `next` is in force now: lets go of what only the one before it needed.
+    fn applied(&self, next: &Arc<Snapshot>);
+}
+
+/// Keeps the applied snapshot and replaces it.
+pub struct Reloader {
+    files: Vec<PathBuf>,
+    environment: Arc<dyn Environment + Send + Sync>,
+    surroundings: Surroundings,
+    activation: Arc<dyn Activation>,
+    current: Arc<ArcSwap<Snapshot>>,
+    last: Mutex<LastReload>,
+    one_at_a_time: Mutex<()>,
+}
+
+/// How the last reload ended.
+#[derive(Clone, Debug)]
+pub struct LastReload {
+    /// When it was tried.
+    pub at: UnixTime,
+    /// The files whose change should cause the next one.
+    pub watched: Vec<PathBuf>,
+    /// Why it was refused; `None` if it was applied.
+    pub rejection: Option<ReloadRejection>,
+    /// How many were refused since the start.
+    pub rejected_total: u64,
+    /// How many were applied since the start, the first configuration not counted.
+    pub applied_total: u64,
+}
+
+/// A configuration that was not applied.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the configuration was not applied: {summary}")]
+pub struct ReloadRejection {
+    /// One line.
+    pub summary: String,
+    /// The diagnostics as a terminal shows them, without colour.
+    pub text: String,
+    /// The diagnostics for machines.
+    pub json: serde_json::Value,
+}
+
+/// A reload that was applied.
+#[derive(Clone, Debug)]
+pub struct AppliedReload {
+    /// The generation now in force.
+    pub generation: u64,
+    /// The hash of its sources.
+    pub hash: String,
+    /// What changed, in words.
+    pub changes: Vec<String>,
+}
+
+impl Reloader {
+    /// Loads, compiles and activates the first configuration.
+    ///
+    /// # Errors
+    /// [`ReloadRejection`] if it cannot be applied.
+    pub fn start(
+        files: Vec<PathBuf>,
+        environment: Arc<dyn Environment + Send + Sync>,
+        surroundings: Surroundings,
+        activation: Arc<dyn Activation>,
+    ) -> Result<Self, ReloadRejection> {
+        let Attempt { outcome, watched } = attempt(&files, &*environment, None, &surroundings);
+        let snapshot = outcome?;
+        activation.prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
+        let last = LastReload {
+            at: surroundings.clock.now(),
+            watched,
+            rejection: None,
+            rejected_total: 0,
+            applied_total: 0,
+        };
+        Ok(Self {
+            files,
+            environment,
+            surroundings,
+            activation,
+            current: Arc::new(ArcSwap::new(snapshot)),
+            last: Mutex::new(last),
+            one_at_a_time: Mutex::new(()),
+        })
+    }
+
+    /// The applied snapshot, for workers to follow.
+    #[must_use]
+    pub const fn current(&self) -> &Arc<ArcSwap<Snapshot>> {
+        &self.current
+    }
+
+    /// How the last reload ended.
+    #[must_use]
+    pub fn last(&self) -> LastReload {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the files again and applies them, even if nothing changed. Blocks; not for a worker's thread.
+    ///
+    /// # Errors
+    /// [`ReloadRejection`]; the applied configuration then stays in force.
+    pub fn reload(&self) -> Result<AppliedReload, ReloadRejection> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = self.current.load_full();
+        let Attempt { outcome, watched } =
+            attempt(&self.files, &*self.environment, Some(&previous), &self.surroundings);
+        let outcome = outcome.and_then(|next| self.apply(&previous, next));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.at = self.surroundings.clock.now();
+        last.watched = watched;
+        match &outcome {
+            Ok(applied) => {
+                last.rejection = None;
+                last.applied_total += 1;
+                log_applied(applied);
+            }
+            Err(rejection) => {
+                last.rejection = Some(rejection.clone());
+                last.rejected_total += 1;
+                error!(
+                    generation = previous.generation,
+                    "configuration not applied, the one before stays in force: {}\n{}", rejection.summary, rejection.text
+                );
+            }
+        }
+        outcome
+    }
+
+    fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, ReloadRejection> {
+        self.activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
+        let mut words = changes(&previous.config, &next.config);
+        words.extend(next.changed_files(previous));
+        let applied = AppliedReload { generation: next.generation, hash: next.hash.clone(), changes: words };
+        self.current.store(Arc::clone(&next));
+        self.activation.applied(&next);
+        Ok(applied)
+    }
+}
+
+impl ReloadRejection {
+    fn of_activation(why: String) -> Self {
+        let json = serde_json::json!([{ "severity": "error", "message": why }]);
+        Self { summary: why.clone(), text: why, json }
+    }
+
+    fn of_diagnostics(sources: &Sources, diagnostics: &Diagnostics) -> Self {
+        let summary = match diagnostics.error_count() {
+            1 => "1 error".to_owned(),
+            many => format!("{many} errors"),
+        };
+        Self { summary, text: sources.render(diagnostics, false), json: sources.to_json(diagnostics) }
+    }
+}
+
+/// One attempt: its outcome, and the files to watch whatever came of it.
+struct Attempt {
+    outcome: Result<Arc<Snapshot>, ReloadRejection>,
+    watched: Vec<PathBuf>,
+}
+
+fn attempt(
+    files: &[PathBuf],
+    environment: &dyn Environment,
+    previous: Option<&Snapshot>,
+    surroundings: &Surroundings,
+) -> Attempt {
+    let Judged { snapshot, diagnostics, sources, files: mut watched } =
+        load_and_compile(files, environment, previous, surroundings);
+    let outcome = match snapshot {
+        Some(snapshot) => {
+            if diagnostics.iter().next().is_some() {
+                warn!("{}", sources.render(&diagnostics, false));
+            }
+            Ok(Arc::new(snapshot))
+        }
+        None => {
+            // A certificate that was broken and is mended again must be noticed too.
+            watched.extend(previous.iter().flat_map(|previous| previous.files.keys().cloned()));
+            Err(ReloadRejection::of_diagnostics(&sources, &diagnostics))
+        }
+    };
+    watched.sort();
+    watched.dedup();
+    Attempt { outcome, watched }
+}
+
+fn log_applied(applied: &AppliedReload) {
+    let generation = applied.generation;
+    if applied.changes.is_empty() {
+        info!(generation, hash = applied.hash, "configuration applied, nothing changed");
+    }
+    for change in &applied.changes {
+        info!(generation, hash = applied.hash, "configuration applied: {change}");
+    }
+}

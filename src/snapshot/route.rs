@@ -1,0 +1,186 @@
+//! Owns: one route, compiled: who may use it, where it goes, what the upstream is told.
+//! Refuses: an unknown upstream; identity headers that could be mistaken for the message's own.
+//! Always holds: its access is a proof that the operator either wrote rules or said that there are none.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderName;
+
+use crate::{
+    auth::{Access, Issuers},
+    config::{AuthorizationConfig, IdentityConfig, RouteConfig},
+    diagnostic::{Diagnostics, KeyPath},
+    http::PathPrefix,
+    routing::RoutePattern,
+    telemetry::{Metrics, RouteMetrics, UpstreamMetrics},
+    upstream::{Upstream, Upstreams},
+};
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Who may use it.
+    pub access: Access,
+    /// Where it goes.
+    pub upstream: Arc<Upstream>,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    /// What is taken off the front of the path.
+    pub strip_prefix: Option<PathPrefix>,
+    /// What the upstream is told about the caller.
+    pub identity: Identity,
+    /// Its series.
+    pub metrics: RouteMetrics,
+    /// The series of its upstream.
+    pub upstream_metrics: UpstreamMetrics,
+}
+
+/// What an upstream is told about the caller.
+#[derive(Debug)]
+pub struct Identity {
+    /// Headers and the claims that fill them.
+    pub headers: Vec<(HeaderName, Box<str>)>,
+    /// Whether `Authorization` is passed on.
+    pub keeps_authorization: bool,
+}
+
+/// In what way less is enforced on a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// Nothing is asked for.
+    Public,
+    /// Rules are only reported.
+    Reports,
+}
+
+/// Headers that say where a message ends, whom it is for, or who asks by other means: never filled from a claim.
+const RESERVED: &[&str] = &[
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// What a route is compiled against.
+pub(super) struct Parts<'a> {
+    pub(super) issuers: Option<&'a Issuers>,
+    pub(super) upstreams: Option<&'a Upstreams>,
+    pub(super) upstream_names: Vec<&'a str>,
+    pub(super) metrics: &'a Metrics,
+}
+
+impl Route {
+    /// Compiles `[routes.<name>]`. Everything wrong with it is noted, also where another part stands in the way.
+    pub(super) fn compile(
+        name: &str,
+        raw: &RouteConfig,
+        parts: &Parts<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> (Option<RoutePattern>, Option<Self>) {
+        let at = KeyPath::of(&["routes", name]);
+        let pattern = RoutePattern::compile(&at, raw.host.as_deref(), &raw.path, raw.methods.as_deref(), diagnostics);
+        let strip_prefix = match (&raw.strip_prefix, &pattern) {
+            (Some(text), Some(pattern)) => {
+                pattern.compile_strip_prefix(&at.key("strip_prefix"), text, diagnostics).map(Some)
+            }
+            (Some(_), None) => None,
+            (None, _) => Some(None),
+        };
+        let parameters: Vec<&str> = pattern.iter().flat_map(|pattern| pattern.path.parameter_names()).collect();
+        // Without the path's own parameters, or without the issuers, rules about them cannot be judged.
+        let access = match (parts.issuers, &pattern) {
+            (Some(issuers), Some(_)) => Access::compile(name, raw, issuers, &parameters, diagnostics),
+            _ => None,
+        };
+        let identity = Identity::compile(&at.key("identity"), &raw.identity, raw.public, diagnostics);
+        if raw.timeout.0.is_zero() {
+            let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";
+            diagnostics.error(&at.key("timeout"), "the timeout leaves no time at all", remedy);
+        }
+        let upstream = upstream(&at.key("upstream"), &raw.upstream, parts, diagnostics);
+        let compile = || {
+            Some(Self {
+                name: Arc::from(name),
+                access: access?,
+                upstream_metrics: parts.metrics.upstream(upstream.as_ref()?.name()),
+                upstream: upstream?,
+                timeout: raw.timeout.0,
+                strip_prefix: strip_prefix?,
+                identity: identity?,
+                metrics: parts.metrics.route(name),
+            })
+        };
+        (pattern, compile())
+    }
+
+    /// In what way less is enforced here, if it is.
+    #[must_use]
+    pub const fn exposure(&self) -> Option<Exposure> {
+        match &self.access {
+            Access::Public(_) => Some(Exposure::Public),
+            Access::Protected(requirement) if requirement.report_only().is_some() => Some(Exposure::Reports),
+            Access::Protected(_) => None,
+        }
+    }
+}
+
+impl Identity {
+    fn compile(at: &KeyPath, raw: &IdentityConfig, public: bool, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut headers = Vec::with_capacity(raw.headers.len());
+        for (name, claim) in &raw.headers {
+            let path = at.key("headers").key(name);
+            match HeaderName::try_from(name) {
+                Ok(header) if RESERVED.contains(&header.as_str()) => diagnostics.key_error(
+                    &path,
+                    format!("`{name}` cannot carry a claim: it belongs to the message itself"),
+                    "choose a header of your own, like \"x-client-id\"",
+                ),
+                Ok(_) if claim.is_empty() => {
+                    diagnostics.error(&path, "the claim has no name", "write the name of a claim, like \"client_id\"");
+                }
+                Ok(header) => headers.push((header, claim.as_str().into())),
+                Err(_) => diagnostics.key_error(
+                    &path,
+                    format!("`{name}` cannot be a header's name"),
+                    "write letters, digits and hyphens, like \"x-client-id\"",
+                ),
+            }
+        }
+        if public && !raw.headers.is_empty() {
+            let remedy = "remove `headers`, or let the route `require` a token";
+            diagnostics.error(&at.key("headers"), "on a public route there is no token to fill headers from", remedy);
+            return None;
+        }
+        let keeps_authorization = raw.authorization == AuthorizationConfig::Keep;
+        (headers.len() == raw.headers.len()).then_some(Self { headers, keeps_authorization })
+    }
+}
+
+fn upstream(path: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {
+    if !parts.upstream_names.contains(&name) {
+        let nearest = parts.upstream_names.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
+        let remedy = match nearest {
+            Some(nearest) => format!("did you mean \"{nearest}\"?"),
+            None => format!("add [upstreams.{name}] with its endpoints"),
+        };
+        diagnostics.error(path, format!("there is no upstream `{name}`"), remedy);
+        return None;
+    }
+    parts.upstreams?.by_name(name)
+}

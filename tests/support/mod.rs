@@ -1,0 +1,10 @@
+//! What the integration tests share: a forge for tokens, a scripted issuer, a recorded upstream, a gateway and a client.
+//!
+//! Everything listens on loopback at ports that the kernel chooses, and stops when it is dropped.
+
+pub(crate) mod client;
+pub(crate) mod forge;
+pub(crate) mod gateway;
+pub(crate) mod issuer;
+pub(crate) mod upstream;
+pub(crate) mod wait;

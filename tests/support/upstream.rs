@@ -1,0 +1,113 @@
+//! An upstream that records what reaches it.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// One request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) method: Method,
+    /// Path and query, byte for byte.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+type Answer = Arc<dyn Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync>;
+
+/// A server on loopback that writes down every request and answers 200 unless told otherwise.
+pub(crate) struct RecordedUpstream {
+    pub(crate) address: SocketAddr,
+    requests: Arc<Mutex<Vec<Recorded>>>,
+    task: JoinHandle<()>,
+}
+
+impl RecordedUpstream {
+    /// One that answers `200 upstream` to everything.
+    pub(crate) async fn start() -> Self {
+        Self::answering(|_| Response::new(Full::from("upstream"))).await
+    }
+
+    /// One that answers as `answer` says.
+    pub(crate) async fn answering(
+        answer: impl Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let answer: Answer = Arc::new(answer);
+        let task = tokio::spawn(accept(listener, Arc::clone(&requests), answer));
+        Self { address, requests, task }
+    }
+
+    /// Its URL for the configuration.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All that has arrived so far.
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        self.requests.lock().expect("not poisoned").clone()
+    }
+
+    /// How many requests have arrived so far.
+    pub(crate) fn count(&self) -> usize {
+        self.requests.lock().expect("not poisoned").len()
+    }
+
+    /// The last one that arrived.
+    pub(crate) fn last(&self) -> Recorded {
+        self.requests().pop().expect("a request arrived upstream")
+    }
+}
+
+impl Drop for RecordedUpstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, requests: Arc<Mutex<Vec<Recorded>>>, answer: Answer) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
+        tokio::spawn(async move {
+            let service = service_fn(move |request| record(request, Arc::clone(&requests), Arc::clone(&answer)));
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn record(
+    request: Request<Incoming>,
+    requests: Arc<Mutex<Vec<Recorded>>>,
+    answer: Answer,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let (body, trailers) = match body.collect().await {
+        Ok(collected) => {
+            let trailers = collected.trailers().cloned();
+            (collected.to_bytes(), trailers)
+        }
+        Err(_) => (Bytes::from_static(b"(aborted)"), None),
+    };
+    let recorded = Recorded { method: parts.method, target, headers: parts.headers, body, trailers };
+    let response = answer(&recorded);
+    requests.lock().expect("not poisoned").push(recorded);
+    Ok(response)
+}
