@@ -282,3 +282,172 @@ impl Compiler<'_> {
         (rules.len() == raw.len()).then_some(rules)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        auth::{
+            Permit, VerifiedToken,
+            forge::{EC, FixedKeys, issuers, trusted},
+        },
+        jose::TokenType,
+    };
+
+    fn two_issuers() -> Issuers {
+        let keys = FixedKeys::of(&[&EC]);
+        let config =
+            json!({ "corp": { "issuer": "https://a/", "audience": "api" }, "local": { "issuer": "https://b/" } });
+        issuers(config, &[&keys, &keys], None)
+    }
+
+    fn compile(route: Value) -> Result<Access, Vec<String>> {
+        let mut raw = json!({ "path": "/t/{tenant}", "upstream": "u" });
+        raw.as_object_mut().unwrap().extend(route.as_object().unwrap().clone());
+        // By way of TOML, whose integers are always signed.
+        let raw: RouteConfig = toml::Value::try_from(raw).unwrap().try_into().unwrap();
+        let mut diagnostics = Diagnostics::new();
+        Access::compile("r", &raw, &two_issuers(), &["tenant"], &mut diagnostics).ok_or_else(|| {
+            diagnostics.iter().map(|entry| format!("{}: {} | {}", entry.path, entry.message, entry.remedy)).collect()
+        })
+    }
+
+    fn requirement(require: Value) -> Requirement {
+        match compile(json!({ "require": require })).unwrap() {
+            Access::Protected(requirement) => requirement,
+            Access::Public(_) => panic!("public"),
+        }
+    }
+
+    fn token(issuer: &str, claims: Value) -> Arc<VerifiedToken> {
+        let mut members = claims.as_object().unwrap().clone();
+        members.insert("exp".to_owned(), json!(9));
+        let issuers = two_issuers();
+        let claims = Claims::read(members, TokenType::Jwt, issuers.by_name(issuer).unwrap().verification()).unwrap();
+        Arc::new(VerifiedToken::new(issuer.into(), trusted(&[EC.jwk()]).remove(0), claims))
+    }
+
+    fn reason(requirement: &Requirement, issuer: &str, claims: Value) -> &'static str {
+        let mut parameters = PathParameters::default();
+        parameters.push("tenant", "7");
+        let token = token(issuer, claims);
+        let outcome = requirement.authorize(&token, &parameters);
+        let verdicts = requirement.verdicts(token.issuer(), token.claims(), &parameters);
+        let first = verdicts.iter().find_map(|verdict| verdict.outcome.clone().err());
+        assert_eq!(first.as_ref(), outcome.as_ref().err(), "explaining and deciding agree");
+        match outcome {
+            Ok(permit) => {
+                assert!(permit.token().is_some_and(|own| Arc::ptr_eq(own, &token)) && &**permit.route() == "r");
+                "permitted"
+            }
+            Err(denial) => denial.reason(),
+        }
+    }
+
+    #[test]
+    fn every_rule_refuses_what_is_one_step_off() {
+        let all = requirement(json!({
+            "issuers": ["corp"], "scopes": ["a", "b"], "any_scope": ["c", "d"], "path_claims": { "tenant": "tenant_id" },
+            "claims": { "env": "prod", "roles": ["reader", "admin"], "level": 3, "beta": true },
+        }));
+        let good = json!({
+            "aud": ["x", "api"], "scope": "a b c", "env": "prod", "roles": ["writer", "admin"], "level": 3, "beta": true,
+            "tenant_id": "7",
+        });
+        for (issuer, changes, expected) in [
+            ("corp", json!({}), "permitted"),
+            ("corp", json!({ "aud": "api", "scope": null, "scp": ["d", "b", "a"], "roles": "reader" }), "permitted"),
+            ("corp", json!({ "tenant_id": 7 }), "permitted"),
+            ("local", json!({}), "issuer_not_accepted"),
+            ("corp", json!({ "aud": "api/" }), "audience_mismatch"),
+            ("corp", json!({ "aud": [] }), "audience_mismatch"),
+            ("corp", json!({ "aud": null }), "audience_mismatch"),
+            ("corp", json!({ "scope": "a c" }), "scope_missing"),
+            ("corp", json!({ "scope": "a b" }), "scope_missing"),
+            ("corp", json!({ "scope": "A B C" }), "scope_missing"),
+            ("corp", json!({ "scope": null }), "scope_missing"),
+            ("corp", json!({ "env": "production" }), "claim_mismatch"),
+            ("corp", json!({ "env": null }), "claim_mismatch"),
+            ("corp", json!({ "env": { "prod": true } }), "claim_mismatch"),
+            ("corp", json!({ "roles": ["writer"] }), "claim_mismatch"),
+            ("corp", json!({ "roles": [["admin"]] }), "claim_mismatch"),
+            ("corp", json!({ "level": "3" }), "claim_mismatch"),
+            ("corp", json!({ "level": 3.0 }), "claim_mismatch"),
+            ("corp", json!({ "beta": "true" }), "claim_mismatch"),
+            ("corp", json!({ "tenant_id": "07" }), "path_claim_mismatch"),
+            ("corp", json!({ "tenant_id": ["7"] }), "path_claim_mismatch"),
+            ("corp", json!({ "tenant_id": 7.0 }), "path_claim_mismatch"),
+            ("corp", json!({ "tenant_id": null }), "path_claim_mismatch"),
+        ] {
+            let claims = crate::auth::forge::changed(good.clone(), changes.clone());
+            assert_eq!(reason(&all, issuer, claims), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn each_issuer_has_its_own_audience_unless_the_route_says_one() {
+        let own = requirement(json!({ "audience": ["orders", "stock"] }));
+        assert_eq!(reason(&own, "corp", json!({ "aud": "stock" })), "permitted");
+        assert_eq!(reason(&own, "local", json!({ "aud": "orders" })), "permitted");
+        assert_eq!(reason(&own, "corp", json!({ "aud": "api" })), "audience_mismatch");
+        let denial = requirement(json!({ "issuers": ["corp"], "scopes": ["a", "b"] }))
+            .authorize(&token("corp", json!({ "aud": "api", "scope": "a" })), &PathParameters::default())
+            .unwrap_err();
+        assert_eq!(denial, Denial::ScopeMissing { needed: "a b".into() });
+    }
+
+    #[test]
+    fn the_operator_alone_opens_a_route() {
+        match compile(json!({ "public": true })).unwrap() {
+            Access::Public(access) => assert!(Permit::public(&access).token().is_none()),
+            Access::Protected(_) => panic!("protected"),
+        }
+        assert!(requirement(json!({ "audience": "a" })).report_only().is_none());
+        match compile(json!({ "mode": "report", "require": { "audience": "a" } })).unwrap() {
+            Access::Protected(requirement) => {
+                let permit = Permit::report_only(requirement.report_only().unwrap(), None);
+                assert_eq!(&**permit.route(), "r");
+            }
+            Access::Public(_) => panic!("public"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_enforced_is_refused() {
+        for (route, expected) in [
+            (json!({}), vec!["routes.r: the route does not say who may use it"]),
+            (json!({ "public": true, "require": {} }), vec!["routes.r.public: the route is public and has"]),
+            (json!({ "public": true, "mode": "report" }), vec!["routes.r.mode: the route is public and only reports"]),
+            (
+                json!({ "require": {} }),
+                vec!["routes.r.require: the route needs an audience for tokens of issuer `local`"],
+            ),
+            (json!({ "require": { "issuers": [] } }), vec!["routes.r.require.issuers: no issuer is accepted"]),
+            (
+                json!({ "require": {
+                    "issuers": ["crop", "nobody"], "scopes": ["a b"], "any_scope": ["", "\""],
+                    "claims": { "env": [] }, "path_claims": { "tenat": "t", "tenant": "" },
+                } }),
+                vec![
+                    "routes.r.require.issuers[0]: there is no issuer `crop` | did you mean \"corp\"?",
+                    "routes.r.require.issuers[1]: there is no issuer `nobody` | name one of the issuers: corp, local",
+                    "routes.r.require.scopes[0]: `a b` is no scope",
+                    "routes.r.require.any_scope[0]",
+                    "routes.r.require.any_scope[1]",
+                    "routes.r.require.claims.env: no value is accepted",
+                    "routes.r.require.path_claims.tenant: the claim has no name",
+                    "routes.r.require.path_claims.tenat: the path has no parameter {tenat} | did you mean `tenant`?",
+                ],
+            ),
+            (json!({ "require": { "audience": [] } }), vec!["routes.r.require.audience: an audience is missing"]),
+        ] {
+            let problems = compile(route.clone()).unwrap_err();
+            assert_eq!(problems.len(), expected.len(), "{route}: {problems:#?}");
+            for (problem, expected) in problems.iter().zip(&expected) {
+                assert!(problem.starts_with(expected), "{problem}");
+            }
+        }
+    }
+}

@@ -251,3 +251,55 @@ fn weight_of(value: &Value) -> usize {
         Value::Object(members) => weight_of_object(members),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::auth::forge::{EC, FixedKeys, issuers};
+
+    fn read(claims: Value) -> Claims {
+        let issuers = issuers(json!({ "corp": { "issuer": "https://id/" } }), &[&FixedKeys::of(&[&EC])], None);
+        let mut members = claims.as_object().unwrap().clone();
+        members.insert("exp".to_owned(), json!(9));
+        Claims::read(members, TokenType::Jwt, issuers.by_name("corp").unwrap().verification()).unwrap()
+    }
+
+    #[test]
+    fn claims_are_told_as_text() {
+        let claims = read(json!({
+            "text": "a", "number": 7, "flag": true, "null": null, "list": ["a", "b"], "mixed": ["a", 1], "object": {"a": 1}
+        }));
+        for (name, text) in [
+            ("text", Some("a")),
+            ("number", Some("7")),
+            ("flag", Some("true")),
+            ("null", None),
+            ("list", Some("a b")),
+            ("mixed", Some("[\"a\",1]")),
+            ("object", Some("{\"a\":1}")),
+            ("absent", None),
+            ("client_id", None),
+            ("scope", None),
+        ] {
+            assert_eq!(claims.claim_text(name).as_deref(), text, "{name}");
+        }
+    }
+
+    #[test]
+    fn client_and_scope_are_found_under_their_other_names() {
+        let okta = read(json!({ "cid": "c", "scp": ["x", "y"] }));
+        assert_eq!((okta.client_id(), okta.claim_text("client_id").as_deref()), (Some("c"), Some("c")));
+        assert_eq!(okta.claim_text("scope").as_deref(), Some("x y"));
+        assert_eq!(read(json!({ "azp": "b", "cid": "c" })).client_id(), Some("b"));
+        assert_eq!(read(json!({ "client_id": "a", "azp": "b" })).client_id(), Some("a"));
+    }
+
+    #[test]
+    fn a_principal_is_named_under_its_issuer() {
+        let principal = Principal { issuer: "corp", client_id: None, subject: Some("s") };
+        assert_eq!(principal.to_string(), "corp/s");
+        assert_eq!(Principal { client_id: Some("c"), ..principal }.to_string(), "corp/c");
+    }
+}

@@ -25,7 +25,7 @@ pub struct Issuers {
 pub fn compile_issuers(
     config: &Config,
     previous: Option<&Issuers>,
-    key_source: &mut dyn FnMut(&str, &IssuerConfig, &mut Diagnostics) -> Option<Arc<dyn KeySource>>,
+    mut key_source: impl FnMut(&str, &IssuerConfig, &mut Diagnostics) -> Option<Arc<dyn KeySource>>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Issuers> {
     let mut issuers = Issuers::default();
@@ -88,11 +88,11 @@ mod tests {
 
     fn compile(config: &Config, previous: Option<&Issuers>, source: &Arc<FixedKeys>) -> Result<Issuers, Vec<String>> {
         let mut diagnostics = Diagnostics::new();
-        let mut sources = |_: &str, _: &IssuerConfig, _: &mut Diagnostics| {
+        let sources = |_: &str, _: &IssuerConfig, _: &mut Diagnostics| {
             let source: Arc<dyn KeySource> = Arc::<FixedKeys>::clone(source);
             Some(source)
         };
-        compile_issuers(config, previous, &mut sources, &mut diagnostics).ok_or_else(|| {
+        compile_issuers(config, previous, sources, &mut diagnostics).ok_or_else(|| {
             assert!(diagnostics.has_errors());
             diagnostics.iter().map(|entry| format!("{}: {} | {}", entry.path, entry.message, entry.remedy)).collect()
         })

@@ -160,3 +160,69 @@ impl Counters {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::{
+        auth::{
+            Claims, Issuers, WorkerTokenCache,
+            forge::{EC, FixedKeys, issuers, trusted},
+        },
+        jose::TokenType,
+    };
+
+    fn corp() -> Issuers {
+        issuers(json!({ "corp": { "issuer": "https://id/" } }), &[&FixedKeys::of(&[&EC])], None)
+    }
+
+    fn entry(text: &str, payload_bytes: usize) -> CachedToken {
+        let verification = Arc::clone(corp().by_name("corp").unwrap().verification());
+        let payload = json!({ "exp": 9, "big": "x".repeat(payload_bytes) });
+        let members: Map<_, _> = payload.as_object().unwrap().clone();
+        let claims = Claims::read(members, TokenType::Jwt, &verification).unwrap();
+        let key = trusted(&[EC.jwk()]).remove(0);
+        CachedToken::new(text, verification, Arc::new(VerifiedToken::new("corp".into(), key, claims)))
+    }
+
+    #[test]
+    fn the_whole_text_decides() {
+        let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+        let end = "s".repeat(HASHED_BYTES);
+        worker.remember(entry(&format!("a{end}"), 10));
+        assert!(worker.find(&format!("a{end}")).is_some());
+        assert_eq!(worker.shared().place(&format!("a{end}")), worker.shared().place(&format!("b{end}")));
+        assert!(worker.find(&format!("b{end}")).is_none());
+    }
+
+    #[test]
+    fn workers_find_what_another_remembered_and_count_apart() {
+        let shared = Arc::new(SharedTokenCache::new());
+        let (first, second) = (WorkerTokenCache::new(Arc::clone(&shared)), WorkerTokenCache::new(Arc::clone(&shared)));
+        first.remember(entry("token", 10));
+        assert!(second.find("token").is_some());
+        shared.forget(shared.place("token"));
+        assert!(second.find("token").is_some(), "it is in the second worker's slots by now");
+        second.forget("token");
+        assert!(second.find("token").is_none());
+        first.note_hit();
+        second.note_hit();
+        second.note_miss();
+        assert_eq!((shared.hits(), shared.misses()), (2, 1));
+    }
+
+    #[test]
+    fn bytes_bound_it() {
+        let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::with_capacity(100_000)));
+        for number in 0..100 {
+            worker.remember(entry(&format!("{number}-large"), 10_000));
+        }
+        worker.shared().entries.run_pending_tasks();
+        let weight = worker.shared().weight_bytes();
+        assert!(weight > 10_000 && weight <= 100_000, "{weight}");
+        let found = (0..100).filter(|number| worker.find(&format!("{number}-large")).is_some()).count();
+        assert!((1..10).contains(&found), "large ones are not kept by the worker either: {found}");
+    }
+}

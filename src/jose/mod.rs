@@ -13,6 +13,9 @@ mod key_id;
 mod skip_reason;
 mod verification_key;
 
+#[cfg(test)]
+pub(crate) mod forge;
+
 pub use self::{
     algorithm::Algorithm,
     compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
