@@ -39,9 +39,8 @@ pub struct ListenerTlsConfig {
     pub certificates: Vec<CertificateConfig>,
     /// Certificate authorities in PEM. With it, client certificates are asked for.
     pub client_ca: Option<FilePath>,
-    /// Whether a client without a certificate is let in. Needs `client_ca`.
-    #[serde(default)]
-    pub client_certificate: ClientCertificateConfig,
+    /// Whether a client without a certificate is let in. Needs `client_ca`, and is then `"required"` by default.
+    pub client_certificate: Option<ClientCertificateConfig>,
 }
 
 /// One certificate beside the default one; the names it answers to are read from the certificate itself.

@@ -1,0 +1,259 @@
+//! Owns: a connection from its acceptance to the choice of its protocol, and the bounds that hyper is given.
+//! Refuses: waiting for anything without a bound: handshake, first bytes, heads, bodies, the end.
+//! Always holds: over TLS the protocol is what ALPN settled (RFC 7301), in clear what the first bytes are; HTTP/2 begins
+//! with its preface either way.
+
+use std::{convert::Infallible, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+
+use http::{
+    HeaderValue, Request,
+    header::{CONNECTION, Entry},
+};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::{HttpService, service_fn},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    select,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    activity::Activity,
+    counters::WorkerCounters,
+    drain::Drain,
+    drive::{Ending, HttpConnection, drive},
+    executor::LocalExecutor,
+    handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
+    limits::Limits,
+    listener::Listener,
+    request::{RequestGuard, TrackedBody},
+    slots::ConnectionSlot,
+    sniff::{Prefix, sniff},
+    stream::{DownstreamStream, Transport},
+    timekeeper::Timekeeper,
+    tls::TlsSettings,
+};
+
+/// Header fields for which hyper's HTTP/1.1 parser needs no allocation.
+const HEADERS_ON_STACK: usize = 100;
+
+/// How much of a body, either way, hyper may hold for one HTTP/1.1 connection or one HTTP/2 stream.
+const BUFFER: usize = 64 * 1024;
+
+/// How often a silent HTTP/2 connection is asked whether it is still there, and how long the answer may take.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(20);
+
+/// A connection that has been accepted and has its place.
+pub(super) struct Accepted {
+    pub(super) socket: TcpStream,
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) slot: ConnectionSlot,
+}
+
+/// What all connections of one listener on one worker share.
+#[derive(Clone)]
+pub(super) struct Seat<H> {
+    pub(super) handler: H,
+    pub(super) listener: Arc<Listener>,
+    pub(super) worker: Arc<WorkerCounters>,
+    pub(super) drain: Rc<Drain>,
+}
+
+/// One connection whose protocol is known.
+struct Opened<H> {
+    seat: Seat<H>,
+    info: Rc<ConnectionInfo>,
+    activity: Arc<Activity>,
+    stream: DownstreamStream,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
+    let settings = seat.listener.settings_now();
+    let Accepted { socket, mut peer, slot } = accepted;
+    let Ok(local) = socket.local_addr() else { return };
+    peer.set_ip(peer.ip().to_canonical());
+    let (mut transport, tls) = match &settings.tls {
+        None => (Transport::Clear(socket), None),
+        Some(tls) => match tls.accept(socket, settings.limits.handshake_timeout).await {
+            Ok((stream, info)) => (Transport::Tls(Box::new(stream)), Some(info)),
+            Err(error) => {
+                seat.listener.counters().tls_handshake_failures.increment();
+                tracing::debug!(listener = %seat.listener.name(), %peer, %error, "TLS handshake failed");
+                return;
+            }
+        },
+    };
+    let opened = Instant::now();
+    let mut prefix = Prefix::default();
+    let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
+    let activity = Arc::new(Activity::new(protocol, opened));
+    let stream = DownstreamStream::new(transport, prefix, Arc::clone(&activity), slot);
+    let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
+    let connection = Opened { seat, info, activity, stream };
+    match protocol {
+        Protocol::Http1 => connection.serve_http1(&settings.limits).await,
+        Protocol::Http2 => connection.serve_http2(&settings.limits).await,
+    }
+}
+
+/// What is going to be spoken; nothing if the connection is not worth going on with.
+async fn protocol<H>(
+    transport: &mut Transport,
+    prefix: &mut Prefix,
+    opened: Instant,
+    limits: &Limits,
+    seat: &Seat<H>,
+) -> Option<Protocol> {
+    let expected = match transport {
+        Transport::Clear(_) => None,
+        Transport::Tls(stream) => Some(TlsSettings::protocol(stream)),
+    };
+    if expected == Some(Protocol::Http1) {
+        return expected;
+    }
+    let seen = select! {
+        biased;
+        seen = sniff(transport, prefix) => seen.ok().flatten(),
+        () = seat.drain.patience_ended() => None,
+        () = sleep_until(opened + limits.header_timeout) => {
+            seat.listener.counters().header_timeouts.increment();
+            None
+        }
+    }?;
+    match expected {
+        Some(expected) if expected != seen => {
+            seat.listener.counters().malformed.increment();
+            None
+        }
+        _ => Some(seen),
+    }
+}
+
+impl<H: Handler> Opened<H> {
+    async fn serve_http1(self, limits: &Limits) {
+        let Self { seat, info, activity, stream } = self;
+        let service = {
+            let (seat, activity) = (seat.clone(), Arc::clone(&activity));
+            service_fn(move |request: Request<Incoming>| {
+                let with_body = !hyper::body::Body::is_end_stream(request.body());
+                let guard = RequestGuard::begin(&activity, &seat.worker, with_body);
+                let (handler, info, drain) = (seat.handler.clone(), Rc::clone(&info), Rc::clone(&seat.drain));
+                async move {
+                    let mut response = handler.handle(request, &info).await;
+                    if drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
+                        close_after(&mut response);
+                    }
+                    Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
+                }
+            })
+        };
+        let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
+        let mut builder = http1::Builder::new();
+        // Our own clock tells a slow head from an idle connection; hyper's runs through both.
+        builder.header_read_timeout(None).max_header_size(header_bytes).max_buf_size(header_bytes.max(BUFFER));
+        if limits.headers != HEADERS_ON_STACK {
+            builder.max_headers(limits.headers);
+        }
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        finish(connection, &activity, limits, &seat).await;
+    }
+
+    async fn serve_http2(self, limits: &Limits) {
+        let Self { seat, info, activity, stream } = self;
+        let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&seat.listener));
+        let service = {
+            let (seat, activity, executor) = (seat.clone(), Arc::clone(&activity), executor.clone());
+            let most_headers = limits.headers;
+            service_fn(move |request: Request<Incoming>| {
+                let guard = RequestGuard::begin(&activity, &seat.worker, false);
+                let turn = executor.stream_begins();
+                let (handler, info, activity) = (seat.handler.clone(), Rc::clone(&info), Arc::clone(&activity));
+                async move {
+                    let response = if request.headers().len() > most_headers {
+                        handler.too_many_headers(&info)
+                    } else {
+                        handler.handle(request, &info).await
+                    };
+                    if response.extensions().get::<CloseConnection>().is_some() {
+                        activity.want_close();
+                    }
+                    Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, Some(turn))))
+                }
+            })
+        };
+        let connection = http2::Builder::new(executor)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.http2_streams)
+            .max_pending_accept_reset_streams(limits.http2_pending_resets)
+            .max_local_error_reset_streams(limits.http2_error_resets)
+            .max_header_list_size(limits.header_bytes)
+            .max_send_buf_size(BUFFER)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_WITHIN)
+            .serve_connection(TokioIo::new(stream), service);
+        finish(connection, &activity, limits, &seat).await;
+    }
+}
+
+async fn finish<H>(connection: impl HttpConnection, activity: &Activity, limits: &Limits, seat: &Seat<H>) {
+    let timekeeper = Timekeeper::new(limits, activity.opened());
+    let counters = seat.listener.counters();
+    match drive(connection, activity, timekeeper, &seat.drain).await {
+        Ending::Finished => {}
+        Ending::HeaderTimeout => counters.header_timeouts.increment(),
+        Ending::Stalled => counters.stalled.increment(),
+        Ending::Failed(error) => {
+            if error.is_parse() {
+                counters.malformed.increment();
+            }
+            tracing::debug!(listener = %seat.listener.name(), %error, "connection ended");
+        }
+    }
+    // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
+    if !activity.tether.is_gone() {
+        activity.tether.hold().await;
+    }
+}
+
+/// Makes `response` the last one on its HTTP/1.1 connection (RFC 9112 section 9.6).
+fn close_after<B>(response: &mut http::Response<B>) {
+    const CLOSE: HeaderValue = HeaderValue::from_static("close");
+    match response.headers_mut().entry(CONNECTION) {
+        Entry::Vacant(entry) => {
+            entry.insert(CLOSE);
+        }
+        // An upgrade names itself here, and is the last response anyway.
+        Entry::Occupied(_) => {}
+    }
+}
+
+impl<S, B> HttpConnection for http1::UpgradeableConnection<TokioIo<DownstreamStream>, S>
+where
+    S: HttpService<Incoming, ResBody = TrackedBody<B>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S, B> HttpConnection for http2::Connection<TokioIo<DownstreamStream>, S, LocalExecutor>
+where
+    S: HttpService<Incoming, ResBody = TrackedBody<B>>,
+    S::Future: 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body<Data = bytes::Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}

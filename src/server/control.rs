@@ -1,0 +1,168 @@
+//! Owns: which listeners are bound, and the orders to the workers that follow from it.
+//! Refuses: half a change: if one new address cannot be had, nothing is changed.
+//! Always holds: a listener that stays is not touched but for its settings; a connection under way never notices.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{
+    bind::{BindError, bind},
+    counters::WorkerCounters,
+    listener::{Listener, Listeners},
+};
+
+/// What a worker is told to do.
+pub(super) enum Order {
+    /// Serve `listener` on `socket`.
+    Listen { listener: Arc<Listener>, socket: TcpListener },
+    /// Close `listener`, and wait so long for its connections.
+    Close { listener: Arc<Listener>, grace_period: Duration },
+    /// Close all of them, and end.
+    Drain { grace_period: Duration },
+}
+
+/// A worker's end of its orders. Given to [`super::run_worker`].
+#[derive(Debug)]
+pub struct WorkerSeat {
+    pub(super) orders: UnboundedReceiver<Order>,
+    pub(super) counters: Arc<WorkerCounters>,
+}
+
+/// The listeners of this process, bound, and its workers.
+#[derive(Debug)]
+pub struct Server {
+    workers: Vec<Worker>,
+    bound: Mutex<Vec<Bound>>,
+}
+
+/// What a change of listeners came to: names in the order of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Newly bound.
+    pub added: Vec<Arc<str>>,
+    /// Still bound, under other settings.
+    pub changed: Vec<Arc<str>>,
+    /// Closed; what is under way there is being finished.
+    pub removed: Vec<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    orders: UnboundedSender<Order>,
+    counters: Arc<WorkerCounters>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    listener: Arc<Listener>,
+    local: SocketAddr,
+}
+
+impl Server {
+    /// A server of so many workers, and a seat for each of them. Nothing is bound yet.
+    #[must_use]
+    pub fn new(workers: NonZeroUsize) -> (Self, Vec<WorkerSeat>) {
+        let pair = |_| {
+            let (sender, orders) = unbounded_channel();
+            let counters = Arc::new(WorkerCounters::default());
+            (Worker { orders: sender, counters: Arc::clone(&counters) }, WorkerSeat { orders, counters })
+        };
+        let (workers, seats) = (0..workers.get()).map(pair).unzip();
+        (Self { workers, bound: Mutex::new(Vec::new()) }, seats)
+    }
+
+    /// Makes `listeners` the living ones: binds those that are new, gives those that stay their compiled settings, and
+    /// closes those that are gone, whose connections have `grace_period` to finish.
+    ///
+    /// # Errors
+    /// If an address cannot be bound. Then nothing has changed.
+    pub fn apply(&self, listeners: &Listeners, grace_period: Duration) -> Result<Applied, BindError> {
+        let mut bound = self.bound();
+        let mut applied = Applied::default();
+        let mut fresh = Vec::new();
+        let workers = NonZeroUsize::new(self.workers.len()).unwrap_or(NonZeroUsize::MIN);
+        for listener in listeners.iter() {
+            if !bound.iter().any(|bound| Arc::ptr_eq(&bound.listener, listener)) {
+                fresh.push((listener, bind(listener.name(), listener.address(), workers)?));
+            }
+        }
+        applied.changed = listeners.commit();
+        for (listener, (local, sockets)) in fresh {
+            applied.added.push(Arc::clone(listener.name()));
+            bound.push(Bound { listener: Arc::clone(listener), local });
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                worker.order(Order::Listen { listener: Arc::clone(listener), socket });
+            }
+        }
+        applied.changed.retain(|name| !applied.added.contains(name));
+        bound.retain(|bound| {
+            let stays = listeners.iter().any(|listener| Arc::ptr_eq(&bound.listener, listener));
+            if !stays {
+                applied.removed.push(Arc::clone(bound.listener.name()));
+                for worker in &self.workers {
+                    worker.order(Order::Close { listener: Arc::clone(&bound.listener), grace_period });
+                }
+            }
+            stays
+        });
+        Ok(applied)
+    }
+
+    /// Stops accepting, lets every worker finish what is under way for up to `grace_period`, and ends it.
+    pub fn drain(&self, grace_period: Duration) {
+        self.bound().clear();
+        for worker in &self.workers {
+            worker.order(Order::Drain { grace_period });
+        }
+    }
+
+    /// The listeners that are bound now, each with the address that it has: of port 0, the one that the kernel chose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(Arc<Listener>, SocketAddr)> {
+        self.bound().iter().map(|bound| (Arc::clone(&bound.listener), bound.local)).collect()
+    }
+
+    /// The address at which a listener is bound.
+    #[must_use]
+    pub fn address_of(&self, name: &str) -> Option<SocketAddr> {
+        self.bound().iter().find(|bound| &**bound.listener.name() == name).map(|bound| bound.local)
+    }
+
+    /// What each worker has in hand.
+    pub fn workers(&self) -> impl Iterator<Item = &Arc<WorkerCounters>> {
+        self.workers.iter().map(|worker| &worker.counters)
+    }
+
+    /// Requests under way on all workers.
+    #[must_use]
+    pub fn requests_under_way(&self) -> usize {
+        self.workers().map(|worker| worker.requests_under_way()).sum()
+    }
+
+    fn bound(&self) -> MutexGuard<'_, Vec<Bound>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    fn order(&self, order: Order) {
+        // A worker that has ended has nothing left to be told.
+        let _ = self.orders.send(order);
+    }
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen { listener, .. } => write!(formatter, "listen({})", listener.name()),
+            Self::Close { listener, .. } => write!(formatter, "close({})", listener.name()),
+            Self::Drain { .. } => formatter.write_str("drain"),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Owns: what is counted here, as atomics that the metrics may read at any time.
+//! Refuses: knowing how it is shown.
+//! Always holds: a counter never goes down; a gauge is what it says at the moment of reading.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn increment(&self) {
+        self.add(1);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What happened to the connections of one listener since it was bound. Touched when a connection begins or ends.
+#[derive(Debug, Default)]
+pub struct ListenerCounters {
+    pub(super) accepted: Counter,
+    pub(super) accept_errors: Counter,
+    pub(super) refused_per_peer: Counter,
+    pub(super) tls_handshake_failures: Counter,
+    pub(super) header_timeouts: Counter,
+    pub(super) stalled: Counter,
+    pub(super) malformed: Counter,
+    pub(super) cut: Counter,
+}
+
+impl ListenerCounters {
+    /// Connections that were accepted and served.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.read()
+    }
+
+    /// Times that accepting failed, for want of descriptors for instance.
+    #[must_use]
+    pub fn accept_errors(&self) -> u64 {
+        self.accept_errors.read()
+    }
+
+    /// Connections closed at once because their peer had too many.
+    #[must_use]
+    pub fn refused_per_peer(&self) -> u64 {
+        self.refused_per_peer.read()
+    }
+
+    /// TLS handshakes that failed or took too long.
+    #[must_use]
+    pub fn tls_handshake_failures(&self) -> u64 {
+        self.tls_handshake_failures.read()
+    }
+
+    /// Connections closed because a request's head took too long.
+    #[must_use]
+    pub fn header_timeouts(&self) -> u64 {
+        self.header_timeouts.read()
+    }
+
+    /// HTTP/1.1 connections and HTTP/2 streams closed because their reader stood still.
+    #[must_use]
+    pub fn stalled(&self) -> u64 {
+        self.stalled.read()
+    }
+
+    /// Connections closed because what came was no HTTP, or larger than the limits.
+    #[must_use]
+    pub fn malformed(&self) -> u64 {
+        self.malformed.read()
+    }
+
+    /// Connections cut at the end of a grace period.
+    #[must_use]
+    pub fn cut(&self) -> u64 {
+        self.cut.read()
+    }
+}
+
+/// What one worker has in hand. Written by that worker alone, so no core waits for another one's cache line.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    under_way: AtomicUsize,
+    begun: AtomicU64,
+}
+
+impl WorkerCounters {
+    /// Requests whose response has not ended yet.
+    #[must_use]
+    pub fn requests_under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Requests since the start.
+    #[must_use]
+    pub fn requests_begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    // There is one writer, so a load and a store do what a locked addition would, at a fifth of its price.
+    pub(super) fn request_begun(&self) {
+        self.begun.store(self.begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.under_way.store(self.under_way.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(super) fn request_ended(&self) {
+        self.under_way.store(self.under_way.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,112 @@
+//! Owns: the boundary to whoever answers requests: the trait, and what it is told of the connection.
+//! Refuses: failing. A handler always has an answer; an error is an answer too.
+//! Always holds: what [`ConnectionInfo`] says was seen on the socket and in the handshake, never in a header.
+
+use std::{error::Error, fmt, net::SocketAddr, rc::Rc, sync::Arc};
+
+use arc_swap::Guard;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use rustls_pki_types::CertificateDer;
+
+use super::listener::{Listener, ListenerSettings};
+
+/// What answers requests. One clone of it per connection, so a clone should cost no more than a reference count.
+pub trait Handler: Clone + 'static {
+    /// The body of its responses.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static;
+
+    /// Answers one request.
+    ///
+    /// The connection is closed after the response if the response carries `Connection: close` (HTTP/1.1) or the
+    /// extension [`CloseConnection`] (either protocol). An HTTP/1.1 upgrade (RFC 9110 section 7.8) works through
+    /// `hyper::upgrade::on`: until the upgraded stream is dropped it keeps its place among the listener's connections.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: &Rc<ConnectionInfo>,
+    ) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Answers a request that carries more header fields than the listener allows (RFC 6585 section 5).
+    ///
+    /// Asked over HTTP/2 only: over HTTP/1.1 the parser has to stop before there is a request.
+    fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
+}
+
+/// Put into a response's extensions: the connection is closed once the response, and every other one under way on it,
+/// has been sent. Over HTTP/1.1 this is `Connection: close`, over HTTP/2 a GOAWAY (RFC 9113 section 6.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseConnection;
+
+/// The protocol of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, or HTTP/1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// One connection from downstream.
+#[derive(Debug)]
+pub struct ConnectionInfo {
+    /// The listener that accepted it.
+    pub listener: Arc<Listener>,
+    /// Who connected. An IPv4 address mapped into IPv6 is given as the IPv4 address that it is.
+    pub peer: SocketAddr,
+    /// Where to.
+    pub local: SocketAddr,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// What the TLS handshake settled. Absent: in clear.
+    pub tls: Option<TlsInfo>,
+}
+
+/// What a TLS handshake settled.
+pub struct TlsInfo {
+    /// The name that the client asked for (RFC 6066 section 3), in lower case.
+    pub server_name: Option<Box<str>>,
+    /// `"TLSv1.2"` or `"TLSv1.3"`.
+    pub version: &'static str,
+    /// The client's own certificate, verified against the listener's client CA.
+    pub client_certificate: Option<CertificateDer<'static>>,
+}
+
+impl ConnectionInfo {
+    /// The listener's name.
+    #[must_use]
+    pub fn listener_name(&self) -> &Arc<str> {
+        self.listener.name()
+    }
+
+    /// The listener's settings as they are now, which after a reload may be later ones than those under which the
+    /// connection was accepted.
+    #[must_use]
+    pub fn settings(&self) -> Guard<Arc<ListenerSettings>> {
+        self.listener.settings()
+    }
+}
+
+impl Protocol {
+    /// As logs and metrics write it: `"http/1.1"` or `"h2"`, the names of the ALPN registry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
+        }
+    }
+}
+
+impl fmt::Debug for TlsInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TlsInfo")
+            .field("server_name", &self.server_name)
+            .field("version", &self.version)
+            .field("client_certificate", &self.client_certificate.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,104 @@
+//! Owns: one request under way: counted from its head to the end of its response.
+//! Refuses: looking into a body.
+//! Always holds: a request is counted off exactly once, also when its connection breaks or its handler is dropped.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::{activity::Activity, counters::WorkerCounters};
+
+/// A request that has begun and not ended.
+#[derive(Debug)]
+pub(super) struct RequestGuard {
+    activity: Arc<Activity>,
+    worker: Arc<WorkerCounters>,
+}
+
+/// Whose turn it is in sending the body of one HTTP/2 response.
+///
+/// A reader that opens no window (RFC 9113 section 5.2) shows only in this, that nobody asks the body for its next piece.
+#[derive(Debug, Default)]
+pub(super) struct BodyTurn {
+    pieces: Cell<u64>,
+    reader_to_move: Cell<bool>,
+}
+
+pin_project! {
+    /// A response's body, with which its request ends.
+    #[derive(Debug)]
+    pub struct TrackedBody<B> {
+        #[pin]
+        body: B,
+        turn: Option<Rc<BodyTurn>>,
+        request: RequestGuard,
+    }
+}
+
+impl RequestGuard {
+    pub(super) fn begin(activity: &Arc<Activity>, worker: &Arc<WorkerCounters>, with_body: bool) -> Self {
+        activity.request_begun(with_body);
+        worker.request_begun();
+        Self { activity: Arc::clone(activity), worker: Arc::clone(worker) }
+    }
+}
+
+impl BodyTurn {
+    /// The number of the piece that the reader leaves lying, if it is the reader's turn.
+    pub(super) fn waiting_for_reader(&self) -> Option<u64> {
+        self.reader_to_move.get().then(|| self.pieces.get())
+    }
+
+    fn give(&self, to_reader: bool) {
+        self.pieces.set(self.pieces.get().wrapping_add(1));
+        self.reader_to_move.set(to_reader);
+    }
+}
+
+impl<B> TrackedBody<B> {
+    pub(super) fn new(body: B, request: RequestGuard, turn: Option<Rc<BodyTurn>>) -> Self {
+        if let Some(turn) = &turn {
+            turn.give(true);
+        }
+        Self { body, turn, request }
+    }
+}
+
+impl<B: Body> Body for TrackedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.project();
+        let frame = this.body.poll_frame(context);
+        if let Some(turn) = this.turn {
+            turn.give(matches!(&frame, Poll::Ready(Some(Ok(_)))));
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.activity.request_ended();
+        self.worker.request_ended();
+    }
+}
