@@ -14,8 +14,7 @@ mod settings;
 pub use self::{
     api::router,
     model::{
-        Configuration, IssuerState, IssuerStatus, KeyStatus, Missing, MissingKind, Readiness, RejectedReload, Reloaded,
-        SkippedKey,
+        Configuration, IssuerState, IssuerStatus, Missing, MissingKind, Readiness, RejectedReload, Reloaded,
     },
     operations::{Operations, RefreshError, ReloadRejected},
     serve::{AdminListener, serve},

@@ -6,7 +6,11 @@ use std::{path::PathBuf, sync::Arc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::{clock::UnixTime, telemetry::Rfc3339};
+use crate::{
+    auth::key_set::{KeySetStatus, KeyStatus},
+    clock::UnixTime,
+    telemetry::Rfc3339,
+};
 
 /// Whether requests should be sent here, and what an operator should know before sending any.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -88,7 +92,7 @@ pub struct Reloaded {
     pub changes: Vec<String>,
 }
 
-/// The keys of one issuer.
+/// One issuer and its keys.
 #[derive(Clone, Debug, Serialize)]
 pub struct IssuerStatus {
     /// Its name in the configuration.
@@ -97,27 +101,12 @@ pub struct IssuerStatus {
     pub issuer: String,
     /// Whether its tokens can be verified.
     pub state: IssuerState,
-    /// Where its keys come from; none for the embedded issuer.
+    /// How its keys are kept; none for the embedded issuer, whose keys are never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub jwks_uri: Option<String>,
-    /// How old its keys are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub age_seconds: Option<u64>,
-    /// When they were last fetched.
-    #[serde(serialize_with = "moment_option", skip_serializing_if = "Option::is_none")]
-    pub last_fetched: Option<UnixTime>,
-    /// When they will be fetched next.
-    #[serde(serialize_with = "moment_option", skip_serializing_if = "Option::is_none")]
-    pub next_refresh: Option<UnixTime>,
-    /// Why the last attempt failed, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// The keys in use.
-    pub keys: Vec<KeyStatus>,
-    /// Keys that the issuer lists and that are not used.
-    pub skipped_keys: Vec<SkippedKey>,
-    /// What deserves a look, like a removed key that is still being presented.
-    pub warnings: Vec<String>,
+    pub key_set: Option<KeySetStatus>,
+    /// The keys that the embedded issuer publishes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub embedded_keys: Vec<KeyStatus>,
 }
 
 /// Whether an issuer's tokens can be verified.
@@ -134,30 +123,6 @@ pub enum IssuerState {
     Disabled,
 }
 
-/// One key of an issuer.
-#[derive(Clone, Debug, Serialize)]
-pub struct KeyStatus {
-    /// Its id, if it has one.
-    pub key_id: Option<String>,
-    /// The algorithms that it verifies.
-    pub algorithms: Vec<String>,
-    /// When the issuer first listed it.
-    #[serde(serialize_with = "moment")]
-    pub first_seen: UnixTime,
-    /// When it last verified a token.
-    #[serde(serialize_with = "moment_option")]
-    pub last_used: Option<UnixTime>,
-}
-
-/// A key that is listed and not used.
-#[derive(Clone, Debug, Serialize)]
-pub struct SkippedKey {
-    /// Its id, if it has one.
-    pub key_id: Option<String>,
-    /// Why it is not used.
-    pub reason: String,
-}
-
 impl Readiness {
     /// Whether requests should be sent here.
     #[must_use]
@@ -168,8 +133,4 @@ impl Readiness {
 
 fn moment<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     Rfc3339(*time).serialize(serializer)
-}
-
-fn moment_option<S: Serializer>(time: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(Rfc3339).serialize(serializer)
 }

@@ -89,19 +89,8 @@ fn issuer() -> IssuerStatus {
         name: "corp".into(),
         issuer: "https://id.corp.example/".to_owned(),
         state: IssuerState::Stale,
-        jwks_uri: Some("https://id.corp.example/jwks".to_owned()),
-        age_seconds: Some(700),
-        last_fetched: Some(UnixTime::from_seconds(0)),
-        next_refresh: None,
-        last_error: Some("connection refused".to_owned()),
-        keys: vec![KeyStatus {
-            key_id: Some("k1".to_owned()),
-            algorithms: vec!["RS256".to_owned()],
-            first_seen: UnixTime::from_seconds(0),
-            last_used: None,
-        }],
-        skipped_keys: vec![],
-        warnings: vec![],
+        key_set: None,
+        embedded_keys: vec![],
     }
 }
 

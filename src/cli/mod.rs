@@ -31,7 +31,10 @@ pub fn run() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Token(TokenCommand::Inspect(options)) => token::run_on_terminal(&options),
         Command::Schema(options) => schema::run(&options),
-        Command::Health(options) => health::run(&options),
+        Command::Health(options) => options.run().map_err(Into::into).and_then(|answer| {
+            terminal::print(&answer)?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "postern", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

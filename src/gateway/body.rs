@@ -65,7 +65,7 @@ impl OnBodyEnd for ResponseEnd {
 #[derive(Debug)]
 pub enum ResponseBody {
     /// What the upstream sends.
-    Forwarded(MeteredBody<UpstreamBody, ResponseEnd>),
+    Forwarded(MeteredBody<UpstreamBody<RequestBody>, ResponseEnd>),
     /// What the gateway itself says.
     Own(MeteredBody<Full<Bytes>, ResponseEnd>),
 }

@@ -20,6 +20,12 @@ use crate::{
 
 /// What has to happen between compiling a snapshot and letting requests see it: opening keys, binding sockets.
 pub trait Activation: Send + Sync {
+    /// Waits for what a start should not go on without. Not asked for at a reload, which nothing may hold up.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be had; the program then does not start.
+    fn before_first(&self, first: &Arc<Snapshot>) -> Result<(), String>;
+
     /// Makes everything ready that `next` needs.
     ///
     /// # Errors
@@ -92,7 +98,9 @@ impl Reloader {
     ) -> Result<Self, ReloadRejection> {
         let Attempt { outcome, watched } = attempt(&files, &*environment, None, &surroundings);
         let snapshot = outcome?;
+        activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
         activation.prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
+        activation.applied(&snapshot);
         let last = LastReload {
             at: surroundings.clock.now(),
             watched,
@@ -115,6 +123,12 @@ impl Reloader {
     #[must_use]
     pub const fn current(&self) -> &Arc<ArcSwap<Snapshot>> {
         &self.current
+    }
+
+    /// The configuration files, as they were given.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// How the last reload ended.

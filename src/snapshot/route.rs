@@ -184,3 +184,14 @@ fn upstream(path: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Dia
     }
     parts.upstreams?.by_name(name)
 }
+
+impl Exposure {
+    /// What it means, to stand after the route's name.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Public => "is public: everybody is let through",
+            Self::Reports => "only reports: what its rules refuse is let through",
+        }
+    }
+}

@@ -36,8 +36,8 @@ pin_project! {
         limits: BodyLimits,
         bytes: u64,
         // Armed when the body first makes us wait, then reused.
-        #[pin]
-        timer: Option<Sleep>,
+        // Boxed, so that a body that never waits is small, and can be moved.
+        timer: Option<Pin<Box<Sleep>>>,
         waiting: bool,
         on_end: Option<E>,
     }
@@ -80,17 +80,17 @@ impl<B: Body, E: OnBodyEnd> MeteredBody<B, E> {
 
     /// Waits for the earlier of the next idle moment and the deadline.
     fn poll_patience(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<BodyError> {
-        let mut this = self.as_mut().project();
+        let this = self.as_mut().project();
         if !*this.waiting {
             let Some(until) = this.limits.patience(Instant::now()) else { return Poll::Pending };
             *this.waiting = true;
-            match this.timer.as_mut().as_pin_mut() {
-                Some(timer) => timer.reset(until),
-                None => this.timer.set(Some(sleep_until(until))),
+            match this.timer {
+                Some(timer) => timer.as_mut().reset(until),
+                None => *this.timer = Some(Box::pin(sleep_until(until))),
             }
         }
-        let Some(timer) = this.timer.as_pin_mut() else { return Poll::Pending };
-        timer.poll(context).map(|()| this.limits.lost_patience(Instant::now()))
+        let Some(timer) = this.timer else { return Poll::Pending };
+        timer.as_mut().poll(context).map(|()| this.limits.lost_patience(Instant::now()))
     }
 
     /// Counts a frame and says why it may not pass, if so.

@@ -1,0 +1,72 @@
+//! Owns: whether requests should be sent here, and what an issuer's state is.
+//! Always holds: an issuer counts as missing exactly while requests that need its keys are answered 503.
+
+use std::sync::Arc;
+
+use crate::{
+    admin::{IssuerState, IssuerStatus, Missing, MissingKind, Readiness},
+    auth::{
+        Issuer,
+        key_set::{KeySetState, KeyStatus},
+    },
+    clock::UnixTime,
+    jose::Algorithm,
+    snapshot::{EmbeddedIssuer, Exposure, Snapshot},
+};
+
+/// Whether `snapshot` can serve every request that it routes.
+pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> Readiness {
+    let mut missing: Vec<Missing> = Vec::new();
+    for (name, keys) in &snapshot.key_sets {
+        if !keys.set.is_ready() {
+            let reason = keys.set.status().last_error.unwrap_or_else(|| "no keys have been fetched yet".to_owned());
+            missing.push(Missing { kind: MissingKind::Issuer, name: Arc::clone(name), reason });
+        }
+    }
+    for (listener, certificate) in snapshot.listeners.certificates() {
+        if certificate.not_after <= now.as_seconds() {
+            let reason = format!("{} has expired", certificate.file.display());
+            missing.push(Missing { kind: MissingKind::Certificate, name: Arc::clone(listener), reason });
+        }
+    }
+    Readiness {
+        draining,
+        missing,
+        public_routes: exposed(snapshot, Exposure::Public),
+        report_only_routes: exposed(snapshot, Exposure::Reports),
+    }
+}
+
+/// The routes on which less is enforced in this way.
+pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
+    let routes = snapshot.exposed_routes().filter(|(_, exposure)| *exposure == wanted);
+    routes.map(|(route, _)| Arc::clone(&route.name)).collect()
+}
+
+/// How one issuer stands.
+pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &EmbeddedIssuer) -> IssuerStatus {
+    let key_set = snapshot.key_sets.get(issuer.name()).map(|keys| keys.set.status());
+    let state = match key_set.as_ref().map(|status| status.state) {
+        Some(KeySetState::Fresh) => IssuerState::Usable,
+        Some(KeySetState::Stale) => IssuerState::Stale,
+        Some(KeySetState::Unavailable) => IssuerState::Unavailable,
+        None if embedded.is_enabled() => IssuerState::Usable,
+        None => IssuerState::Disabled,
+    };
+    let embedded_keys = if key_set.is_some() { Vec::new() } else { embedded_keys(embedded) };
+    let (name, issuer) = (Arc::clone(issuer.name()), issuer.issuer().to_owned());
+    IssuerStatus { name, issuer, state, key_set, embedded_keys }
+}
+
+fn embedded_keys(embedded: &EmbeddedIssuer) -> Vec<KeyStatus> {
+    let moment = |time: UnixTime| crate::telemetry::Rfc3339(time).to_string();
+    let keys = embedded.published_keys();
+    let status = |key: &Arc<crate::auth::TrustedKey>| KeyStatus {
+        key_id: key.key().key_id().map(str::to_owned),
+        thumbprint: key.key().thumbprint().to_owned(),
+        algorithms: key.key().algorithms().map(Algorithm::name).collect(),
+        first_seen: moment(key.first_seen()),
+        last_used: key.last_used().map(moment),
+    };
+    keys.iter().map(status).collect()
+}

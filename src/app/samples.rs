@@ -1,0 +1,104 @@
+//! Owns: the metrics whose numbers live in other rooms, gathered when somebody asks.
+//! Always holds: no label comes from a request.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    auth::SharedTokenCache,
+    server::Server,
+    snapshot::{Reloader, Snapshot},
+    telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
+};
+
+/// Where the numbers live.
+pub(super) struct Elsewhere {
+    pub(super) reloader: Arc<Reloader>,
+    pub(super) server: Arc<Server>,
+    pub(super) tokens: Arc<SharedTokenCache>,
+    pub(super) access_log: Arc<AccessLog>,
+    pub(super) log: Option<Arc<Log>>,
+}
+
+impl MetricsSource for Elsewhere {
+    fn collect(&self, samples: &mut Samples) {
+        let snapshot = self.reloader.current().load_full();
+        samples.add(&catalogue::TOKEN_CACHE_HITS, &[], self.tokens.hits());
+        samples.add(&catalogue::TOKEN_CACHE_MISSES, &[], self.tokens.misses());
+        key_sets(&snapshot, samples);
+        endpoints(&snapshot, samples);
+        certificates(&snapshot, samples);
+        self.listeners(samples);
+        self.configuration(&snapshot, samples);
+        self.access_log.collect(samples);
+        if let Some(log) = &self.log {
+            log.collect(samples);
+        }
+    }
+}
+
+impl Elsewhere {
+    fn listeners(&self, samples: &mut Samples) {
+        for (listener, _) in self.server.addresses() {
+            let name = &**listener.name();
+            let counters = listener.counters();
+            let open = u64::try_from(listener.connections_open()).unwrap_or(u64::MAX);
+            samples.add(&catalogue::LISTENER_OPEN, &[name], open);
+            samples.add(&catalogue::LISTENER_CONNECTIONS, &[name], counters.accepted());
+            for (reason, count) in [
+                ("per_peer", counters.refused_per_peer()),
+                ("tls_handshake", counters.tls_handshake_failures()),
+                ("header_timeout", counters.header_timeouts()),
+                ("malformed", counters.malformed()),
+                ("stalled", counters.stalled()),
+                ("grace_period", counters.cut()),
+                ("accept_error", counters.accept_errors()),
+            ] {
+                samples.add(&catalogue::LISTENER_REFUSED, &[name, reason], count);
+            }
+        }
+    }
+
+    fn configuration(&self, snapshot: &Snapshot, samples: &mut Samples) {
+        let last = self.reloader.last();
+        samples.add(&catalogue::CONFIG_GENERATION, &[], snapshot.generation);
+        samples.add(&catalogue::CONFIG_INFO, &[&snapshot.hash], 1u64);
+        samples.add(&catalogue::CONFIG_LAST_RELOAD_SUCCESSFUL, &[], u64::from(last.rejection.is_none()));
+        samples.add(&catalogue::CONFIG_LAST_RELOAD, &[], snapshot.compiled_at.as_seconds());
+        samples.add(&catalogue::CONFIG_RELOADS, &["applied"], last.applied_total);
+        samples.add(&catalogue::CONFIG_RELOADS, &["rejected"], last.rejected_total);
+    }
+}
+
+fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
+    for (issuer, keys) in &snapshot.key_sets {
+        let measures = keys.set.measures();
+        if let Some(age) = measures.age {
+            samples.add(&catalogue::KEY_SET_AGE, &[issuer], age.as_secs_f64());
+        }
+        samples.add(&catalogue::KEY_SET_KEYS, &[issuer], u64::try_from(measures.keys).unwrap_or(u64::MAX));
+        for (result, count) in measures.fetches {
+            samples.add(&catalogue::KEY_SET_FETCHES, &[issuer, result.label()], count);
+        }
+        samples.add(&catalogue::UNKNOWN_KEY, &[issuer], measures.unknown_keys);
+    }
+}
+
+fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
+    for upstream in snapshot.upstreams.iter() {
+        for endpoint in upstream.endpoints() {
+            let labels: [&str; 2] = [upstream.name(), endpoint.label()];
+            let counts = endpoint.counts();
+            let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
+            samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
+            samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+    }
+}
+
+fn certificates(snapshot: &Snapshot, samples: &mut Samples) {
+    for (listener, certificate) in snapshot.listeners.certificates() {
+        let file = certificate.file.file_name().map(Path::new).unwrap_or(&certificate.file).display().to_string();
+        samples.add(&catalogue::TLS_NOT_AFTER, &[listener, &file], certificate.not_after);
+    }
+}

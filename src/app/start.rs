@@ -1,0 +1,135 @@
+//! Owns: bringing everything up, in order.
+//! Always holds: listeners answer only once everything that a start waits for is there.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use tokio::{runtime::Builder, sync::watch};
+use tracing::{info, warn};
+
+use super::{
+    ALSO_COMPILE, Options, Running, StartError, activation::Living, operations::Operator, running::Parts, telemetry,
+    worker_thread,
+};
+use crate::{
+    admin::{AdminListener, Operations, serve},
+    auth::{
+        SharedTokenCache, WorkerTokenCache,
+        key_set::{KeySetDirectory, KeySets},
+    },
+    config::{self, Config},
+    gateway::Shared,
+    server::Server,
+    snapshot::{Activation, EmbeddedIssuer, Reloader, Surroundings, Watch},
+    telemetry::{AccessLog, Destination, Metrics, log},
+};
+
+/// Threads of the control plane: it fetches, watches and answers operators, none of it much.
+const CONTROL_THREADS: usize = 2;
+
+/// Starts a gateway. Returns once it answers.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub fn start(options: Options) -> Result<Running, StartError> {
+    // What is read at start only has to be known before the rest can be compiled.
+    let (loaded, _reported_by_the_reloader) = config::load(&options.files, &*options.environment);
+    let first = loaded.draft().cloned().unwrap_or_default();
+    let log = if options.log { Some(Arc::new(log::init(telemetry::log(&first.telemetry))?)) } else { None };
+    let control = Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("postern-control")
+        .enable_all()
+        .build()
+        .map_err(StartError::Thread)?;
+
+    let workers = worker_count(&first);
+    let (metrics, worker_metrics) = Metrics::new(workers.get());
+    let (server, seats) = Server::new(workers);
+    let server = Arc::new(server);
+    let embedded = Arc::new(EmbeddedIssuer::default());
+    let access_log = Arc::new(AccessLog::start(&Destination::Off)?);
+    let living = Arc::new(Living {
+        server: Arc::clone(&server),
+        embedded: Arc::clone(&embedded),
+        access_log: Arc::clone(&access_log),
+        log: log.clone(),
+        control: control.handle().clone(),
+        clock: options.clock.clone(),
+        destination: Mutex::new(Destination::Off),
+    });
+    let surroundings = Surroundings {
+        clock: options.clock.clone(),
+        metrics: Arc::clone(&metrics),
+        key_sets: Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first))),
+        embedded: Arc::clone(&embedded),
+        also_compile: ALSO_COMPILE,
+    };
+    let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);
+    let reloader = Arc::new(Reloader::start(options.files, options.environment, surroundings, activation)?);
+
+    let tokens = Arc::new(SharedTokenCache::new());
+    let shared = Shared {
+        current: Arc::clone(reloader.current()),
+        access_log: Arc::clone(&access_log),
+        clock: options.clock.clone(),
+        embedded: Arc::clone(&embedded),
+        unmatched: metrics.unmatched(),
+    };
+    let mut threads = Vec::with_capacity(workers.get());
+    for (index, (seat, metrics)) in seats.into_iter().zip(worker_metrics).enumerate() {
+        let tokens = Arc::clone(&tokens);
+        let cache = move || WorkerTokenCache::new(tokens);
+        threads.push(worker_thread::spawn(index, seat, metrics, shared.clone(), cache).map_err(StartError::Thread)?);
+    }
+
+    let operator = Arc::new(Operator::new(&reloader, &living, metrics, tokens));
+    let (stop_admin, admin_stopped) = watch::channel(false);
+    let snapshot = reloader.current().load_full();
+    let mut admin_address = None;
+    let mut admin_task = None;
+    if let Some(raw) = &snapshot.config.admin {
+        let address = raw.address;
+        let listener = control
+            .block_on(AdminListener::bind(address))
+            .map_err(|source| StartError::Admin { address, source })?;
+        admin_address = Some(listener.address());
+        info!("admin listener: listening on {}", listener.address());
+        let operations: Arc<dyn Operations> = Arc::<Operator>::clone(&operator);
+        admin_task = Some(control.spawn(serve(listener, operations, admin_stopped)));
+    }
+    let watch = Watch::start(Arc::clone(&reloader)).map_err(StartError::Thread)?;
+    info!(generation = snapshot.generation, hash = snapshot.hash, workers = workers.get(), "postern is running");
+    Ok(Running::new(Parts {
+        control,
+        server,
+        threads,
+        reloader,
+        living,
+        operator,
+        watch,
+        stop_admin,
+        admin_task,
+        admin_address,
+    }))
+}
+
+fn worker_count(config: &Config) -> NonZeroUsize {
+    let configured = config.process.workers.map(usize::from).and_then(NonZeroUsize::new);
+    configured.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn key_set_directory(config: &Config) -> Option<KeySetDirectory> {
+    let directory = config.process.data_directory.as_ref()?;
+    match KeySetDirectory::open(&directory.0) {
+        Ok(directory) => Some(directory),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, "key sets are not kept on disk: a restart while an issuer is down will miss its keys");
+            None
+        }
+    }
+}
