@@ -13,6 +13,7 @@ pub mod key_set;
 mod key_source;
 mod nearest;
 mod permit;
+mod require;
 mod rules;
 mod token_cache;
 mod unverified;

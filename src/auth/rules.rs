@@ -56,9 +56,7 @@ impl Rule {
             Self::PathClaim { parameter, claim } => {
                 let equal = match (parameters.value(parameter), claims.claim(claim)) {
                     (Some(value), Some(Value::String(text))) => value == text,
-                    (Some(value), Some(Value::Number(number))) => {
-                        (number.is_i64() || number.is_u64()) && number.to_string() == value
-                    }
+                    (Some(value), Some(Value::Number(number))) => number.to_string() == value,
                     _ => false,
                 };
                 equal.then_some(()).ok_or_else(|| Denial::PathClaimMismatch {

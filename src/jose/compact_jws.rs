@@ -169,11 +169,15 @@ mod tests {
     fn huge_tokens_are_refused_cheaply() {
         let nested = token(r#"{"alg":"ES256"}"#, &"{\"a\":".repeat(2000));
         let hostile = ["a".repeat(1 << 20), ".".repeat(1_000_000), ".".repeat(LONGEST_TOKEN_BYTES), nested];
-        let start = Instant::now();
         for text in &hostile {
-            assert!(CompactJws::parse(text).is_err());
+            // The best of a few, since another process may take the processor away.
+            let best = (0..5).map(|_| {
+                let start = Instant::now();
+                assert!(CompactJws::parse(text).is_err());
+                start.elapsed()
+            });
+            assert!(best.min().unwrap() < Duration::from_millis(10));
         }
-        assert!(start.elapsed() < Duration::from_millis(40), "{:?}", start.elapsed());
     }
 
     proptest! {
