@@ -148,6 +148,7 @@ impl RemoteKeySet {
     }
 }
 
+/// Waiting for an unknown key needs a runtime with a timer, which may be another one than the set was started on.
 impl KeySource for RemoteKeySet {
     fn current(&self, now: UnixTime) -> TrustedKeySet {
         self.shared.current(now)
