@@ -85,6 +85,7 @@ async fn find_key(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result
     if let Some(key) = by_id(&keys, key_id) {
         return fitting(key, algorithm, issuer, key_id);
     }
+    issuer.key_source().note_unknown_key_id(key_id);
     let outcome = issuer.key_source().fetch_for_unknown_key().await;
     match outcome {
         UnknownKeyFetch::Failed => {

@@ -156,6 +156,23 @@ mod tests {
         assert!(matches!(DocumentUrl::parse("jwks"), Err(DocumentUrlError::NotAUrl(_))));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_parses_is_encrypted_or_stays_on_this_machine(
+            text in "(https?|ftp|HTTP)://(user@)?(localhost|127\\.0\\.0\\.1|[a-z0-9.:\\[\\]@%-]{0,12})(:[0-9]{1,5})?[/?#\\\\]?[ -~]{0,10}"
+        ) {
+            if let Ok(url) = DocumentUrl::parse(&text) {
+                let host = url.host().map(|host| host.to_string()).unwrap_or_default();
+                let here = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback());
+                proptest::prop_assert!(url.is_encrypted() || here, "{}", url);
+                proptest::prop_assert!(!url.as_str().contains('#'));
+                proptest::prop_assert!(!url.authority().contains('@') && url.target().starts_with('/'));
+                proptest::prop_assert_eq!(DocumentUrl::parse(url.as_str()), Ok(url.clone()));
+            }
+        }
+    }
+
     #[test]
     fn the_request_names_host_port_and_query() {
         let url = DocumentUrl::parse("https://id.example:8443/a/jwks?v=1").unwrap();

@@ -2,20 +2,21 @@
 //! Refuses: an answer that is no key set or has no usable key.
 //! Always holds: a failure leaves nothing changed but what is known about where the keys are.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use super::{
     counters::FetchResult,
-    discovery::{Discovery, DiscoveryError},
+    discovery::DiscoveryError,
     document_url::DocumentUrl,
     freshness::{self, Validators},
     known_keys::{FetchedKeys, KnownKeys},
     moment::Moment,
     pace::Pace,
-    settings::{KeySetSettings, Place},
+    settings::KeySetSettings,
     transport::{Answer, Transport, TransportError},
+    whereabouts::Whereabouts,
 };
 use crate::{
     clock::Clock,
@@ -48,7 +49,7 @@ pub(super) enum Learnt {
 /// Fetches one issuer's keys, remembering where they are.
 pub(super) struct Fetcher {
     transport: Transport,
-    place: Whereabouts,
+    whereabouts: Whereabouts,
     max_age: Duration,
     clock: Clock,
     pace: Pace,
@@ -65,21 +66,6 @@ pub(super) enum Cause {
     Operator,
 }
 
-/// Where the keys are.
-enum Whereabouts {
-    Given(DocumentUrl),
-    Discovered {
-        discovery: Discovery,
-        /// Kept apart from the keys: it outlives failures of theirs, and they of it.
-        found: Option<DocumentUrl>,
-        asked: Option<Instant>,
-        /// Failed fetches from there in a row, since the issuer was last asked.
-        failures: u32,
-        /// Why the issuer's last answer was not followed.
-        error: Option<String>,
-    },
-}
-
 impl Fetcher {
     /// Makes one. `found` is where an earlier run found the keys.
     pub(super) fn new(
@@ -89,17 +75,13 @@ impl Fetcher {
         clock: Clock,
         pace: Pace,
     ) -> Self {
-        let place = match &settings.place {
-            Place::Given(url) => Whereabouts::Given(url.clone()),
-            Place::Discovered(discovery) => Whereabouts::Discovered {
-                found: found.filter(|url| discovery.accepts(url)),
-                discovery: discovery.clone(),
-                asked: None,
-                failures: 0,
-                error: None,
-            },
-        };
-        Self { transport, place, max_age: settings.max_age, clock, pace }
+        Self {
+            transport,
+            whereabouts: Whereabouts::new(&settings.place, found),
+            max_age: settings.max_age,
+            clock,
+            pace,
+        }
     }
 
     /// Makes one attempt.
@@ -107,52 +89,15 @@ impl Fetcher {
     /// # Errors
     /// Why they could not be learnt.
     pub(super) async fn attempt(&mut self, known: Option<&KnownKeys>, cause: Cause) -> Result<Learnt, FetchError> {
-        let url = self.locate(cause).await?;
+        let url = self.whereabouts.locate(cause, &self.transport, &self.pace).await?;
         let outcome = self.fetch(url, known, cause).await;
-        if let Whereabouts::Discovered { failures, .. } = &mut self.place {
-            *failures = if outcome.is_ok() { 0 } else { failures.saturating_add(1) };
-        }
+        self.whereabouts.note_fetch(outcome.is_ok());
         outcome
     }
 
     /// Why the issuer's metadata were not followed when they were last asked for, while an earlier answer still is.
     pub(super) fn discovery_error(&self) -> Option<&str> {
-        match &self.place {
-            Whereabouts::Given(_) => None,
-            Whereabouts::Discovered { error, .. } => error.as_deref(),
-        }
-    }
-
-    async fn locate(&mut self, cause: Cause) -> Result<DocumentUrl, FetchError> {
-        let (discovery, found, asked, failures, error) = match &mut self.place {
-            Whereabouts::Given(url) => return Ok(url.clone()),
-            Whereabouts::Discovered { discovery, found, asked, failures, error } => {
-                (discovery, found, asked, failures, error)
-            }
-        };
-        let is_old = asked.is_none_or(|asked| asked.elapsed() >= self.pace.rediscover_after);
-        let ask = match cause {
-            Cause::Operator => true,
-            Cause::Scheduled => is_old || *failures >= self.pace.rediscover_after_failures,
-            // A request waits: it is not made to wait for the metadata too.
-            Cause::UnknownKey => false,
-        };
-        if let Some(url) = found.as_ref().filter(|_| !ask) {
-            return Ok(url.clone());
-        }
-        match discovery.discover(&self.transport).await {
-            Ok(url) => {
-                (*asked, *failures, *error) = (Some(Instant::now()), 0, None);
-                *found = Some(url.clone());
-                Ok(url)
-            }
-            Err(failure) => {
-                // The keys may well be where they were; an issuer whose metadata are away or wrong keeps its keys.
-                let Some(url) = found else { return Err(failure.into()) };
-                (*asked, *failures, *error) = (Some(Instant::now()), 0, Some(failure.to_string()));
-                Ok(url.clone())
-            }
-        }
+        self.whereabouts.error()
     }
 
     async fn fetch(&self, url: DocumentUrl, known: Option<&KnownKeys>, cause: Cause) -> Result<Learnt, FetchError> {

@@ -149,6 +149,24 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_answer_is_fresh_for_less_than_a_minute_or_more_than_a_day(
+            names in proptest::collection::vec(0..4usize, 0..5),
+            values in proptest::collection::vec("(max-age=|no-cache|age|[ -~]){0,3}[0-9]{0,25}", 5),
+            now: u64,
+        ) {
+            let known = [CACHE_CONTROL, EXPIRES, AGE, DATE];
+            let mut headers = HeaderMap::new();
+            for (name, value) in names.iter().zip(&values) {
+                headers.append(&known[*name], HeaderValue::from_str(value).unwrap());
+            }
+            if let Some(lifetime) = lifetime(&headers, UnixTime::from_milliseconds(now)) {
+                proptest::prop_assert!((SHORTEST..=LONGEST).contains(&lifetime));
+            }
+        }
+    }
+
     #[test]
     fn an_answer_is_asked_for_by_its_tag_and_date() {
         let mut headers = HeaderMap::new();

@@ -85,6 +85,11 @@ impl KnownKeys {
         }
     }
 
+    /// Whether it has keys that `earlier` has not.
+    pub(super) fn has_keys_beyond(&self, earlier: &Self) -> bool {
+        self.keys.iter().any(|key| !earlier.keys.iter().any(|old| Arc::ptr_eq(old, key)))
+    }
+
     /// How long ago the issuer last said that these are its keys.
     pub(super) fn age(&self, now: UnixTime) -> Duration {
         self.confirmed.age(now)

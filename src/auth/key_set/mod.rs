@@ -8,7 +8,7 @@
 //!
 //! - `remote` and `shared`: what requests read, and how those with an unknown key wait for one fetch
 //! - `refresh`: the task, which decides when to fetch and what follows
-//! - `fetch`, `discovery`, `transport`: one attempt
+//! - `fetch`, `whereabouts`, `discovery`, `transport`: one attempt
 //! - `known_keys`, `removed_keys`: one set, and how the next comes out of it
 //! - `freshness`, `moment`, `pace`, `cooldown`: everything about time
 //! - `directory`, `kept_keys`: the last good set on disk
@@ -39,6 +39,7 @@ mod testing;
 mod tests;
 mod transport;
 mod trust;
+mod whereabouts;
 
 pub use self::{
     counters::FetchResult,

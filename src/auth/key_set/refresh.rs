@@ -76,12 +76,15 @@ impl Refresher {
         let known = self.shared.known.load_full();
         let outcome = self.fetcher.attempt(known.as_deref(), cause).await;
         let failed = outcome.is_err();
-        match outcome {
+        let fruitful = match outcome {
             Ok(learnt) => self.succeed(known.as_deref(), learnt),
-            Err(error) => self.fail(&error),
-        }
+            Err(error) => {
+                self.fail(&error);
+                false
+            }
+        };
         if cause == Cause::UnknownKey {
-            self.shared.cooldown.begin();
+            self.shared.cooldown.begin(fruitful);
         }
         self.shared.progress.send_modify(|progress| {
             progress.ended = progress.begun;
@@ -92,7 +95,8 @@ impl Refresher {
         }
     }
 
-    fn succeed(&mut self, known: Option<&KnownKeys>, learnt: Learnt) {
+    /// Takes the keys over. Whether there are new ones among them.
+    fn succeed(&mut self, known: Option<&KnownKeys>, learnt: Learnt) -> bool {
         let (next, result) = match learnt {
             Learnt::Confirmed(confirmed) => (*confirmed, FetchResult::NotModified),
             Learnt::Fetched(fetched) => (KnownKeys::succeeding(known, *fetched), FetchResult::Fetched),
@@ -106,8 +110,10 @@ impl Refresher {
         // Keys given up before their lifetime ends are refreshed in time for that.
         self.refresh_at_age = Some(Pace::refresh_point(next.lifetime.min(self.shared.settings.max_stale)));
         self.shared.counters.count_fetch(result);
+        let fruitful = known.is_none_or(|known| next.has_keys_beyond(known));
         self.shared.known.store(Some(Arc::new(next)));
         self.report(None);
+        fruitful
     }
 
     fn fail(&mut self, error: &FetchError) {

@@ -29,7 +29,7 @@ use super::{
     trust::SystemRoots,
 };
 use crate::{
-    auth::{KeySource, TrustedKeySet, UnknownKeyFetch},
+    auth::{KeySource, KeyStanding, TrustedKeySet, UnknownKeyFetch},
     clock::{Clock, UnixTime},
 };
 
@@ -148,9 +148,14 @@ impl RemoteKeySet {
     }
 }
 
+/// Waiting for an unknown key needs a runtime with a timer, which may be another one than the set was started on.
 impl KeySource for RemoteKeySet {
     fn current(&self, now: UnixTime) -> TrustedKeySet {
         self.shared.current(now)
+    }
+
+    fn standing(&self, now: UnixTime) -> KeyStanding {
+        self.shared.standing(now)
     }
 
     fn fetch_for_unknown_key(&self) -> Pin<Box<dyn Future<Output = UnknownKeyFetch> + Send + '_>> {

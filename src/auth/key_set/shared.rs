@@ -15,7 +15,7 @@ use super::{
     pace::Pace, report::Report, settings::KeySetSettings,
 };
 use crate::{
-    auth::{TrustedKeySet, UnknownKeyFetch},
+    auth::{KeyStanding, TrustedKeySet, UnknownKeyFetch},
     clock::{Clock, UnixTime},
 };
 
@@ -83,14 +83,26 @@ impl Shared {
     /// The keys, if they are not too old at `now`.
     pub(super) fn current(&self, now: UnixTime) -> TrustedKeySet {
         match &*self.known.load() {
-            Some(known) if known.age(now) <= self.settings.max_stale => TrustedKeySet::Usable(Arc::clone(&known.keys)),
+            Some(known) if self.are_usable(known, now) => TrustedKeySet::Usable(Arc::clone(&known.keys)),
             _ => TrustedKeySet::Unavailable,
+        }
+    }
+
+    /// Whether there are keys that are not too old at `now`.
+    pub(super) fn standing(&self, now: UnixTime) -> KeyStanding {
+        match &*self.known.load() {
+            Some(known) if self.are_usable(known, now) => KeyStanding::Usable,
+            _ => KeyStanding::Unavailable,
         }
     }
 
     /// Whether there are keys that are not too old.
     pub(super) fn is_usable(&self) -> bool {
-        matches!(self.current(self.clock.now()), TrustedKeySet::Usable(_))
+        self.standing(self.clock.now()) == KeyStanding::Usable
+    }
+
+    fn are_usable(&self, known: &KnownKeys, now: UnixTime) -> bool {
+        known.age(now) <= self.settings.max_stale
     }
 
     /// Waits for the attempt under way, or has one made and waits for that.

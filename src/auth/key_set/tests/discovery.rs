@@ -54,7 +54,7 @@ async fn metadata_that_lie_are_refused_and_no_keys_are_fetched() {
         metadata("https://other.example", &jwks),
         metadata(&name, "http://id.example/jwks"),
         metadata(&name, "file:///etc/passwd"),
-        metadata(&name, "https://user:password@id.example/jwks"),
+        metadata(&name, "https://user:hunter2@id.example/jwks"),
         Reply::text(200, "<html>"),
         Reply::text(200, json!({ "issuer": name }).to_string()),
         Reply::text(302, "").header("location", issuer.url("/honest")),
@@ -68,7 +68,7 @@ async fn metadata_that_lie_are_refused_and_no_keys_are_fetched() {
         eventually("a refusal", || fetches(&set.status(), "discovery_failed") >= 1).await;
         assert!(!set.is_ready());
         let said = set.status().last_error.unwrap();
-        assert!(said.starts_with("discovery failed") && !said.contains("password"), "{said}");
+        assert!(said.starts_with("discovery failed") && !said.contains("hunter2"), "{said}");
     }
     assert_eq!((issuer.count("/jwks"), issuer.count("/honest")), (0, 0));
     // The control.

@@ -51,12 +51,9 @@ async fn a_failed_fetch_is_said_and_begins_the_cooldown_too() {
     let issuer = issuer_with_key("one").await;
     let side = Side::new();
     let set = side.ready(&format!("jwks_uri = '{}'", issuer.url("/jwks"))).await;
-    for wrong in [Reply::text(500, ""), Reply::keys(&[])] {
-        issuer.set("/jwks", wrong);
-        assert_eq!(set.fetch_for_unknown_key().await, UnknownKeyFetch::Failed);
-        assert_eq!(set.fetch_for_unknown_key().await, UnknownKeyFetch::CoolingDown);
-        break;
-    }
+    issuer.set("/jwks", Reply::text(500, ""));
+    assert_eq!(set.fetch_for_unknown_key().await, UnknownKeyFetch::Failed);
+    assert_eq!(set.fetch_for_unknown_key().await, UnknownKeyFetch::CoolingDown);
     assert_eq!(issuer.count("/jwks"), 2);
     assert_eq!(side.ids(&set), ["one"]);
 }
@@ -153,4 +150,47 @@ async fn a_worker_with_a_runtime_of_its_own_waits_for_the_control_plane() {
     });
     assert_eq!(outcome.await.unwrap(), UnknownKeyFetch::Current);
     assert_eq!(side.ids(&set), ["two"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_at_once_on_many_threads_cause_one_fetch_too() {
+    let issuer = issuer_with_key("one").await;
+    let side = Side::new();
+    let set = side.ready(&format!("jwks_uri = '{}'", issuer.url("/jwks"))).await;
+    let requests = (0..1000).map(|_| {
+        let set = Arc::clone(&set);
+        tokio::spawn(async move { set.fetch_for_unknown_key().await })
+    });
+    for outcome in join_all(requests).await {
+        assert!(matches!(outcome.unwrap(), UnknownKeyFetch::Current | UnknownKeyFetch::CoolingDown));
+    }
+    assert_eq!(issuer.count("/jwks"), 2);
+}
+
+#[tokio::test]
+async fn an_issuer_that_rotates_often_is_followed_without_waiting_for_the_whole_cooldown() {
+    let issuer = issuer_with_key("0").await;
+    let side = Side::new();
+    let toml = format!("jwks_uri = '{}'\n[key_set]\nunknown_key_cooldown = '1h'", issuer.url("/jwks"));
+    let short = toml.replace("1h", "3s");
+    let set = side.ready(&short).await;
+    for rotation in ["1", "2", "3"] {
+        issuer.set("/jwks", Reply::keys(&[listed_key(rotation)]));
+        let begun = std::time::Instant::now();
+        while set.fetch_for_unknown_key().await != UnknownKeyFetch::Current {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
+        assert_eq!(side.ids(&set), [rotation]);
+    }
+    // A fetch that brought nothing new is followed by the whole of it.
+    let set = side.ready(&toml).await;
+    assert_eq!(set.fetch_for_unknown_key().await, UnknownKeyFetch::Current);
+    tokio::time::timeout(Duration::from_millis(100), async {
+        while set.fetch_for_unknown_key().await == UnknownKeyFetch::CoolingDown {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap_err();
 }
