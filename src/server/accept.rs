@@ -3,13 +3,7 @@
 //! Always holds: a connection that was accepted is served or closed by a limit, never forgotten, however often the loop
 //! around it is woken.
 
-use std::{
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},

@@ -118,9 +118,10 @@ impl Activity {
         self.close_wanted.store(true, Relaxed);
     }
 
-    /// The connection is closed at rest: nothing is under way that the other side could still be sending.
+    /// What the other side may still be sending is not waited for.
     pub(super) fn closed_at_rest(&self) {
         self.body_expected.store(false, Relaxed);
+        self.head_received.store(false, Relaxed);
     }
 
     pub(super) fn bytes_received(&self) {

@@ -37,7 +37,9 @@ pub struct BindError {
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "another program listens there already; stop it or choose another port",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; write one that it has, or 0.0.0.0 or [::]",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; write one that it has, or 0.0.0.0 or [::]"
+        }
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 are reserved; choose a higher one, or grant CAP_NET_BIND_SERVICE"
         }

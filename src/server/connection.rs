@@ -3,7 +3,13 @@
 //! Always holds: over TLS the protocol is what ALPN settled (RFC 7301), in clear what the first bytes are; HTTP/2 begins
 //! with its preface either way.
 
-use std::{convert::Infallible, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{
     HeaderValue, Request,
@@ -202,22 +208,32 @@ impl<H: Handler> Opened<H> {
 }
 
 async fn finish<H>(connection: impl HttpConnection, activity: &Activity, limits: &Limits, seat: &Seat<H>) {
-    let timekeeper = Timekeeper::new(limits, activity.opened());
-    let counters = seat.listener.counters();
-    match drive(connection, activity, timekeeper, &seat.drain).await {
-        Ending::Finished => {}
-        Ending::HeaderTimeout => counters.header_timeouts.increment(),
-        Ending::Stalled => counters.stalled.increment(),
-        Ending::Failed(error) => {
-            if error.is_parse() {
-                counters.malformed.increment();
-            }
-            tracing::debug!(listener = %seat.listener.name(), %error, "connection ended");
-        }
+    {
+        let connection = pin!(connection);
+        let ending = drive(connection, activity, Timekeeper::new(limits, activity.opened()), &seat.drain).await;
+        // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
+        seat.count(&ending);
     }
     // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
     if !activity.tether.is_gone() {
         activity.tether.hold().await;
+    }
+}
+
+impl<H> Seat<H> {
+    fn count(&self, ending: &Ending) {
+        let counters = self.listener.counters();
+        match ending {
+            Ending::Finished => {}
+            Ending::HeaderTimeout => counters.header_timeouts.increment(),
+            Ending::Stalled => counters.stalled.increment(),
+            Ending::Failed(error) => {
+                if error.is_parse() {
+                    counters.malformed.increment();
+                }
+                tracing::debug!(listener = %self.listener.name(), %error, "connection ended");
+            }
+        }
     }
 }
 

@@ -37,12 +37,11 @@ pub(super) enum Ending {
 
 /// Carries `connection` to its end.
 pub(super) async fn drive<C: HttpConnection>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     activity: &Activity,
     mut timekeeper: Timekeeper,
     drain: &Drain,
 ) -> Ending {
-    let mut connection = pin!(connection);
     let mut beginning = pin!(drain.beginning());
     beginning.as_mut().enable();
     let mut listening = false;
@@ -84,6 +83,11 @@ pub(super) async fn drive<C: HttpConnection>(
                 Some((at, due)) if at <= now => match due {
                     Due::Header => return Poll::Ready(Ending::HeaderTimeout),
                     Due::Stalled => return Poll::Ready(Ending::Stalled),
+                    // First the stream is told to wait no more, so that hyper can say how the connection ended.
+                    Due::Closed if activity.may_still_send() => {
+                        activity.closed_at_rest();
+                        continue;
+                    }
                     Due::Closed => return Poll::Ready(Ending::Finished),
                     Due::Idle => {
                         timekeeper.closing();

@@ -177,7 +177,11 @@ impl Listeners {
 
     /// The files that these listeners were compiled from; a change of one calls for a reload.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.compiled.iter().flat_map(|compiled| compiled.settings.tls.iter()).flat_map(|tls| tls.files()).map(PathBuf::as_path)
+        self.compiled
+            .iter()
+            .flat_map(|compiled| compiled.settings.tls.iter())
+            .flat_map(|tls| tls.files())
+            .map(PathBuf::as_path)
     }
 
     /// The files that a configuration names here, whether or not they can be read: what to watch when it does not compile.

@@ -1,1 +1,9 @@
-//! t
+//! What the room does, seen from outside: real sockets, real clients, short timeouts.
+
+mod drain;
+mod http1;
+mod http2;
+mod limits;
+mod reload;
+mod support;
+mod tls;

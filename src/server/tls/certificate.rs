@@ -10,11 +10,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rustls::{
-    Error, InconsistentKeys,
-    crypto::CryptoProvider,
-    sign::CertifiedKey,
-};
+use rustls::{Error, InconsistentKeys, crypto::CryptoProvider, sign::CertifiedKey};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::pem;
@@ -98,7 +94,11 @@ impl Certificate {
             Ok(key) => key,
             Err(error) => {
                 let message = format!("the private key in {} cannot be used: {error}", key_file.display());
-                diagnostics.error(&key_path, message, "use an RSA key of 2048 bits or more, a P-256 or P-384 key, or Ed25519");
+                diagnostics.error(
+                    &key_path,
+                    message,
+                    "use an RSA key of 2048 bits or more, a P-256 or P-384 key, or Ed25519",
+                );
                 return None;
             }
         };

@@ -8,15 +8,12 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
+use rustls::server::VerifierBuilderError;
 use rustls::{
     RootCertStore,
     crypto::CryptoProvider,
-    server::{
-        WebPkiClientVerifier,
-        danger::ClientCertVerifier,
-    },
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use rustls::server::VerifierBuilderError;
 
 use super::pem;
 use crate::{
