@@ -164,7 +164,7 @@ fn by_the_rules(patterns: &[String], path: &str) -> Option<String> {
             let fixed = if rest { form.len() - 1 } else { form.len() };
             if long_enough && form.iter().zip(&given).take(fixed).all(fits) {
                 let ranks: Vec<u8> = form.iter().map(|segment| rank(segment)).collect();
-                matching.push((ranks, form.join("/") != pattern[1..], pattern.clone()));
+                matching.push((ranks, pattern.trim_start_matches('/') != form.join("/"), pattern.clone()));
             }
         }
     }

@@ -100,7 +100,7 @@ impl<B: Body, E: OnBodyEnd> MeteredBody<B, E> {
         // The first frame is in time, or the deadline would have ended the exchange before: most bodies have one frame
         // only, and asking for the time is not free.
         if *this.bytes > 0 {
-            this.limits.refuse_late(|| Instant::now())?;
+            this.limits.refuse_late(Instant::now)?;
         }
         let bytes = this.bytes.saturating_add(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
         this.limits.refuse_more_than(bytes)?;
