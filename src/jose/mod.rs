@@ -3,6 +3,15 @@
 //! Always holds: pure: no clock, no network, no configuration. What parses is unambiguous.
 
 mod algorithm;
+mod base64url;
+mod key_document;
+mod key_id;
+mod skip_reason;
 mod verification_key;
 
-pub use self::{algorithm::Algorithm, verification_key::VerificationKey};
+pub use self::{
+    algorithm::Algorithm,
+    key_document::{KeyDocument, KeyDocumentError, SkippedKey},
+    skip_reason::SkipReason,
+    verification_key::{BadSignature, VerificationKey},
+};

@@ -1,23 +1,263 @@
-//! (skeleton: to be written) one public key, ready for use.
+//! Owns: one public key, parsed for use once and asked many times.
+//! Refuses: symmetric and private keys, RSA outside 2048 to 8192 bits, curves and algorithms that do not fit each other.
+//! Always holds: a key does only the algorithms listed in it: its own `alg` if it names one, else those of its kind.
+//!
+//! `jsonwebtoken` gives the vocabulary: the JWK parameter types, the thumbprint, and [`JwtVerifier`], its seam for somebody
+//! else's cryptography. Its own verifiers are not used, because a `DecodingKey` holds bytes that AWS-LC parses anew at
+//! every verification; here the parsed key is kept, one per algorithm.
 
-use super::Algorithm;
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use jsonwebtoken::{
+    crypto::JwtVerifier,
+    jwk::{
+        AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, OctetKeyPairParameters,
+        RSAKeyParameters, ThumbprintHash,
+    },
+    signature::{Error as SignatureError, Verifier},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{Algorithm, SkipReason, base64url, key_id};
+
+/// The members of private and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1, RFC 8037 section 2).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// The accepted lengths of an RSA modulus, in bits.
+const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+/// The longest RSA exponent, in bytes.
+const LONGEST_EXPONENT_BYTES: usize = 4;
 
 /// A public key that has been parsed for use once.
-#[derive(Debug)]
 pub struct VerificationKey {
     key_id: Option<Box<str>>,
+    thumbprint: Box<str>,
+    prepared: Box<[PreparedKey]>,
+}
+
+/// The signature was not made over this text by the owner of this key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the signature does not verify")]
+pub struct BadSignature;
+
+/// A key made ready for one algorithm.
+struct PreparedKey {
+    algorithm: Algorithm,
+    key: ParsedPublicKey,
 }
 
 impl VerificationKey {
-    /// Its `kid` (RFC 7517 section 4.5).
+    /// Reads one key of a document (RFC 7517 section 4). Members that are not known are ignored, as the RFC asks.
+    ///
+    /// # Errors
+    /// Why it is not used.
+    pub fn parse(jwk: &Map<String, Value>) -> Result<Self, SkipReason> {
+        let key_id = optional_text(jwk, "kid")?;
+        if key_id.is_some_and(|key_id| !key_id::is_acceptable(key_id)) {
+            return Err(SkipReason::UnusableKeyId);
+        }
+        let key_type = optional_text(jwk, "kty")?.ok_or(SkipReason::Malformed { member: "kty" })?;
+        refuse_other_purposes(jwk)?;
+        if key_type == "oct" {
+            return Err(SkipReason::Symmetric);
+        }
+        if let Some(member) = PRIVATE_MEMBERS.into_iter().find(|member| jwk.contains_key(*member)) {
+            return Err(SkipReason::Private { member });
+        }
+        let (parameters, prepared) = match key_type {
+            "RSA" => rsa(jwk)?,
+            "EC" => elliptic_curve(jwk)?,
+            "OKP" => edwards_curve(jwk)?,
+            _ => return Err(SkipReason::UnknownKeyType),
+        };
+        Ok(Self {
+            key_id: key_id.map(Box::from),
+            thumbprint: thumbprint(parameters)?,
+            prepared: prepared.into_boxed_slice(),
+        })
+    }
+
+    /// Its `kid` (RFC 7517 section 4.5): 1 to 256 bytes without control characters.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
+    /// Its SHA-256 thumbprint in base64url (RFC 7638), which depends on the key's numbers alone.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
     /// Whether signatures of `algorithm` can be verified with it.
     #[must_use]
-    pub fn fits(&self, _algorithm: Algorithm) -> bool {
-        false
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        self.prepared_for(algorithm).is_some()
+    }
+
+    /// What it can verify: its `alg` alone if it has one, else everything that its kind can do.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
+        self.prepared.iter().map(|prepared| prepared.algorithm)
+    }
+
+    /// Verifies `signature` over `signing_input` (RFC 7515 section 5.2).
+    ///
+    /// # Errors
+    /// The signature is not this key's, or the key is not for `algorithm`.
+    pub fn verify(&self, algorithm: Algorithm, signing_input: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let verifier: &dyn JwtVerifier = self.prepared_for(algorithm).ok_or(BadSignature)?;
+        verifier.verify(signing_input, &signature.to_vec()).map_err(|_| BadSignature)
+    }
+
+    fn prepared_for(&self, algorithm: Algorithm) -> Option<&PreparedKey> {
+        self.prepared.iter().find(|prepared| prepared.algorithm == algorithm)
+    }
+}
+
+impl PartialEq for VerificationKey {
+    /// The same numbers under the same id for the same algorithms.
+    fn eq(&self, other: &Self) -> bool {
+        self.thumbprint == other.thumbprint && self.key_id == other.key_id && self.algorithms().eq(other.algorithms())
+    }
+}
+
+impl Eq for VerificationKey {}
+
+impl fmt::Debug for VerificationKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("VerificationKey")
+            .field("key_id", &self.key_id)
+            .field("thumbprint", &self.thumbprint)
+            .field("algorithms", &self.algorithms().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl Verifier<Vec<u8>> for PreparedKey {
+    fn verify(&self, signing_input: &[u8], signature: &Vec<u8>) -> Result<(), SignatureError> {
+        self.key.verify_sig(signing_input, signature).map_err(|_| SignatureError::new())
+    }
+}
+
+impl JwtVerifier for PreparedKey {
+    fn algorithm(&self) -> jsonwebtoken::Algorithm {
+        self.algorithm.into()
+    }
+}
+
+/// RFC 7517 sections 4.2 and 4.3: a key meant for something else is not used for signatures.
+fn refuse_other_purposes(jwk: &Map<String, Value>) -> Result<(), SkipReason> {
+    if optional_text(jwk, "use")?.is_some_and(|purpose| purpose != "sig") {
+        return Err(SkipReason::NotForSignatures);
+    }
+    match jwk.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Value::Array(_)) => Err(SkipReason::NotForVerification),
+        Some(_) => Err(SkipReason::Malformed { member: "key_ops" }),
+    }
+}
+
+fn rsa(jwk: &Map<String, Value>) -> Result<(AlgorithmParameters, Vec<PreparedKey>), SkipReason> {
+    let algorithms = algorithms(
+        jwk,
+        &[Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512],
+    )?;
+    let parameters: RSAKeyParameters = parameters(jwk, "n")?;
+    let n = base64url::decode(&parameters.n).ok_or(SkipReason::Malformed { member: "n" })?;
+    let e = base64url::decode(&parameters.e).ok_or(SkipReason::Malformed { member: "e" })?;
+    // RFC 7518 section 6.3.1.1: no leading zero octet, so one number has one spelling and one thumbprint.
+    let leading = *n.first().filter(|byte| **byte != 0).ok_or(SkipReason::Malformed { member: "n" })?;
+    let bits = n.len() * 8 - leading.leading_zeros() as usize;
+    if !MODULUS_BITS.contains(&bits) {
+        return Err(SkipReason::ModulusSize { bits });
+    }
+    let odd = e.last().is_some_and(|byte| byte % 2 == 1);
+    if !odd || e.first() == Some(&0) || e == [1] || e.len() > LONGEST_EXPONENT_BYTES {
+        return Err(SkipReason::Exponent);
+    }
+    let components = RsaPublicKeyComponents { n, e };
+    let prepared = algorithms.into_iter().map(|algorithm| {
+        let key = components.to_parsed_public_key(rsa_parameters(algorithm)).map_err(|_| SkipReason::Invalid)?;
+        Ok(PreparedKey { algorithm, key })
+    });
+    Ok((AlgorithmParameters::RSA(parameters), prepared.collect::<Result<_, SkipReason>>()?))
+}
+
+fn elliptic_curve(jwk: &Map<String, Value>) -> Result<(AlgorithmParameters, Vec<PreparedKey>), SkipReason> {
+    let (algorithm, verification, coordinate_bytes): (_, &'static dyn VerificationAlgorithm, _) =
+        match optional_text(jwk, "crv")? {
+            Some("P-256") => (Algorithm::Es256, &ECDSA_P256_SHA256_FIXED, 32),
+            Some("P-384") => (Algorithm::Es384, &ECDSA_P384_SHA384_FIXED, 48),
+            _ => return Err(SkipReason::UnsuitableCurve),
+        };
+    algorithms(jwk, &[algorithm])?;
+    let parameters: EllipticCurveKeyParameters = parameters(jwk, "x")?;
+    // RFC 7518 section 6.2.1.2: a coordinate has exactly the length of its curve's field.
+    let coordinate = |text: &str, member| {
+        base64url::decode(text).filter(|bytes| bytes.len() == coordinate_bytes).ok_or(SkipReason::Malformed { member })
+    };
+    let mut point = vec![0x04];
+    point.extend(coordinate(&parameters.x, "x")?);
+    point.extend(coordinate(&parameters.y, "y")?);
+    let key = ParsedPublicKey::new(verification, point).map_err(|_| SkipReason::Invalid)?;
+    Ok((AlgorithmParameters::EllipticCurve(parameters), vec![PreparedKey { algorithm, key }]))
+}
+
+fn edwards_curve(jwk: &Map<String, Value>) -> Result<(AlgorithmParameters, Vec<PreparedKey>), SkipReason> {
+    if optional_text(jwk, "crv")? != Some("Ed25519") {
+        return Err(SkipReason::UnsuitableCurve);
+    }
+    let algorithm = Algorithm::EdDsa;
+    algorithms(jwk, &[algorithm])?;
+    let parameters: OctetKeyPairParameters = parameters(jwk, "x")?;
+    debug_assert_eq!(parameters.curve, EllipticCurve::Ed25519);
+    let point = base64url::decode(&parameters.x)
+        .filter(|bytes| bytes.len() == 32)
+        .ok_or(SkipReason::Malformed { member: "x" })?;
+    let key = ParsedPublicKey::new(&ED25519, point).map_err(|_| SkipReason::Invalid)?;
+    Ok((AlgorithmParameters::OctetKeyPair(parameters), vec![PreparedKey { algorithm, key }]))
+}
+
+const fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
+    match algorithm {
+        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
+        Algorithm::Rs256 | Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => &RSA_PKCS1_2048_8192_SHA256,
+    }
+}
+
+/// What the key is for: its `alg` (RFC 7517 section 4.4) if it has one and its kind can do it, else all of `possible`.
+fn algorithms(jwk: &Map<String, Value>, possible: &[Algorithm]) -> Result<Vec<Algorithm>, SkipReason> {
+    let Some(name) = optional_text(jwk, "alg")? else { return Ok(possible.to_vec()) };
+    let algorithm = Algorithm::from_name(name).ok_or(SkipReason::UnknownAlgorithm)?;
+    if possible.contains(&algorithm) { Ok(vec![algorithm]) } else { Err(SkipReason::UnsuitableAlgorithm { algorithm }) }
+}
+
+/// The members of one kind of key, as `jsonwebtoken` types them. `member` is what to blame if one of them is no text.
+fn parameters<T: DeserializeOwned>(jwk: &Map<String, Value>, member: &'static str) -> Result<T, SkipReason> {
+    serde_json::from_value(Value::Object(jwk.clone())).map_err(|_| SkipReason::Malformed { member })
+}
+
+fn thumbprint(algorithm: AlgorithmParameters) -> Result<Box<str>, SkipReason> {
+    let jwk = Jwk { common: CommonParameters::default(), algorithm };
+    jwk.thumbprint(ThumbprintHash::SHA256).map(String::into_boxed_str).map_err(|_| SkipReason::Invalid)
+}
+
+fn optional_text<'a>(jwk: &'a Map<String, Value>, member: &'static str) -> Result<Option<&'a str>, SkipReason> {
+    match jwk.get(member) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(SkipReason::Malformed { member }),
     }
 }
