@@ -16,8 +16,9 @@ use serde_json::{Map, Value};
 
 use self::{
     directory::KeyDirectory,
-    list::{KeyList, ListedKey, Role},
+    list::{ListedKey, Role},
 };
+pub(super) use self::signing_key::jose_algorithm;
 pub use self::{error::SigningKeyError, signing_key::SigningKey};
 use crate::{clock::UnixTime, config::SigningAlgorithmConfig};
 
