@@ -21,6 +21,16 @@ pub trait KeySource: Send + Sync + fmt::Debug {
     /// The keys as they are known at `now`.
     fn current(&self, now: UnixTime) -> TrustedKeySet;
 
+    /// How matters stand at `now`, for a token whose key is known already. The same answer as [`KeySource::current`]
+    /// gives; a source overrides it where it can answer without handing out its keys.
+    fn standing(&self, now: UnixTime) -> KeyStanding {
+        match self.current(now) {
+            TrustedKeySet::Usable(_) => KeyStanding::Usable,
+            TrustedKeySet::Unavailable => KeyStanding::Unavailable,
+            TrustedKeySet::Disabled => KeyStanding::Disabled,
+        }
+    }
+
     /// One fetch on behalf of a request whose key id is unknown. Requests share one fetch, and fetches keep to a
     /// cooldown; a source whose keys are never fetched answers [`UnknownKeyFetch::Current`] at once.
     fn fetch_for_unknown_key(&self) -> Pin<Box<dyn Future<Output = UnknownKeyFetch> + Send + '_>>;
@@ -34,6 +44,17 @@ pub enum TrustedKeySet {
     /// None have been fetched yet, or the last good ones are older than `max_stale`: nothing can be decided.
     Unavailable,
     /// The issuer is switched off: every token of it is refused.
+    Disabled,
+}
+
+/// How an issuer's keys stand at one moment; see [`TrustedKeySet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// There are usable keys.
+    Usable,
+    /// Nothing can be decided.
+    Unavailable,
+    /// Every token is refused.
     Disabled,
 }
 

@@ -3,13 +3,43 @@
 //! Always holds: a [`VerifiedToken`] has been verified against a key of its own issuer; a [`Permit`] has been authorized
 //! against one route's rules, or that route's operator said that it needs none.
 
+mod access;
+pub mod bearer;
+mod claims;
+mod denial;
+mod issuer;
+mod issuers;
 pub mod key_set;
 mod key_source;
+mod nearest;
 mod permit;
+mod require;
+mod rules;
+mod token_cache;
+mod unverified;
 mod verified_token;
+mod verify;
+mod verify_error;
+mod worker_token_cache;
+
+#[cfg(test)]
+mod forge;
+#[cfg(test)]
+mod token_attacks;
 
 pub use self::{
-    key_source::{KeySource, TrustedKey, TrustedKeySet, UnknownKeyFetch},
+    access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},
+    bearer::{BearerToken, CredentialError},
+    claims::{Claims, Principal},
+    denial::Denial,
+    issuer::Issuer,
+    issuers::{Issuers, compile_issuers},
+    key_source::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     permit::Permit,
+    token_cache::SharedTokenCache,
+    unverified::UnverifiedToken,
     verified_token::VerifiedToken,
+    verify::verify,
+    verify_error::{Fault, VerifyError},
+    worker_token_cache::WorkerTokenCache,
 };

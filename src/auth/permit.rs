@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::VerifiedToken;
+use super::{Denial, PublicAccess, ReportOnly, Requirement, VerifiedToken};
+use crate::http::PathParameters;
 
 /// The proof that one request may be forwarded. It is used up by forwarding.
 #[derive(Debug)]
@@ -15,15 +16,39 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// For a request on a route whose operator wrote `public = true`.
+    #[must_use]
+    pub fn public(access: &PublicAccess) -> Self {
+        Self { route: Arc::clone(access.route()), token: None }
+    }
+
+    /// For a request on a route whose operator wrote `mode = "report"`, whatever its rules said. `token` is what was
+    /// verified, if anything was.
+    #[must_use]
+    pub fn report_only(report: &ReportOnly, token: Option<Arc<VerifiedToken>>) -> Self {
+        Self { route: Arc::clone(report.route()), token }
+    }
+
     /// The route whose rules were satisfied.
     #[must_use]
-    pub fn route(&self) -> &Arc<str> {
+    pub const fn route(&self) -> &Arc<str> {
         &self.route
     }
 
     /// The token that satisfied them; none on a public route, or where the rules are only reported and there was none.
     #[must_use]
-    pub fn token(&self) -> Option<&Arc<VerifiedToken>> {
+    pub const fn token(&self) -> Option<&Arc<VerifiedToken>> {
         self.token.as_ref()
+    }
+}
+
+impl Requirement {
+    /// Judges a verified token by the rules of this route. To be asked for every request, however often the token was seen.
+    ///
+    /// # Errors
+    /// The first rule that it does not satisfy.
+    pub fn authorize(&self, token: &Arc<VerifiedToken>, parameters: &PathParameters) -> Result<Permit, Denial> {
+        self.judge(token.issuer(), token.claims(), parameters)?;
+        Ok(Permit { route: Arc::clone(self.route()), token: Some(Arc::clone(token)) })
     }
 }

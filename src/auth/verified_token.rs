@@ -4,43 +4,92 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::clock::UnixTime;
+use super::{Claims, Principal, TrustedKey};
+use crate::{clock::UnixTime, oauth::ScopeSet};
 
 /// A token whose signature and form have been verified.
 #[derive(Debug)]
 pub struct VerifiedToken {
-    pub(super) issuer: Arc<str>,
-    pub(super) expires_at: UnixTime,
-    pub(super) claims: Map<String, Value>,
+    issuer: Arc<str>,
+    key: Arc<TrustedKey>,
+    claims: Claims,
 }
 
 impl VerifiedToken {
+    /// Only `verify` has a good signature in hand when it calls this.
+    pub(super) const fn new(issuer: Arc<str>, key: Arc<TrustedKey>, claims: Claims) -> Self {
+        Self { issuer, key, claims }
+    }
+
     /// The name of its issuer in the configuration.
     #[must_use]
-    pub fn issuer(&self) -> &Arc<str> {
+    pub const fn issuer(&self) -> &Arc<str> {
         &self.issuer
     }
 
-    /// The moment after which it is no longer good (RFC 7519 section 4.1.4), leeway not included.
+    /// Who presents it.
+    #[must_use]
+    pub fn principal(&self) -> Principal<'_> {
+        Principal { issuer: &self.issuer, client_id: self.client_id(), subject: self.subject() }
+    }
+
+    /// Its `sub` (RFC 7519 section 4.1.2).
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.subject()
+    }
+
+    /// The client that it was issued to: `client_id` (RFC 9068), or else `azp` (OpenID Connect), or else `cid`.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.claims.client_id()
+    }
+
+    /// The id of the key that signed it.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key.key().key_id()
+    }
+
+    /// Its `jti` (RFC 7519 section 4.1.7).
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.claims.token_id()
+    }
+
+    /// Its scopes.
+    #[must_use]
+    pub const fn scopes(&self) -> &ScopeSet {
+        self.claims.scopes()
+    }
+
+    /// The moment from which on it is no longer good (RFC 7519 section 4.1.4), leeway not included.
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
-        self.expires_at
+        self.claims.expires_at()
     }
 
     /// A claim as it was in the payload.
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&Value> {
-        self.claims.get(name)
+        self.claims.claim(name)
     }
 
-    /// A claim as one text: a string as it is, a number or boolean in JSON, a list of strings joined by spaces.
+    /// A claim as one text; see [`Claims::claim_text`].
     #[must_use]
     pub fn claim_text(&self, name: &str) -> Option<Cow<'_, str>> {
-        match self.claim(name)? {
-            Value::String(text) => Some(Cow::Borrowed(text)),
-            other => Some(Cow::Owned(other.to_string())),
-        }
+        self.claims.claim_text(name)
+    }
+
+    /// All that it says.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub(super) const fn key(&self) -> &Arc<TrustedKey> {
+        &self.key
     }
 }

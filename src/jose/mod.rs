@@ -4,13 +4,23 @@
 
 mod algorithm;
 mod base64url;
+mod compact_jws;
+mod header;
+mod json;
+mod jws_error;
 mod key_document;
 mod key_id;
 mod skip_reason;
 mod verification_key;
 
+#[cfg(test)]
+pub(crate) mod forge;
+
 pub use self::{
     algorithm::Algorithm,
+    compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
+    header::{JoseHeader, TokenType},
+    jws_error::{JwsError, Part},
     key_document::{KeyDocument, KeyDocumentError, SkippedKey},
     skip_reason::SkipReason,
     verification_key::{BadSignature, VerificationKey},

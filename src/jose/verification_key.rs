@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{
 use jsonwebtoken::{
     crypto::JwtVerifier,
     jwk::{
-        AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, OctetKeyPairParameters,
+        AlgorithmParameters, CommonParameters, EllipticCurveKeyParameters, Jwk, OctetKeyPairParameters,
         RSAKeyParameters, ThumbprintHash,
     },
     signature::{Error as SignatureError, Verifier},
@@ -33,6 +33,16 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The longest RSA exponent, in bytes.
 const LONGEST_EXPONENT_BYTES: usize = 4;
+
+/// What an RSA key can do (RFC 7518 sections 3.3 and 3.5).
+static RSA_ALGORITHMS: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
+    (Algorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
+    (Algorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
+    (Algorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
+];
 
 /// A public key that has been parsed for use once.
 pub struct VerificationKey {
@@ -166,10 +176,7 @@ fn refuse_other_purposes(jwk: &Map<String, Value>) -> Result<(), SkipReason> {
 }
 
 fn rsa(jwk: &Map<String, Value>) -> Result<(AlgorithmParameters, Vec<PreparedKey>), SkipReason> {
-    let algorithms = algorithms(
-        jwk,
-        &[Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512],
-    )?;
+    let algorithms = algorithms(jwk, &RSA_ALGORITHMS.map(|(algorithm, _)| algorithm))?;
     let parameters: RSAKeyParameters = parameters(jwk, "n")?;
     let n = base64url::decode(&parameters.n).ok_or(SkipReason::Malformed { member: "n" })?;
     let e = base64url::decode(&parameters.e).ok_or(SkipReason::Malformed { member: "e" })?;
@@ -184,8 +191,9 @@ fn rsa(jwk: &Map<String, Value>) -> Result<(AlgorithmParameters, Vec<PreparedKey
         return Err(SkipReason::Exponent);
     }
     let components = RsaPublicKeyComponents { n, e };
-    let prepared = algorithms.into_iter().map(|algorithm| {
-        let key = components.to_parsed_public_key(rsa_parameters(algorithm)).map_err(|_| SkipReason::Invalid)?;
+    let chosen = RSA_ALGORITHMS.iter().filter(|(algorithm, _)| algorithms.contains(algorithm));
+    let prepared = chosen.map(|&(algorithm, parameters)| {
+        let key = components.to_parsed_public_key(parameters).map_err(|_| SkipReason::Invalid)?;
         Ok(PreparedKey { algorithm, key })
     });
     Ok((AlgorithmParameters::RSA(parameters), prepared.collect::<Result<_, SkipReason>>()?))
@@ -218,23 +226,11 @@ fn edwards_curve(jwk: &Map<String, Value>) -> Result<(AlgorithmParameters, Vec<P
     let algorithm = Algorithm::EdDsa;
     algorithms(jwk, &[algorithm])?;
     let parameters: OctetKeyPairParameters = parameters(jwk, "x")?;
-    debug_assert_eq!(parameters.curve, EllipticCurve::Ed25519);
     let point = base64url::decode(&parameters.x)
         .filter(|bytes| bytes.len() == 32)
         .ok_or(SkipReason::Malformed { member: "x" })?;
     let key = ParsedPublicKey::new(&ED25519, point).map_err(|_| SkipReason::Invalid)?;
     Ok((AlgorithmParameters::OctetKeyPair(parameters), vec![PreparedKey { algorithm, key }]))
-}
-
-const fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
-    match algorithm {
-        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
-        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
-        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
-        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
-        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
-        Algorithm::Rs256 | Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => &RSA_PKCS1_2048_8192_SHA256,
-    }
 }
 
 /// What the key is for: its `alg` (RFC 7517 section 4.4) if it has one and its kind can do it, else all of `possible`.

@@ -1,0 +1,106 @@
+//! What verifying a token costs: remembered, and anew for each kind of signature.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has to stop")]
+
+use std::{future::Future, hint::black_box, pin::Pin, sync::Arc};
+
+use aws_lc_rs::{
+    encoding::{AsDer as _, Pkcs8V1Der},
+    rsa::KeySize,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use postern::{
+    auth::{
+        BearerToken, Issuers, KeySource, SharedTokenCache, TrustedKey, TrustedKeySet, UnknownKeyFetch,
+        WorkerTokenCache, compile_issuers, verify,
+    },
+    clock::UnixTime,
+    diagnostic::Diagnostics,
+    jose::KeyDocument,
+};
+use serde_json::json;
+
+const NOW: u64 = 1_700_000_000;
+
+#[derive(Debug)]
+struct Keys(TrustedKeySet);
+
+impl KeySource for Keys {
+    fn current(&self, _now: UnixTime) -> TrustedKeySet {
+        self.0.clone()
+    }
+
+    fn fetch_for_unknown_key(&self) -> Pin<Box<dyn Future<Output = UnknownKeyFetch> + Send + '_>> {
+        Box::pin(std::future::ready(UnknownKeyFetch::Current))
+    }
+}
+
+fn signing_key(algorithm: Algorithm) -> EncodingKey {
+    match algorithm {
+        Algorithm::ES256 => {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("key");
+            EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("key").as_ref())
+        }
+        Algorithm::EdDSA => {
+            EncodingKey::from_ed_der(Ed25519KeyPair::generate().expect("key").to_pkcs8v1().expect("key").as_ref())
+        }
+        _ => {
+            let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048).expect("key").as_der().expect("key");
+            let body = STANDARD.encode(der.as_ref());
+            let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+            EncodingKey::from_rsa_pem(pem.as_bytes()).expect("key")
+        }
+    }
+}
+
+/// One issuer with one key, and a token that it signed.
+fn issuer_and_token(algorithm: Algorithm) -> (Issuers, String) {
+    let key = signing_key(algorithm);
+    let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).expect("jwk")).expect("jwk");
+    jwk.as_object_mut().expect("jwk").insert("kid".to_owned(), json!("k1"));
+    let document = KeyDocument::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).expect("document");
+    let keys = document.keys.into_iter().map(|key| Arc::new(TrustedKey::new(key, UnixTime::default()))).collect();
+    let source: Arc<dyn KeySource> = Arc::new(Keys(TrustedKeySet::Usable(keys)));
+    let config = serde_json::from_value(json!({ "issuers": { "corp": { "issuer": "https://id.corp.example/" } } }));
+    let supply = |_: &str, _: &_, _: &mut Diagnostics| Some(Arc::clone(&source));
+    let issuers = compile_issuers(&config.expect("config"), None, supply, &mut Diagnostics::new()).expect("issuers");
+    let header = Header { kid: Some("k1".to_owned()), ..Header::new(algorithm) };
+    let claims = json!({
+        "iss": "https://id.corp.example/", "aud": "https://api.corp.example/orders", "sub": "billing", "client_id": "billing",
+        "scope": "orders:read orders:write", "jti": "6f1a5e1e-7c1f-4c55-9d0b-0f8f8b1c2d3e", "iat": NOW, "exp": NOW + 3600,
+        "tenant_id": "acme",
+    });
+    (issuers, jsonwebtoken::encode(&header, &claims, &key).expect("token"))
+}
+
+fn tokens(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+    let now = UnixTime::from_seconds(NOW);
+
+    let (issuers, token) = issuer_and_token(Algorithm::RS256);
+    let token = BearerToken::parse(&token).expect("token");
+    let cache = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+    runtime.block_on(verify(token, &issuers, &cache, now)).expect("verified");
+    criterion.bench_function("token/cache_hit", |bencher| {
+        bencher.iter(|| runtime.block_on(verify(black_box(token), &issuers, &cache, now)).expect("verified"));
+    });
+
+    for (name, algorithm) in [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)] {
+        let (issuers, token) = issuer_and_token(algorithm);
+        let token = BearerToken::parse(&token).expect("token");
+        // A fresh cache for every verification, made outside of what is measured.
+        let fresh = || WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+        criterion.bench_function(&format!("token/cache_miss/{name}"), |bencher| {
+            bencher.iter_batched_ref(
+                fresh,
+                |cache| runtime.block_on(verify(black_box(token), &issuers, cache, now)).expect("verified"),
+                BatchSize::NumIterations(32),
+            );
+        });
+    }
+}
+
+criterion_group!(benches, tokens);
+criterion_main!(benches);

@@ -1,0 +1,305 @@
+//! Owns: the claims of a token in typed form (RFC 7519 section 4, RFC 9068 section 2.2), and judging their times.
+//! Refuses: a registered claim of the wrong type, tokens made for something else than access, tokens bound to a key.
+//! Always holds: `exp` is there; every claim that is read by name here has the type that its RFC gives it.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{VerifyError, issuer::Verification};
+use crate::{clock::UnixTime, config::TokenTypeConfig, jose::TokenType, oauth::ScopeSet};
+
+/// Claims that only ID tokens have (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11).
+const ID_TOKEN_CLAIMS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
+/// Claims that must be texts if they are there.
+const TEXT_CLAIMS: [&str; 5] = ["sub", "jti", "client_id", "azp", "cid"];
+/// The claims that name the client, the standard one first (RFC 9068 section 2.2; OpenID Connect's `azp`; Okta's `cid`).
+const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
+
+/// What a token says, in the types of the RFCs.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    members: Map<String, Value>,
+    scopes: ScopeSet,
+    expires_at: UnixTime,
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+}
+
+/// Who presents a token: a client, under the issuer that vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Principal<'a> {
+    /// The issuer's name in the configuration.
+    pub issuer: &'a str,
+    /// The client, if the token names one.
+    pub client_id: Option<&'a str>,
+    /// The subject, if the token names one; for client credentials usually the client again.
+    pub subject: Option<&'a str>,
+}
+
+impl Claims {
+    /// Reads `members` as the claims of a token of this issuer. Times are not judged yet.
+    pub(super) fn read(
+        members: Map<String, Value>,
+        token_type: TokenType,
+        verification: &Verification,
+    ) -> Result<Self, VerifyError> {
+        for name in TEXT_CLAIMS {
+            if members.get(name).is_some_and(|value| !value.is_string()) {
+                return Err(VerifyError::InvalidClaim { name });
+            }
+        }
+        refuse_other_kinds(&members, token_type, verification)?;
+        refuse_wrong_audience(members.get("aud"))?;
+        let expires_at = numeric_date(&members, "exp")?.ok_or(VerifyError::MissingClaim { name: "exp".into() })?;
+        let not_before = numeric_date(&members, "nbf")?;
+        let issued_at = numeric_date(&members, "iat")?;
+        if issued_at.is_some_and(|issued_at| issued_at > expires_at) {
+            return Err(VerifyError::InvalidClaim { name: "iat" });
+        }
+        for name in &verification.required_claims {
+            if members.get(&**name).is_none_or(Value::is_null) {
+                return Err(VerifyError::MissingClaim { name: name.clone() });
+            }
+        }
+        if let Some(longest) = verification.max_lifetime {
+            let issued_at = issued_at.ok_or(VerifyError::MissingClaim { name: "iat".into() })?;
+            if expires_at.since(issued_at) > longest {
+                return Err(VerifyError::LifetimeTooLong);
+            }
+        }
+        let scopes = ScopeSet::from_claims(&members).map_err(VerifyError::InvalidScope)?;
+        Ok(Self { members, scopes, expires_at, not_before, issued_at })
+    }
+
+    /// Judges the times (RFC 7519 sections 4.1.4 to 4.1.6), the issuer's clock being off by up to `leeway`.
+    pub(super) fn judge_times(&self, now: UnixTime, leeway: Duration) -> Result<(), VerifyError> {
+        // "On or after" exp a token must not be accepted.
+        if now >= self.expires_at.plus(leeway) {
+            return Err(VerifyError::Expired);
+        }
+        let latest_start = now.plus(leeway);
+        if self.not_before.is_some_and(|not_before| not_before > latest_start) {
+            return Err(VerifyError::NotYetValid);
+        }
+        if self.issued_at.is_some_and(|issued_at| issued_at > latest_start) {
+            return Err(VerifyError::IssuedInFuture);
+        }
+        Ok(())
+    }
+
+    /// The moment from which on it is no longer good, leeway not included.
+    #[must_use]
+    pub const fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    /// When it was issued, if it says so.
+    #[must_use]
+    pub const fn issued_at(&self) -> Option<UnixTime> {
+        self.issued_at
+    }
+
+    /// Its `sub`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.text("sub")
+    }
+
+    /// Its `jti`.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.text("jti")
+    }
+
+    /// The client: `client_id`, or else `azp`, or else `cid`.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        CLIENT_CLAIMS.into_iter().find_map(|name| self.text(name))
+    }
+
+    /// Whether `audience` is one of its audiences, byte for byte (RFC 7519 section 4.1.3).
+    #[must_use]
+    pub fn has_audience(&self, audience: &str) -> bool {
+        match self.claim("aud") {
+            Some(Value::String(own)) => own == audience,
+            Some(Value::Array(own)) => own.iter().any(|own| own == audience),
+            _ => false,
+        }
+    }
+
+    /// The scopes out of `scope`, `scp` and `scopes`.
+    #[must_use]
+    pub const fn scopes(&self) -> &ScopeSet {
+        &self.scopes
+    }
+
+    /// A claim as it was in the payload.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
+    /// A claim as one text, to be told to somebody: a string as it is, a list of strings joined by spaces, anything else
+    /// in JSON. `client_id` and `scope` are found under the names that other issuers give them, too.
+    #[must_use]
+    pub fn claim_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        match self.claim(name) {
+            Some(Value::String(text)) => Some(Cow::Borrowed(text)),
+            Some(Value::Null) => None,
+            Some(Value::Array(elements)) => {
+                let texts: Option<Vec<&str>> = elements.iter().map(Value::as_str).collect();
+                Some(Cow::Owned(
+                    texts.map_or_else(|| Value::Array(elements.clone()).to_string(), |texts| texts.join(" ")),
+                ))
+            }
+            Some(other) => Some(Cow::Owned(other.to_string())),
+            None if name == "client_id" => self.client_id().map(Cow::Borrowed),
+            None if name == "scope" && !self.scopes.is_empty() => Some(Cow::Owned(self.scopes.to_string())),
+            None => None,
+        }
+    }
+
+    /// All claims as they were in the payload.
+    #[must_use]
+    pub const fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    /// About how much memory they take, in bytes.
+    pub(super) fn weight_bytes(&self) -> usize {
+        weight_of_object(&self.members)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.claim(name).and_then(Value::as_str)
+    }
+}
+
+impl fmt::Display for Principal<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.issuer, self.client_id.or(self.subject).unwrap_or("-"))
+    }
+}
+
+/// RFC 8725 section 3.12: a token made for one purpose must not serve another.
+///
+/// Where `typ` does not say `at+jwt`, an ID token is told by the claims that only it has, and a logout token or another
+/// security event by its object `events` (RFC 8417 section 2.2). `token_use` (Cognito) and a claim `typ` (Keycloak) say the
+/// kind outright, so they are heeded always. `cnf` (RFC 7800) says that the token is good
+/// only together with a key: whoever stole it could present it here, where nobody asks for that key.
+fn refuse_other_kinds(
+    members: &Map<String, Value>,
+    token_type: TokenType,
+    verification: &Verification,
+) -> Result<(), VerifyError> {
+    let is_access_token = token_type == TokenType::AccessToken;
+    if verification.token_type == TokenTypeConfig::AccessToken && !is_access_token {
+        return Err(VerifyError::WrongTokenType);
+    }
+    let is_id_token = ID_TOKEN_CLAIMS.into_iter().any(|name| members.contains_key(name));
+    let is_event = members.get("events").is_some_and(Value::is_object);
+    let says_otherwise = |name: &str, access: &str| {
+        members.get(name).is_some_and(|kind| !kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(access)))
+    };
+    if (!is_access_token && (is_id_token || is_event)) || says_otherwise("token_use", "access") {
+        return Err(VerifyError::NotForAccess);
+    }
+    if members.get("typ").is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].iter().any(|other| kind == other)) {
+        return Err(VerifyError::NotForAccess);
+    }
+    if members.contains_key("cnf") {
+        return Err(VerifyError::BoundToKey);
+    }
+    Ok(())
+}
+
+/// RFC 7519 section 4.1.3: text or a list of texts. Whether it is the right one is for the route to say.
+fn refuse_wrong_audience(audience: Option<&Value>) -> Result<(), VerifyError> {
+    let sound = match audience {
+        None | Some(Value::String(_)) => true,
+        Some(Value::Array(elements)) => elements.iter().all(Value::is_string),
+        Some(_) => false,
+    };
+    if sound { Ok(()) } else { Err(VerifyError::InvalidClaim { name: "aud" }) }
+}
+
+/// A NumericDate (RFC 7519 section 2): a JSON number, also with a fraction, not before 1970.
+fn numeric_date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, VerifyError> {
+    let Some(value) = members.get(name) else { return Ok(None) };
+    let invalid = VerifyError::InvalidClaim { name };
+    if let Some(seconds) = value.as_u64() {
+        return Ok(Some(UnixTime::from_seconds(seconds)));
+    }
+    let seconds = value.as_f64().filter(|seconds| *seconds >= 0.0).ok_or(invalid)?;
+    let since_epoch = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    Ok(Some(UnixTime::default().plus(since_epoch)))
+}
+
+/// What an entry of a map or list costs beside its text.
+const ENTRY_BYTES: usize = 112;
+
+fn weight_of_object(members: &Map<String, Value>) -> usize {
+    members.iter().map(|(name, value)| ENTRY_BYTES + name.len() + weight_of(value)).sum()
+}
+
+fn weight_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(elements) => elements.iter().map(|element| ENTRY_BYTES + weight_of(element)).sum(),
+        Value::Object(members) => weight_of_object(members),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::auth::forge::{EC, FixedKeys, issuers};
+
+    fn read(claims: Value) -> Claims {
+        let issuers = issuers(json!({ "corp": { "issuer": "https://id/" } }), &[&FixedKeys::of(&[&EC])], None);
+        let mut members = claims.as_object().unwrap().clone();
+        members.insert("exp".to_owned(), json!(9));
+        Claims::read(members, TokenType::Jwt, issuers.by_name("corp").unwrap().verification()).unwrap()
+    }
+
+    #[test]
+    fn claims_are_told_as_text() {
+        let claims = read(json!({
+            "text": "a", "number": 7, "flag": true, "null": null, "list": ["a", "b"], "mixed": ["a", 1], "object": {"a": 1}
+        }));
+        for (name, text) in [
+            ("text", Some("a")),
+            ("number", Some("7")),
+            ("flag", Some("true")),
+            ("null", None),
+            ("list", Some("a b")),
+            ("mixed", Some("[\"a\",1]")),
+            ("object", Some("{\"a\":1}")),
+            ("absent", None),
+            ("client_id", None),
+            ("scope", None),
+        ] {
+            assert_eq!(claims.claim_text(name).as_deref(), text, "{name}");
+        }
+    }
+
+    #[test]
+    fn client_and_scope_are_found_under_their_other_names() {
+        let okta = read(json!({ "cid": "c", "scp": ["x", "y"] }));
+        assert_eq!((okta.client_id(), okta.claim_text("client_id").as_deref()), (Some("c"), Some("c")));
+        assert_eq!(okta.claim_text("scope").as_deref(), Some("x y"));
+        assert_eq!(read(json!({ "azp": "b", "cid": "c" })).client_id(), Some("b"));
+        assert_eq!(read(json!({ "client_id": "a", "azp": "b" })).client_id(), Some("a"));
+    }
+
+    #[test]
+    fn a_principal_is_named_under_its_issuer() {
+        let principal = Principal { issuer: "corp", client_id: None, subject: Some("s") };
+        assert_eq!(principal.to_string(), "corp/s");
+        assert_eq!(Principal { client_id: Some("c"), ..principal }.to_string(), "corp/c");
+    }
+}

@@ -1,0 +1,252 @@
+//! Owns: one issuer compiled: what its tokens must be like, and where its keys come from.
+//! Refuses: symmetric algorithms, a leeway beyond 5 minutes, options that its kind has no use for.
+//! Always holds: [`Verification`] is all that verifying a token depends on. A reload that leaves it equal keeps the very
+//! same one, which is how verified tokens outlive the reload.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{KeySource, nearest::nearest};
+use crate::{
+    config::{Config, IssuerConfig, KeySetConfig, OneOrMany, TokenTypeConfig},
+    diagnostic::{Diagnostics, KeyPath},
+    jose::Algorithm,
+};
+
+/// The largest leeway: beyond it, short-lived tokens would no longer be short-lived.
+const LARGEST_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Somebody whose tokens are accepted.
+#[derive(Debug)]
+pub struct Issuer {
+    name: Arc<str>,
+    audience: Box<[Box<str>]>,
+    verification: Arc<Verification>,
+}
+
+/// All that verifying an issuer's token depends on.
+pub(super) struct Verification {
+    pub(super) issuer: Box<str>,
+    pub(super) algorithms: Box<[Algorithm]>,
+    pub(super) leeway: Duration,
+    pub(super) token_type: TokenTypeConfig,
+    pub(super) required_claims: Box<[Box<str>]>,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) key_source: Arc<dyn KeySource>,
+}
+
+impl Issuer {
+    /// Compiles `issuers.<name>`. Every problem is noted; `None` if one of them is an error.
+    pub(super) fn compile(
+        name: &str,
+        raw: &IssuerConfig,
+        config: &Config,
+        previous: Option<&Self>,
+        key_source: Option<Arc<dyn KeySource>>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let path = KeyPath::of(&["issuers", name]);
+        let issuer = issuer_claim(raw, config, &path, diagnostics);
+        let algorithms = algorithms(raw, config, &path, diagnostics);
+        let audience = raw.audience.as_ref().map(|own| audiences(own, &path.key("audience"), diagnostics));
+        let bounds = refuse_bad_bounds(raw, &path, diagnostics);
+        let verification = Verification {
+            issuer: issuer?.into(),
+            algorithms: algorithms?.into_boxed_slice(),
+            leeway: raw.leeway.0,
+            token_type: raw.token_type,
+            required_claims: raw.required_claims.iter().map(|claim| Box::from(claim.as_str())).collect(),
+            max_lifetime: raw.max_lifetime.map(|longest| longest.0),
+            key_source: key_source?,
+        };
+        let kept = previous.map(|previous| &previous.verification).filter(|kept| ***kept == verification);
+        let audience = audience.map_or(Some(Box::default()), |audience| audience)?;
+        bounds?;
+        Some(Self {
+            name: Arc::from(name),
+            audience,
+            verification: kept.map_or_else(|| Arc::new(verification), Arc::clone),
+        })
+    }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What its tokens have in `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.verification.issuer
+    }
+
+    /// The algorithms it signs with.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.verification.algorithms
+    }
+
+    /// The audiences that routes ask for unless they name their own.
+    #[must_use]
+    pub const fn audience(&self) -> &[Box<str>] {
+        &self.audience
+    }
+
+    /// How far its clock may be off.
+    #[must_use]
+    pub fn leeway(&self) -> Duration {
+        self.verification.leeway
+    }
+
+    /// Whoever keeps its keys.
+    #[must_use]
+    pub fn key_source(&self) -> &Arc<dyn KeySource> {
+        &self.verification.key_source
+    }
+
+    pub(super) const fn verification(&self) -> &Arc<Verification> {
+        &self.verification
+    }
+}
+
+impl PartialEq for Verification {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { issuer, algorithms, leeway, token_type, required_claims, max_lifetime, key_source } = self;
+        *issuer == other.issuer
+            && *algorithms == other.algorithms
+            && *leeway == other.leeway
+            && *token_type == other.token_type
+            && *required_claims == other.required_claims
+            && *max_lifetime == other.max_lifetime
+            && Arc::ptr_eq(key_source, &other.key_source)
+    }
+}
+
+impl fmt::Debug for Verification {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Verification")
+            .field("issuer", &self.issuer)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The list that `audience = ...` gives, or `None` and a diagnostic.
+pub(super) fn audiences(
+    raw: &OneOrMany<String>,
+    path: &KeyPath,
+    diagnostics: &mut Diagnostics,
+) -> Option<Box<[Box<str>]>> {
+    if raw.0.is_empty() || raw.iter().any(String::is_empty) {
+        diagnostics.error(path, "an audience is missing", "name at least one audience, each of at least one character");
+        return None;
+    }
+    Some(raw.iter().map(|audience| Box::from(audience.as_str())).collect())
+}
+
+/// The `iss` of its tokens: given, or that of the embedded issuer.
+fn issuer_claim(raw: &IssuerConfig, config: &Config, path: &KeyPath, diagnostics: &mut Diagnostics) -> Option<String> {
+    if !raw.embedded {
+        return match raw.issuer.as_deref() {
+            Some("") => {
+                diagnostics.error(&path.key("issuer"), "the issuer is empty", "write what its tokens have in `iss`");
+                None
+            }
+            Some(issuer) => Some(issuer.to_owned()),
+            None => {
+                let remedy = "write `issuer = \"https://...\"`, byte for byte as in `iss`, or `embedded = true`";
+                diagnostics.key_error(path, "the issuer does not say what its tokens have in `iss`", remedy);
+                None
+            }
+        };
+    }
+    let mut sound = true;
+    for (key, given) in [
+        ("issuer", raw.issuer.is_some()),
+        ("jwks_uri", raw.jwks_uri.is_some()),
+        ("key_set", raw.key_set != KeySetConfig::default()),
+    ] {
+        if given {
+            let message = format!("`{key}` has no meaning for the embedded issuer, which has its own");
+            diagnostics.key_error(&path.key(key), message, format!("remove `{key}`, or remove `embedded`"));
+            sound = false;
+        }
+    }
+    let Some(server) = &config.authorization_server else {
+        let remedy = "add an [authorization_server] table, or remove `embedded`";
+        diagnostics.error(&path.key("embedded"), "there is no embedded issuer", remedy);
+        return None;
+    };
+    sound.then(|| server.issuer.clone())
+}
+
+fn algorithms(
+    raw: &IssuerConfig,
+    config: &Config,
+    path: &KeyPath,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Algorithm>> {
+    let path = path.key("algorithms");
+    let known = || Algorithm::ALL.map(Algorithm::name);
+    if raw.algorithms.is_empty() {
+        diagnostics.error(&path, "no algorithm is accepted", format!("name at least one of {}", known().join(", ")));
+        return None;
+    }
+    let mut algorithms = Vec::with_capacity(raw.algorithms.len());
+    let mut sound = true;
+    for (index, name) in raw.algorithms.iter().enumerate() {
+        if let Some(algorithm) = Algorithm::from_name(name) {
+            algorithms.push(algorithm);
+            continue;
+        }
+        sound = false;
+        let upper = name.to_ascii_uppercase();
+        let (message, remedy) = if ["HS256", "HS384", "HS512"].contains(&upper.as_str()) {
+            let remedy = "use an asymmetric one, like \"RS256\" or \"ES256\"";
+            (format!("`{name}` is symmetric: whoever verifies with it could sign as well"), remedy.to_owned())
+        } else if upper == "NONE" {
+            ("`none` is no signature".to_owned(), format!("name one of {}", known().join(", ")))
+        } else {
+            let remedy = nearest(name, known()).map(|nearest| format!("did you mean \"{nearest}\"?"));
+            let remedy = remedy.unwrap_or_else(|| format!("name one of {}", known().join(", ")));
+            (format!("`{name}` is no algorithm known here"), remedy)
+        };
+        diagnostics.error(&path.index(index), message, remedy);
+    }
+    sound &= signing_is_accepted(raw, config, &path, diagnostics);
+    sound.then_some(algorithms)
+}
+
+/// The embedded issuer must not sign with what is refused here.
+fn signing_is_accepted(raw: &IssuerConfig, config: &Config, path: &KeyPath, diagnostics: &mut Diagnostics) -> bool {
+    let Some(server) = config.authorization_server.as_ref().filter(|_| raw.embedded) else { return true };
+    let signing = format!("{:?}", server.signing.algorithm);
+    let accepted = raw.algorithms.contains(&signing);
+    if !accepted {
+        let message = format!("the embedded issuer signs with {signing}, which is not accepted");
+        diagnostics.error(path, message, format!("add \"{signing}\""));
+    }
+    accepted
+}
+
+fn refuse_bad_bounds(raw: &IssuerConfig, path: &KeyPath, diagnostics: &mut Diagnostics) -> Option<()> {
+    let mut sound = true;
+    if raw.leeway.0 > LARGEST_LEEWAY {
+        diagnostics.error(&path.key("leeway"), "the leeway is longer than 5 minutes", "write at most \"5m\"");
+        sound = false;
+    }
+    if raw.max_lifetime.is_some_and(|longest| longest.0.is_zero()) {
+        let remedy = "write how long a token may last, like \"24h\", or remove it";
+        diagnostics.error(&path.key("max_lifetime"), "no token lasts so short", remedy);
+        sound = false;
+    }
+    for (index, claim) in raw.required_claims.iter().enumerate() {
+        if claim.is_empty() {
+            let path = path.key("required_claims").index(index);
+            diagnostics.error(&path, "the claim has no name", "write the name of a claim, or remove it");
+            sound = false;
+        }
+    }
+    sound.then_some(())
+}

@@ -1,0 +1,70 @@
+//! Owns: a token that has been read and not been verified.
+//! Refuses: being taken for the truth: every way to its claims has `unverified` in its name.
+//! Always holds: all that it decides is which issuer's keys to try.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Claims, Issuer, Issuers, VerifyError};
+use crate::jose::{CompactJws, JoseHeader};
+
+/// A token whose signature has not been looked at.
+#[derive(Debug)]
+pub struct UnverifiedToken<'a> {
+    jws: CompactJws<'a>,
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Reads a token's text.
+    ///
+    /// # Errors
+    /// [`VerifyError::Form`].
+    pub fn parse(token: &'a str) -> Result<Self, VerifyError> {
+        CompactJws::parse(token).map(|jws| Self { jws }).map_err(VerifyError::Form)
+    }
+
+    /// Its header.
+    #[must_use]
+    pub const fn header(&self) -> &JoseHeader {
+        self.jws.header()
+    }
+
+    /// What it claims, for showing it to the operator who holds it.
+    #[must_use]
+    pub const fn unverified_claims(&self) -> &Map<String, Value> {
+        self.jws.unverified_payload()
+    }
+
+    /// The issuer whose keys are to be tried: the one with its `iss`, if that issuer signs with its algorithm.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn choose_issuer<'i>(&self, issuers: &'i Issuers) -> Result<&'i Arc<Issuer>, VerifyError> {
+        // RFC 7519 section 4.1.1: one string. A list would let one token belong to two issuers.
+        let claim = match self.unverified_claims().get("iss") {
+            Some(Value::String(claim)) => claim,
+            Some(_) => return Err(VerifyError::InvalidClaim { name: "iss" }),
+            None => return Err(VerifyError::MissingClaim { name: "iss".into() }),
+        };
+        let issuer = issuers.by_issuer(claim).ok_or(VerifyError::UnknownIssuer)?;
+        let algorithm = self.header().algorithm();
+        if !issuer.algorithms().contains(&algorithm) {
+            return Err(VerifyError::AlgorithmNotAccepted { issuer: Arc::clone(issuer.name()), algorithm });
+        }
+        Ok(issuer)
+    }
+
+    /// Its claims as `verify` would read them had the signature been good: for explaining rules to an operator, offline.
+    ///
+    /// # Errors
+    /// They are not what `issuer` or the RFCs ask for.
+    pub fn into_unverified_claims(self, issuer: &Issuer) -> Result<Claims, VerifyError> {
+        let token_type = self.header().token_type();
+        Claims::read(self.jws.into_payload(), token_type, issuer.verification())
+    }
+
+    pub(super) const fn jws(&self) -> &CompactJws<'a> {
+        &self.jws
+    }
+}

@@ -1,0 +1,136 @@
+//! Owns: the way from a token's text to a [`VerifiedToken`].
+//! Refuses: keys of another issuer than the one in `iss`; more than one fetch for a request; remembering failures.
+//! Always holds: time, the issuer's standing and the key's are judged on every request, whether the rest was remembered or
+//! not. What could not be found out is never the caller's fault.
+
+use std::sync::Arc;
+
+use super::{
+    BearerToken, Claims, Issuer, Issuers, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken,
+    VerifiedToken, VerifyError, WorkerTokenCache, token_cache::CachedToken,
+};
+use crate::{
+    clock::UnixTime,
+    jose::{Algorithm, JoseHeader},
+};
+
+/// Verifies `token` as of `now`. Waits for nothing but one fetch on account of an unknown key.
+///
+/// # Errors
+/// Why it is not good, or why that cannot be told; see [`VerifyError::fault`].
+pub async fn verify(
+    token: BearerToken<'_>,
+    issuers: &Issuers,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Result<Arc<VerifiedToken>, VerifyError> {
+    let text = token.as_str();
+    if let Some(remembered) = cache.find(text) {
+        if let Some(issuer) = still_good(&remembered, issuers) {
+            cache.note_hit();
+            let verified = remembered.verified();
+            judge_standing(issuer, now)?;
+            verified.claims().judge_times(now, issuer.leeway())?;
+            verified.key().note_use(now);
+            return Ok(Arc::clone(verified));
+        }
+        cache.forget(text);
+    }
+    cache.note_miss();
+    let (verified, issuer) = verify_anew(text, issuers, now).await?;
+    let verified = Arc::new(verified);
+    cache.remember(CachedToken::new(text, Arc::clone(issuer.verification()), Arc::clone(&verified)));
+    Ok(verified)
+}
+
+/// The issuer under which a remembered token counts: verified under this very configuration, with a key still listed.
+fn still_good<'i>(remembered: &CachedToken, issuers: &'i Issuers) -> Option<&'i Issuer> {
+    let verified = remembered.verified();
+    let issuer = issuers.by_name(verified.issuer())?;
+    (remembered.was_verified_under(issuer.verification()) && !verified.key().is_withdrawn()).then_some(issuer)
+}
+
+/// RFC 8725 section 3.8 in its order: the issuer, its key, the signature, and only then the claims.
+async fn verify_anew<'i>(
+    text: &str,
+    issuers: &'i Issuers,
+    now: UnixTime,
+) -> Result<(VerifiedToken, &'i Issuer), VerifyError> {
+    let token = UnverifiedToken::parse(text)?;
+    let issuer = token.choose_issuer(issuers)?;
+    let key = find_key(issuer, token.header(), now).await?;
+    let jws = token.jws();
+    key.key()
+        .verify(jws.header().algorithm(), jws.signing_input(), jws.signature())
+        .map_err(|_| VerifyError::BadSignature { issuer: Arc::clone(issuer.name()) })?;
+    let claims: Claims = token.into_unverified_claims(issuer)?;
+    claims.judge_times(now, issuer.leeway())?;
+    key.note_use(now);
+    Ok((VerifiedToken::new(Arc::clone(issuer.name()), key, claims), issuer))
+}
+
+fn judge_standing(issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {
+    match issuer.key_source().standing(now) {
+        KeyStanding::Usable => Ok(()),
+        KeyStanding::Unavailable => Err(VerifyError::KeysUnavailable { issuer: Arc::clone(issuer.name()) }),
+        KeyStanding::Disabled => Err(VerifyError::IssuerDisabled { issuer: Arc::clone(issuer.name()) }),
+    }
+}
+
+/// The key that must have signed: looked up among its issuer's, after one fetch if it is not there.
+async fn find_key(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result<Arc<TrustedKey>, VerifyError> {
+    let algorithm = header.algorithm();
+    let keys = current_keys(issuer, now)?;
+    let Some(key_id) = header.key_id() else { return only_fitting(&keys, algorithm, issuer) };
+    if let Some(key) = by_id(&keys, key_id) {
+        return fitting(key, algorithm, issuer, key_id);
+    }
+    let outcome = issuer.key_source().fetch_for_unknown_key().await;
+    match outcome {
+        UnknownKeyFetch::Failed => {
+            Err(VerifyError::KeyFetchFailed { issuer: Arc::clone(issuer.name()), key_id: key_id.into() })
+        }
+        // After a cooldown, too, another request's fetch may have brought the key in the meantime.
+        UnknownKeyFetch::Current | UnknownKeyFetch::CoolingDown => match by_id(&current_keys(issuer, now)?, key_id) {
+            Some(key) => fitting(key, algorithm, issuer, key_id),
+            None => Err(VerifyError::UnknownKey { issuer: Arc::clone(issuer.name()), key_id: key_id.into() }),
+        },
+    }
+}
+
+fn current_keys(issuer: &Issuer, now: UnixTime) -> Result<Arc<[Arc<TrustedKey>]>, VerifyError> {
+    match issuer.key_source().current(now) {
+        TrustedKeySet::Usable(keys) => Ok(keys),
+        TrustedKeySet::Unavailable => Err(VerifyError::KeysUnavailable { issuer: Arc::clone(issuer.name()) }),
+        TrustedKeySet::Disabled => Err(VerifyError::IssuerDisabled { issuer: Arc::clone(issuer.name()) }),
+    }
+}
+
+fn by_id<'k>(keys: &'k [Arc<TrustedKey>], key_id: &str) -> Option<&'k Arc<TrustedKey>> {
+    keys.iter().find(|key| key.key().key_id() == Some(key_id))
+}
+
+fn fitting(
+    key: &Arc<TrustedKey>,
+    algorithm: Algorithm,
+    issuer: &Issuer,
+    key_id: &str,
+) -> Result<Arc<TrustedKey>, VerifyError> {
+    if key.key().fits(algorithm) {
+        return Ok(Arc::clone(key));
+    }
+    Err(VerifyError::KeyMismatch { issuer: Arc::clone(issuer.name()), key_id: key_id.into(), algorithm })
+}
+
+/// Without a key id, only a key that stands alone can be meant.
+fn only_fitting(
+    keys: &[Arc<TrustedKey>],
+    algorithm: Algorithm,
+    issuer: &Issuer,
+) -> Result<Arc<TrustedKey>, VerifyError> {
+    let mut fitting = keys.iter().filter(|key| key.key().fits(algorithm));
+    match (fitting.next(), fitting.next()) {
+        (Some(key), None) => Ok(Arc::clone(key)),
+        _ => Err(VerifyError::KeyIdMissing { issuer: Arc::clone(issuer.name()) }),
+    }
+}

@@ -1,0 +1,178 @@
+//! Owns: why a token is not verified, and whose fault that is.
+//! Refuses: quoting the token. Ids of issuers and keys are in it, so it is for the log; the caller gets a fixed sentence.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::{
+    jose::{Algorithm, JwsError},
+    oauth::InvalidScope,
+};
+
+/// Why a token is not verified.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum VerifyError {
+    /// Its form is wrong.
+    #[error("the token's form is not accepted")]
+    Form(#[source] JwsError),
+    /// `iss` is no issuer of the configuration; there may be none, or one with a slash more.
+    #[error("no issuer of the configuration has the token's `iss`")]
+    UnknownIssuer,
+    /// Its algorithm is not one of its issuer's.
+    #[error("issuer {issuer} does not sign with {algorithm}")]
+    AlgorithmNotAccepted {
+        /// The issuer's name.
+        issuer: Arc<str>,
+        /// What the header says.
+        algorithm: Algorithm,
+    },
+    /// It names no key, and not exactly one key fits.
+    #[error("the token names no key, and not exactly one key of issuer {issuer} fits")]
+    KeyIdMissing {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// Its issuer lists no such key.
+    #[error("issuer {issuer} lists no key {key_id:?}")]
+    UnknownKey {
+        /// The issuer's name.
+        issuer: Arc<str>,
+        /// The `kid`.
+        key_id: Box<str>,
+    },
+    /// The key that it names is not for its algorithm.
+    #[error("key {key_id:?} of issuer {issuer} is not for {algorithm}")]
+    KeyMismatch {
+        /// The issuer's name.
+        issuer: Arc<str>,
+        /// The `kid`.
+        key_id: Box<str>,
+        /// What the header says.
+        algorithm: Algorithm,
+    },
+    /// The issuer's keys are not known, or too old to be relied on.
+    #[error("the keys of issuer {issuer} are not available")]
+    KeysUnavailable {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// The key is not known, and asking the issuer for it failed.
+    #[error("the keys of issuer {issuer} could not be fetched on account of key {key_id:?}")]
+    KeyFetchFailed {
+        /// The issuer's name.
+        issuer: Arc<str>,
+        /// The `kid`.
+        key_id: Box<str>,
+    },
+    /// The issuer is switched off.
+    #[error("issuer {issuer} is switched off")]
+    IssuerDisabled {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// The signature does not verify.
+    #[error("the signature does not verify under the key of issuer {issuer}")]
+    BadSignature {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// `exp` is past.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` is to come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `iat` is to come.
+    #[error("the token was issued in the future")]
+    IssuedInFuture,
+    /// `exp` is further from `iat` than the issuer's `max_lifetime`.
+    #[error("the token lasts longer than its issuer's max_lifetime")]
+    LifetimeTooLong,
+    /// A claim that must be there is not.
+    #[error("the token has no claim {name:?}")]
+    MissingClaim {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A registered claim is not of its type.
+    #[error("the claim `{name}` is not what RFC 7519 asks for")]
+    InvalidClaim {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A claim for scopes is not one.
+    #[error("the token's scopes cannot be read")]
+    InvalidScope(#[source] InvalidScope),
+    /// The issuer's tokens must be `at+jwt`.
+    #[error("the header's `typ` is not `at+jwt`, which its issuer's tokens must be")]
+    WrongTokenType,
+    /// It is an ID token, a refresh token, a logout token: not made for access.
+    #[error("the token was not made for access")]
+    NotForAccess,
+    /// `cnf`: good only together with a key, which is not asked for here.
+    #[error("the token is bound to a key (`cnf`), and proof of its possession is not verified here")]
+    BoundToKey,
+}
+
+/// On whose side the fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever sent the token: `invalid_token`.
+    Downstream,
+    /// The issuer cannot be asked, so nothing is known against the token: try again later.
+    Issuer,
+}
+
+impl VerifyError {
+    /// The error's name in logs and metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Form(error) => error.reason(),
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::AlgorithmNotAccepted { .. } => "algorithm_not_accepted",
+            Self::KeyIdMissing { .. } => "key_id_missing",
+            Self::UnknownKey { .. } => "unknown_key",
+            Self::KeyMismatch { .. } => "key_mismatch",
+            Self::KeysUnavailable { .. } | Self::KeyFetchFailed { .. } => "keys_unavailable",
+            Self::IssuerDisabled { .. } => "issuer_disabled",
+            Self::BadSignature { .. } => "bad_signature",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::IssuedInFuture => "token_from_future",
+            Self::LifetimeTooLong => "lifetime_too_long",
+            Self::MissingClaim { .. } => "claim_missing",
+            Self::InvalidClaim { .. } | Self::InvalidScope(_) => "claim_invalid",
+            Self::WrongTokenType => "token_type_not_accepted",
+            Self::NotForAccess => "not_an_access_token",
+            Self::BoundToKey => "token_bound_to_key",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::KeysUnavailable { .. } | Self::KeyFetchFailed { .. } => Fault::Issuer,
+            Self::Form(_)
+            | Self::UnknownIssuer
+            | Self::AlgorithmNotAccepted { .. }
+            | Self::KeyIdMissing { .. }
+            | Self::UnknownKey { .. }
+            | Self::KeyMismatch { .. }
+            | Self::IssuerDisabled { .. }
+            | Self::BadSignature { .. }
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::IssuedInFuture
+            | Self::LifetimeTooLong
+            | Self::MissingClaim { .. }
+            | Self::InvalidClaim { .. }
+            | Self::InvalidScope(_)
+            | Self::WrongTokenType
+            | Self::NotForAccess
+            | Self::BoundToKey => Fault::Downstream,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Owns: the tokens that one worker saw last, before the shared cache is asked.
+//! Refuses: leaving its worker's thread; entries so large that many workers holding them would matter.
+//! Always holds: one slot a token, decided by its hash; looking into it takes no lock.
+
+use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
+
+use super::token_cache::{CachedToken, Counters, SharedTokenCache};
+
+/// How many tokens a worker keeps; a power of two.
+const SLOTS: usize = 4096;
+/// The heaviest entry that is kept here as well: 4096 of them are 32 MiB a worker at most.
+const HEAVIEST_BYTES: usize = 8 * 1024;
+
+/// One worker's view of the cache. It stays on its thread.
+pub struct WorkerTokenCache {
+    shared: Arc<SharedTokenCache>,
+    slots: RefCell<Box<[Option<Arc<CachedToken>>]>>,
+    counters: Arc<Counters>,
+    stays_on_its_thread: PhantomData<Rc<()>>,
+}
+
+impl WorkerTokenCache {
+    /// An empty one before `shared`.
+    #[must_use]
+    pub fn new(shared: Arc<SharedTokenCache>) -> Self {
+        let counters = shared.register();
+        let slots = RefCell::new(vec![None; SLOTS].into_boxed_slice());
+        Self { shared, slots, counters, stays_on_its_thread: PhantomData }
+    }
+
+    /// The cache behind it.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<SharedTokenCache> {
+        &self.shared
+    }
+
+    pub(super) fn find(&self, text: &str) -> Option<Arc<CachedToken>> {
+        let place = self.shared.place(text);
+        let own =
+            self.slots.borrow().get(slot(place)).and_then(Option::as_ref).filter(|entry| entry.is_of(text)).cloned();
+        own.or_else(|| {
+            let found = self.shared.find(place, text)?;
+            self.keep(place, &found);
+            Some(found)
+        })
+    }
+
+    pub(super) fn remember(&self, entry: CachedToken) {
+        let place = self.shared.place(entry.text());
+        let entry = Arc::new(entry);
+        self.keep(place, &entry);
+        self.shared.remember(place, entry);
+    }
+
+    pub(super) fn forget(&self, text: &str) {
+        let place = self.shared.place(text);
+        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(place)) {
+            *slot = None;
+        }
+        self.shared.forget(place);
+    }
+
+    pub(super) fn note_hit(&self) {
+        Counters::add(&self.counters.hits);
+    }
+
+    pub(super) fn note_miss(&self) {
+        Counters::add(&self.counters.misses);
+    }
+
+    fn keep(&self, place: u64, entry: &Arc<CachedToken>) {
+        if entry.weight_bytes() > HEAVIEST_BYTES {
+            return;
+        }
+        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(place)) {
+            *slot = Some(Arc::clone(entry));
+        }
+    }
+}
+
+impl fmt::Debug for WorkerTokenCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WorkerTokenCache").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// The low bits of the hash choose the slot.
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits matter")]
+const fn slot(place: u64) -> usize {
+    place as usize & (SLOTS - 1)
+}

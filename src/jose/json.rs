@@ -1,0 +1,164 @@
+//! Owns: JSON as a token may use it: one object, read so that no two readers can differ.
+//! Refuses: repeated names at any depth (RFC 8725 section 2.4, RFC 7515 section 4), also where escapes hide the repetition;
+//! nesting beyond 32 levels; anything behind the object; numbers that no `f64` holds.
+//! Always holds: the work is linear in the text's length.
+
+use std::{cell::Cell, fmt};
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// The deepest nesting, the outermost object counted.
+const DEEPEST: usize = 32;
+
+/// What is wrong with a text that should be one JSON object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JsonFault {
+    NotJson,
+    NotAnObject,
+    RepeatedMember,
+    TooDeep,
+}
+
+/// Reads one object.
+pub(super) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+    // serde's errors are made of words, so the two faults that matter are noted beside them.
+    let fault = Cell::new(JsonFault::NotJson);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let strict = Strict { levels_left: DEEPEST, fault: &fault };
+    let value = strict.deserialize(&mut deserializer).map_err(|_| fault.get())?;
+    deserializer.end().map_err(|_| JsonFault::NotJson)?;
+    match value {
+        Value::Object(members) => Ok(members),
+        _ => Err(JsonFault::NotAnObject),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    levels_left: usize,
+    fault: &'a Cell<JsonFault>,
+}
+
+impl Strict<'_> {
+    fn descend<E: de::Error>(self) -> Result<Self, E> {
+        match self.levels_left.checked_sub(1) {
+            Some(levels_left) => Ok(Self { levels_left, ..self }),
+            None => Err(self.blame(JsonFault::TooDeep)),
+        }
+    }
+
+    fn blame<E: de::Error>(self, fault: JsonFault) -> E {
+        self.fault.set(fault);
+        E::custom("refused")
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        Number::from_f64(number).map(Value::Number).ok_or_else(|| self.blame(JsonFault::NotJson))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let below = self.descend()?;
+        let mut elements = Vec::new();
+        while let Some(element) = sequence.next_element_seed(below)? {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let below = self.descend()?;
+        let mut members = Map::new();
+        // serde_json hands names over with their escapes resolved, so `\u0061lg` is `alg` here.
+        while let Some(name) = entries.next_key::<String>()? {
+            if members.contains_key(&name) {
+                return Err(self.blame(JsonFault::RepeatedMember));
+            }
+            members.insert(name, entries.next_value_seed(below)?);
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_serde_json_reads() {
+        let text = r#" {"a":[1,-2,3.5,1e3,true,null,"\u00e9\n"],"b":{"a":{}}} "#;
+        let strict = parse_object(text.as_bytes()).unwrap();
+        assert_eq!(Value::Object(strict), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn each_fault_has_its_name() {
+        for (text, fault) in [
+            (r#"{"a":1,"a":1}"#, JsonFault::RepeatedMember),
+            (r#"{"a":1,"\u0061":1}"#, JsonFault::RepeatedMember),
+            (r#"{"x":[{"a":1,"b":2,"a":3}]}"#, JsonFault::RepeatedMember),
+            (r#"{"a":1}{}"#, JsonFault::NotJson),
+            (r#"{"a":1e400}"#, JsonFault::NotJson),
+            (r#"{"a":"\ud800"}"#, JsonFault::NotJson),
+            (r#"{"a":01}"#, JsonFault::NotJson),
+            (r#"{"a":1,}"#, JsonFault::NotJson),
+            ("{\"a\":\"\n\"}", JsonFault::NotJson),
+            ("", JsonFault::NotJson),
+            ("[]", JsonFault::NotAnObject),
+            ("\"a\"", JsonFault::NotAnObject),
+            ("null", JsonFault::NotAnObject),
+        ] {
+            assert_eq!(parse_object(text.as_bytes()), Err(fault), "{text}");
+        }
+        assert_eq!(parse_object(b"{\"a\":\"\xff\"}"), Err(JsonFault::NotJson));
+        assert_eq!(parse_object(b"\xef\xbb\xbf{}"), Err(JsonFault::NotJson));
+    }
+
+    #[test]
+    fn nesting_ends_at_thirty_two() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert!(parse_object(nested(32).as_bytes()).is_ok());
+        assert_eq!(parse_object(nested(33).as_bytes()), Err(JsonFault::TooDeep));
+        assert_eq!(parse_object("{\"a\":".repeat(100_000).as_bytes()), Err(JsonFault::TooDeep));
+    }
+}
