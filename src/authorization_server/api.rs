@@ -1,0 +1,77 @@
+//! Owns: the audiences for which tokens are issued.
+//! Refuses: names and scopes that a token or a request could not carry unambiguously.
+//! Always holds: a lifetime is between one second and 30 days.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::scope::is_scope_token;
+use crate::{
+    config::{ApiConfig, AuthorizationServerConfig, HumanDuration},
+    diagnostic::{Diagnostics, KeyPath},
+};
+
+/// The longest life of a token: the most that any of the products whose place we take allows.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// An audience of the embedded issuer.
+#[derive(Clone, Debug)]
+pub(super) struct Api {
+    pub(super) audience: Arc<str>,
+    pub(super) scopes: Vec<Arc<str>>,
+    pub(super) token_lifetime: Duration,
+}
+
+/// Compiles `[authorization_server.apis.*]`. What is wrong is told and left out.
+pub(super) fn compile(
+    config: &AuthorizationServerConfig,
+    path: &KeyPath,
+    diagnostics: &mut Diagnostics,
+) -> BTreeMap<Arc<str>, Api> {
+    let default_lifetime = lifetime(config.token_lifetime, &path.key("token_lifetime"), diagnostics);
+    let mut apis = BTreeMap::new();
+    for (audience, api) in &config.apis {
+        let path = path.key("apis").key(audience);
+        if audience.is_empty() || audience.chars().any(|character| character.is_control() || character == ' ') {
+            diagnostics.key_error(
+                &path,
+                "the name of an API must have no spaces or control characters, and at least one character",
+                "write it as it shall stand in `aud`, like \"https://api.example.com/orders\"",
+            );
+        }
+        let token_lifetime = match api.token_lifetime {
+            Some(written) => lifetime(written, &path.key("token_lifetime"), diagnostics),
+            None => default_lifetime,
+        };
+        let audience: Arc<str> = Arc::from(audience.as_str());
+        let scopes = scopes(api, &path.key("scopes"), diagnostics);
+        apis.insert(Arc::clone(&audience), Api { audience, scopes, token_lifetime });
+    }
+    apis
+}
+
+fn scopes(api: &ApiConfig, path: &KeyPath, diagnostics: &mut Diagnostics) -> Vec<Arc<str>> {
+    let mut scopes: Vec<Arc<str>> = Vec::with_capacity(api.scopes.len());
+    for (position, scope) in api.scopes.iter().enumerate() {
+        if !is_scope_token(scope) {
+            diagnostics.error(
+                &path.index(position),
+                format!("`{scope}` cannot be a scope"),
+                "use visible ASCII characters, without spaces, quotation marks and backslashes",
+            );
+        } else if scopes.iter().any(|earlier| **earlier == **scope) {
+            diagnostics.warning(&path.index(position), format!("the scope `{scope}` is listed twice"), "leave one out");
+        } else {
+            scopes.push(Arc::from(scope.as_str()));
+        }
+    }
+    scopes
+}
+
+fn lifetime(written: HumanDuration, path: &KeyPath, diagnostics: &mut Diagnostics) -> Duration {
+    if written.0 < Duration::from_secs(1) {
+        diagnostics.error(path, "a token must last a second at least", "write a duration like \"1h\"");
+    } else if written.0 > LONGEST_LIFETIME {
+        diagnostics.error(path, "a token must not last longer than 30 days", "write \"30d\" or less");
+    }
+    written.0
+}

@@ -1,0 +1,215 @@
+//! Owns: the client credentials grant (RFC 6749 section 4.4): from a client's request to a signed access token (RFC 9068).
+//! Refuses: a token for an audience or a scope that was not granted to that client, or while tokens are switched off.
+//! Always holds: the client is authenticated before anything else about its request is answered; its own claims never
+//! replace the issuer's.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{
+    api::Api,
+    client::{AuthenticationFailure, Client},
+    scope::parse_scope,
+    settings::Settings,
+    signing_keys::SigningKey,
+};
+use crate::{clock::UnixTime, id::new_token_id, secret::Secret};
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantRequest<'a> {
+    /// Who it says it is.
+    pub client_id: &'a str,
+    /// Its proof.
+    pub client_secret: &'a Secret,
+    /// The API that the token is for (RFC 8707 calls it the resource). May be left out by a client with one grant only.
+    pub audience: Option<&'a str>,
+    /// The scopes asked for, separated by spaces; left out: all that were granted.
+    pub scope: Option<&'a str>,
+}
+
+/// An access token that was issued.
+pub struct GrantedToken {
+    /// The token.
+    pub access_token: Secret,
+    /// How long it lasts, in whole seconds.
+    pub lifetime: Duration,
+    /// Its scopes, separated by spaces; none if it has none.
+    pub scope: Option<String>,
+    /// The client that it was issued to.
+    pub client_id: Arc<str>,
+    /// Its `jti`, for the log.
+    pub token_id: String,
+}
+
+/// Why no token was issued.
+#[derive(Debug, Error)]
+pub enum GrantError {
+    /// There is no client of this id.
+    #[error("there is no such client")]
+    UnknownClient,
+    /// There is, and its secret is another.
+    #[error("the client's secret is wrong")]
+    WrongSecret,
+    /// The client is who it says, and may not have what it asks for.
+    #[error("the client {client_id} is refused: {refusal}")]
+    Refused {
+        /// The client.
+        client_id: Arc<str>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The token could not be signed, which is our own fault.
+    #[error("a token for the client {client_id} could not be signed")]
+    Signing {
+        /// The client.
+        client_id: Arc<str>,
+        /// Why.
+        #[source]
+        source: jsonwebtoken::errors::Error,
+    },
+}
+
+/// Why an authenticated client gets no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// `m2m_enabled = false`.
+    #[error("machine-to-machine tokens are switched off")]
+    Disabled,
+    /// It has no grant at all.
+    #[error("it has no grants")]
+    NoGrants,
+    /// It has several grants and did not say which it means.
+    #[error("it has several grants and named no audience")]
+    AudienceMissing,
+    /// There is no such API.
+    #[error("there is no such audience")]
+    UnknownAudience,
+    /// There is, and it was not granted.
+    #[error("the audience is not granted to it")]
+    AudienceNotGranted,
+    /// `scope` is not what RFC 6749 section 3.3 calls one.
+    #[error("the scope is malformed")]
+    MalformedScope,
+    /// A scope was not granted.
+    #[error("a scope is not granted to it")]
+    ScopeNotGranted,
+}
+
+/// Authenticates the client, judges what it asks for, and signs.
+pub(super) fn issue(
+    settings: &Settings,
+    key: &SigningKey,
+    request: &GrantRequest<'_>,
+    now: UnixTime,
+) -> Result<GrantedToken, GrantError> {
+    let client = settings.clients().authenticate(request.client_id, request.client_secret)?;
+    let refused = |refusal| GrantError::Refused { client_id: Arc::clone(&client.id), refusal };
+    if !settings.is_enabled() {
+        return Err(refused(Refusal::Disabled));
+    }
+    let (api, granted) = choose_grant(settings, client, request.audience).map_err(refused)?;
+    let scope = choose_scope(granted, request.scope).map_err(refused)?;
+    let token_id = new_token_id();
+    let claims = claims(settings, client, api, scope.as_deref(), (&token_id, now));
+    let access_token = key
+        .sign(&claims)
+        .map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
+    Ok(GrantedToken {
+        access_token: Secret::new(access_token),
+        lifetime: Duration::from_secs(api.token_lifetime.as_secs()),
+        scope,
+        client_id: Arc::clone(&client.id),
+        token_id,
+    })
+}
+
+/// The grant that the request means, and its scopes.
+fn choose_grant<'a>(
+    settings: &'a Settings,
+    client: &'a Client,
+    asked: Option<&str>,
+) -> Result<(&'a Api, &'a [Arc<str>]), Refusal> {
+    let mut grants = client.grants.iter();
+    let (audience, granted) = match asked {
+        _ if client.grants.is_empty() => return Err(Refusal::NoGrants),
+        Some(asked) => match client.grants.get_key_value(asked) {
+            Some(grant) => grant,
+            None if settings.api(asked).is_some() => return Err(Refusal::AudienceNotGranted),
+            None => return Err(Refusal::UnknownAudience),
+        },
+        None => match (grants.next(), grants.next()) {
+            (Some(only), None) => only,
+            _ => return Err(Refusal::AudienceMissing),
+        },
+    };
+    let api = settings.api(audience).ok_or(Refusal::UnknownAudience)?;
+    Ok((api, granted))
+}
+
+/// The scopes of the token: those asked for, or all that were granted.
+fn choose_scope(granted: &[Arc<str>], asked: Option<&str>) -> Result<Option<String>, Refusal> {
+    let mut chosen: Vec<&str> = Vec::with_capacity(granted.len());
+    match asked {
+        None => chosen.extend(granted.iter().map(|scope| &**scope)),
+        Some(asked) => {
+            for scope in parse_scope(asked).ok_or(Refusal::MalformedScope)? {
+                if !granted.iter().any(|known| **known == *scope) {
+                    return Err(Refusal::ScopeNotGranted);
+                }
+                if !chosen.contains(&scope) {
+                    chosen.push(scope);
+                }
+            }
+        }
+    }
+    Ok((!chosen.is_empty()).then(|| chosen.join(" ")))
+}
+
+/// The claims of RFC 9068 section 2.2, and the client's own.
+fn claims(
+    settings: &Settings,
+    client: &Client,
+    api: &Api,
+    scope: Option<&str>,
+    (token_id, now): (&str, UnixTime),
+) -> Map<String, Value> {
+    // The client's own come first, so that the issuer's would win even if a name were in both.
+    let mut claims = client.claims.clone();
+    let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    let issued_at = now.as_seconds();
+    set("iss", Value::from(&**settings.issuer()));
+    set("sub", Value::from(&*client.id));
+    set("aud", Value::from(&*api.audience));
+    set("iat", Value::from(issued_at));
+    set("exp", Value::from(issued_at.saturating_add(api.token_lifetime.as_secs())));
+    set("jti", Value::from(token_id));
+    set("client_id", Value::from(&*client.id));
+    if let Some(scope) = scope {
+        set("scope", Value::from(scope));
+    }
+    claims
+}
+
+impl From<AuthenticationFailure> for GrantError {
+    fn from(failure: AuthenticationFailure) -> Self {
+        match failure {
+            AuthenticationFailure::UnknownClient => Self::UnknownClient,
+            AuthenticationFailure::WrongSecret => Self::WrongSecret,
+        }
+    }
+}
+
+impl fmt::Debug for GrantedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GrantedToken")
+            .field("client_id", &self.client_id)
+            .field("token_id", &self.token_id)
+            .field("scope", &self.scope)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
