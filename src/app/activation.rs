@@ -134,6 +134,12 @@ fn warn_of_fixed(before: &ProcessConfig, after: &ProcessConfig) {
 
 /// An error and its causes in one line.
 pub(super) fn in_words(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |words, cause| format!("{words}: {cause}"))
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
 }

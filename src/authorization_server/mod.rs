@@ -38,7 +38,7 @@ const KEY_DIRECTORY: &str = "signing-keys";
 /// The embedded issuer, ready to issue.
 #[derive(Debug)]
 pub struct AuthorizationServer {
-    settings: Settings,
+    settings: Arc<Settings>,
     keys: Arc<SigningKeys>,
 }
 
@@ -59,7 +59,7 @@ impl AuthorizationServer {
     /// # Errors
     /// If the signing keys cannot be opened.
     pub fn open(
-        settings: Settings,
+        settings: Arc<Settings>,
         data_directory: &Path,
         previous: Option<&Self>,
         now: UnixTime,
@@ -81,7 +81,7 @@ impl AuthorizationServer {
 
     /// Whether it issues at all, and whether its tokens are good.
     #[must_use]
-    pub const fn is_enabled(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.settings.is_enabled()
     }
 

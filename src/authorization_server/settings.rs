@@ -100,6 +100,16 @@ impl Settings {
         self.algorithm
     }
 
+    /// The paths of everything that is published beside the routes, known before there are keys to publish.
+    #[must_use]
+    pub fn document_paths(&self) -> [String; 3] {
+        [
+            self.issuer.jwks_path(),
+            self.issuer.authorization_server_metadata_path(),
+            self.issuer.openid_configuration_path(),
+        ]
+    }
+
     pub(super) const fn issuer_url(&self) -> &IssuerUrl {
         &self.issuer
     }

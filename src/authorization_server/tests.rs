@@ -52,7 +52,7 @@ fn compile_text(toml: &str) -> (Option<Settings>, Vec<String>) {
 fn open(toml: &str) -> (AuthorizationServer, tempfile::TempDir) {
     let data_directory = tempfile::tempdir().unwrap();
     let (settings, told) = compile_text(toml);
-    let server = AuthorizationServer::open(settings.unwrap_or_else(|| panic!("{told:?}")), data_directory.path(), None, NOW);
+    let server = AuthorizationServer::open(Arc::new(settings.unwrap_or_else(|| panic!("{told:?}"))), data_directory.path(), None, NOW);
     (server.unwrap(), data_directory)
 }
 
@@ -197,10 +197,10 @@ fn every_algorithm_issues() {
 fn a_reload_keeps_the_open_keys_unless_the_algorithm_changes() {
     let (server, data) = open(CONFIG);
     let (settings, _) = compile_text(&CONFIG.replace("1h", "2h"));
-    let reloaded = AuthorizationServer::open(settings.unwrap(), data.path(), Some(&server), NOW).unwrap();
+    let reloaded = AuthorizationServer::open(Arc::new(settings.unwrap()), data.path(), Some(&server), NOW).unwrap();
     assert!(Arc::ptr_eq(server.keys(), reloaded.keys()));
     let (settings, _) = compile_text(&format!("{CONFIG}\n[authorization_server.signing]\nalgorithm = \"EdDSA\"\n"));
-    let changed = AuthorizationServer::open(settings.unwrap(), data.path(), Some(&reloaded), NOW).unwrap();
+    let changed = AuthorizationServer::open(Arc::new(settings.unwrap()), data.path(), Some(&reloaded), NOW).unwrap();
     assert!(!Arc::ptr_eq(server.keys(), changed.keys()));
     let old = ask(&server, "billing", SECRET, None, None).unwrap();
     assert_eq!(verified_claims(&changed, &old)["sub"], "billing");

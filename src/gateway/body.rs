@@ -62,7 +62,6 @@ impl OnBodyEnd for ResponseEnd {
 }
 
 /// A response's body on its way to downstream.
-#[derive(Debug)]
 pub enum ResponseBody {
     /// What the upstream sends.
     Forwarded(MeteredBody<UpstreamBody<RequestBody>, ResponseEnd>),

@@ -97,7 +97,7 @@ impl From<ForwardError> for Rejection {
 impl Rejection {
     /// Its name in the answer, the log and the metrics.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::MethodNotForwarded => "method_not_forwarded",
             Self::Host(error) => error.reason(),
@@ -129,7 +129,7 @@ impl Rejection {
             Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Credential(error) => match error.error_code() {
                 Some(ErrorCode::InvalidRequest) => StatusCode::BAD_REQUEST,
-                Some(ErrorCode::InvalidToken | ErrorCode::InsufficientScope) | None => StatusCode::UNAUTHORIZED,
+                _ => StatusCode::UNAUTHORIZED,
             },
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream => StatusCode::UNAUTHORIZED,
@@ -221,10 +221,12 @@ impl Rejection {
 
 const fn forward_status(error: &ForwardError) -> StatusCode {
     match error {
-        ForwardError::RequestBody(_) => StatusCode::BAD_REQUEST,
+        ForwardError::RequestBody(_) | ForwardError::NotForwardable(_) => StatusCode::BAD_REQUEST,
         ForwardError::Saturated { .. } => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
-        ForwardError::Connect { .. } => StatusCode::BAD_GATEWAY,
-        _ => StatusCode::BAD_GATEWAY,
+        ForwardError::Connect { .. }
+        | ForwardError::Reset { .. }
+        | ForwardError::Protocol { .. }
+        | ForwardError::UnaskedUpgrade { .. } => StatusCode::BAD_GATEWAY,
     }
 }

@@ -46,7 +46,7 @@ impl Worker {
     pub(super) fn new(shared: Shared, metrics: WorkerMetrics, tokens: WorkerTokenCache) -> Self {
         let own = Rc::new(shared.current.load_full());
         let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
-        let (metrics, pools) = (Rc::new(metrics), Rc::new(WorkerPools::new()));
+        let (metrics, pools) = (Rc::new(metrics), WorkerPools::new());
         Self { shared, metrics, tokens, pools, cache, own: RefCell::new(own) }
     }
 
