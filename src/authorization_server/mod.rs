@@ -9,7 +9,6 @@ mod client_secret;
 mod grant;
 mod issuer_url;
 mod metadata;
-mod scope;
 mod settings;
 mod signing_keys;
 

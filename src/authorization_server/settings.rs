@@ -118,6 +118,6 @@ impl Settings {
 
     /// Every scope of every API, each once, sorted.
     pub(super) fn scopes(&self) -> BTreeSet<&str> {
-        self.apis.values().flat_map(|api| &api.scopes).map(|scope| &**scope).collect()
+        self.apis.values().flat_map(|api| api.scopes.iter()).collect()
     }
 }

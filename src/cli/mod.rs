@@ -1,1 +1,4 @@
 //! (to be written)
+
+pub mod token;
+pub mod upstream_example;

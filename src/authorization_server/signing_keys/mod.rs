@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+pub(super) use self::signing_key::jose_algorithm;
 use self::{
     directory::KeyDirectory,
     list::{ListedKey, Role},
 };
-pub(super) use self::signing_key::jose_algorithm;
 pub use self::{error::SigningKeyError, signing_key::SigningKey};
 use crate::{clock::UnixTime, config::SigningAlgorithmConfig};
 
@@ -38,11 +38,7 @@ impl SigningKeys {
     ///
     /// # Errors
     /// If a file or the directory can be read by others, cannot be read or written, or does not hold what it should.
-    pub fn open(
-        directory: &Path,
-        algorithm: SigningAlgorithmConfig,
-        now: UnixTime,
-    ) -> Result<Self, SigningKeyError> {
+    pub fn open(directory: &Path, algorithm: SigningAlgorithmConfig, now: UnixTime) -> Result<Self, SigningKeyError> {
         let files = KeyDirectory::open(directory)?;
         let mut list = files.read_list()?.unwrap_or_default();
         let mut keys = Vec::new();
