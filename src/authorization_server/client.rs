@@ -23,9 +23,9 @@ const SHORTEST_SECRET: usize = 16;
 /// How alike a name must be to be suggested (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.75;
 
-/// Claims that the issuer alone may make: those it sets (RFC 9068 section 2.2), those that say when a token is good (RFC 7519
-/// section 4.1), every name under which scopes are read, and the proof of possession (RFC 7800), which a client cannot
-/// simply claim.
+/// Claims that the issuer alone may make: those it sets (RFC 9068 section 2.2), those that say when a token is good
+/// (RFC 7519 section 4.1), every name under which scopes are read, and the proof of possession (RFC 7800), which a
+/// client cannot simply claim.
 const ISSUERS_CLAIMS: [&str; 12] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "scp", "scopes", "cnf"];
 
@@ -53,8 +53,8 @@ pub(super) enum AuthenticationFailure {
 }
 
 impl Clients {
-    /// The client of `id`, if `secret` is its secret. An unknown client costs the same hash and the same comparison as a
-    /// wrong secret.
+    /// The client of `id`, if `secret` is its secret. An unknown client costs the same hash and the same comparison as
+    /// a wrong secret.
     pub(super) fn authenticate(&self, id: &str, secret: &Secret) -> Result<&Client, AuthenticationFailure> {
         let client = self.by_id.get(id);
         let proven = client.map_or(&self.nobody, |client| &client.secret).matches(secret);

@@ -1,4 +1,5 @@
-//! Owns: the client credentials grant (RFC 6749 section 4.4): from a client's request to a signed access token (RFC 9068).
+//! Owns: the client credentials grant (RFC 6749 section 4.4): from a client's request to a signed access token (RFC
+//! 9068).
 //! Refuses: a token for an audience or a scope that was not granted to that client, or while tokens are switched off.
 //! Always holds: the client is authenticated before anything else about its request is answered; its own claims never
 //! replace the issuer's.

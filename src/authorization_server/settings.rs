@@ -28,7 +28,8 @@ pub struct Settings {
     clients: Clients,
 }
 
-/// Compiles `[authorization_server]`. None if there is no such table, or if `diagnostics` now says why it cannot be used.
+/// Compiles `[authorization_server]`. None if there is no such table, or if `diagnostics` now says why it cannot be
+/// used.
 pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Settings> {
     let server = config.authorization_server.as_ref()?;
     let path = KeyPath::of(&["authorization_server"]);

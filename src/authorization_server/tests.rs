@@ -164,7 +164,9 @@ fn every_refusal_has_its_cause() {
 #[test]
 fn nobody_gets_in_with_another_secret_or_name() {
     let (server, _data) = open(CONFIG);
-    for (client, secret) in [("billing", ""), ("billing", "canary-secret-of-both"), ("billing", &SECRET[1..])] {
+    for (client, secret) in
+        [("billing", ""), ("billing", "canary-secret-of-both"), ("billing", SECRET.trim_start_matches("canary"))]
+    {
         assert!(matches!(ask(&server, client, secret, None, None), Err(GrantError::WrongSecret)));
     }
     for client in ["", "Billing", "billing ", "billing\0", "nobody"] {

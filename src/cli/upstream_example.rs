@@ -1,6 +1,7 @@
 //! Owns: the example API behind the gateway in `postern demo`: it answers with what it was asked.
 //! Refuses: showing credentials; they are named and left out.
-//! Always holds: it decides nothing. Whoever reaches it directly gets an answer, which is why an API belongs behind a gateway.
+//! Always holds: it decides nothing. Whoever reaches it directly gets an answer, which is why an API belongs behind a
+//! gateway.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -93,7 +93,8 @@ mod tests {
             ("/oauth token", false),
         ] {
             let (endpoints, _) = compiled(&format!(
-                "[token_endpoints.oauth]\npath = {path:?}\nserve = \"embedded\"\n[authorization_server]\nissuer = \"https://a.example/\"\n"
+                "[token_endpoints.oauth]\npath = {path:?}\nserve = \"embedded\"\n\
+                 [authorization_server]\nissuer = \"https://a.example/\"\n"
             ));
             assert_eq!(endpoints.is_some(), good, "{path}");
         }

@@ -170,8 +170,8 @@ const fn request_wording(error: RequestError) -> Wording {
 
 const fn issue_wording(refusal: IssueRefusal) -> Wording {
     match refusal {
-        // RFC 6749 section 5.2: "the authenticated client is not authorized to use this authorization grant type". Not a 503:
-        // nothing has failed, and nobody should keep trying.
+        // RFC 6749 section 5.2: "the authenticated client is not authorized to use this authorization grant type". Not
+        // a 503: nothing has failed, and nobody should keep trying.
         IssueRefusal::Disabled => {
             refused("unauthorized_client", "issuing_disabled", "Machine-to-machine tokens are switched off.")
         }

@@ -33,8 +33,8 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Reads the keys kept in `directory`; makes it, and the current and the next key of `algorithm`, if they are not there
-    /// yet. Blocks: it reads and writes files, and making RSA keys takes a good part of a second.
+    /// Reads the keys kept in `directory`; makes it, and the current and the next key of `algorithm`, if they are not
+    /// there yet. Blocks: it reads and writes files, and making RSA keys takes a good part of a second.
     ///
     /// # Errors
     /// If a file or the directory can be read by others, cannot be read or written, or does not hold what it should.

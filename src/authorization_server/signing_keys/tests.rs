@@ -152,7 +152,7 @@ fn corrupt_files_are_named_and_never_replaced() {
         "",
         "not a key",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-        &good_key[..good_key.len() / 2],
+        good_key.split_at(good_key.len() / 2).0,
     ] {
         fs::write(&current, bad).unwrap();
         assert!(matches!(open(), Err(SigningKeyError::CorruptKey { path, .. }) if path == current), "{bad:?}");

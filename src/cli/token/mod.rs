@@ -29,8 +29,8 @@ const TIMES: [(&str, &str); 5] = [
 
 /// Shows what is in a token: header, claims, times in words, what is unusual.
 ///
-/// Nothing is verified and nobody is contacted: whether the token is good is another question (`postern explain` answers
-/// it). The signature is never shown.
+/// Nothing is verified and nobody is contacted: whether the token is good is another question (`postern explain`
+/// answers it). The signature is never shown.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InspectArguments {
     /// The token, or `-` to read it from standard input, which keeps it out of the shell's history.
