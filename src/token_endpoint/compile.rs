@@ -74,6 +74,12 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_compiles_without_a_remark() {
+        let (endpoints, messages) = compiled(include_str!("../../config/demo.toml"));
+        assert_eq!((endpoints.map(|endpoints| endpoints.len()), messages), (Some(1), vec![]));
+    }
+
+    #[test]
     fn only_plain_paths_compile() {
         for (path, good) in [
             ("/oauth/token", true),

@@ -1,4 +1,4 @@
-use std::{sync::Mutex, time::Duration};
+use std::{cell::Cell, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header, request::Parts};
@@ -398,11 +398,13 @@ async fn a_body_is_read_up_to_its_bound_and_no_further() {
     assert_eq!(good.response.status(), StatusCode::OK);
 
     // Endless: the answer comes because reading stops.
+    let pieces = Cell::new(0);
     let endless = futures_util::stream::repeat_with(|| {
+        pieces.set(pieces.get() + 1);
         Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(&[b'a'; 1024])))
     });
     let large = endpoint().respond(request(StreamBody::new(endless)), &issuer, NOW).await;
-    assert_eq!(large.outcome.reason(), "body_too_large");
+    assert_eq!((large.outcome.reason(), pieces.get()), ("body_too_large", 65));
 
     let broken = futures_util::stream::iter([
         Ok(hyper::body::Frame::data(Bytes::from(GOOD))),

@@ -34,7 +34,7 @@ const TIMES: [(&str, &str); 5] = [
 #[derive(Clone, Debug, clap::Args)]
 pub struct InspectArguments {
     /// The token, or `-` to read it from standard input, which keeps it out of the shell's history.
-    #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
+    #[arg(value_name = "TOKEN")]
     token: String,
     /// Write JSON instead of text.
     #[arg(long)]

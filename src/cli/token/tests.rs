@@ -152,6 +152,23 @@ fn a_token_cannot_speak_to_the_terminal() {
     }
 }
 
+#[test]
+fn the_command_line_takes_a_dash_and_flags_on_either_side() {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: InspectArguments,
+    }
+    for (line, token, json) in [
+        (&["postern", "-"][..], "-", false),
+        (&["postern", "--json", "-"], "-", true),
+        (&["postern", "a.b.c", "--json"], "a.b.c", true),
+    ] {
+        let args = <Line as clap::Parser>::try_parse_from(line).unwrap().args;
+        assert_eq!((args.token.as_str(), args.json), (token, json));
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_panics(text in "\\PC{0,80}", header in "\\PC{0,40}", claims in "\\PC{0,40}", json in any::<bool>()) {
