@@ -4,10 +4,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::scope::is_scope_token;
 use crate::{
     config::{ApiConfig, AuthorizationServerConfig, HumanDuration},
     diagnostic::{Diagnostics, KeyPath},
+    oauth::ScopeSet,
 };
 
 /// The longest life of a token: the most that any of the products whose place we take allows.
@@ -17,7 +17,7 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     pub(super) audience: Arc<str>,
-    pub(super) scopes: Vec<Arc<str>>,
+    pub(super) scopes: ScopeSet,
     pub(super) token_lifetime: Duration,
 }
 
@@ -49,22 +49,24 @@ pub(super) fn compile(
     apis
 }
 
-fn scopes(api: &ApiConfig, path: &KeyPath, diagnostics: &mut Diagnostics) -> Vec<Arc<str>> {
-    let mut scopes: Vec<Arc<str>> = Vec::with_capacity(api.scopes.len());
+fn scopes(api: &ApiConfig, path: &KeyPath, diagnostics: &mut Diagnostics) -> ScopeSet {
+    let mut scopes: Vec<&str> = Vec::with_capacity(api.scopes.len());
     for (position, scope) in api.scopes.iter().enumerate() {
-        if !is_scope_token(scope) {
+        let path = path.index(position);
+        if ScopeSet::collect([scope.as_str()]).is_err() {
             diagnostics.error(
-                &path.index(position),
+                &path,
                 format!("`{scope}` cannot be a scope"),
                 "use visible ASCII characters, without spaces, quotation marks and backslashes",
             );
-        } else if scopes.iter().any(|earlier| **earlier == **scope) {
-            diagnostics.warning(&path.index(position), format!("the scope `{scope}` is listed twice"), "leave one out");
+        } else if scopes.contains(&scope.as_str()) {
+            diagnostics.warning(&path, format!("the scope `{scope}` is listed twice"), "leave one out");
         } else {
-            scopes.push(Arc::from(scope.as_str()));
+            scopes.push(scope);
         }
     }
-    scopes
+    // Each was found good above, one by one.
+    ScopeSet::collect(scopes).unwrap_or_default()
 }
 
 fn lifetime(written: HumanDuration, path: &KeyPath, diagnostics: &mut Diagnostics) -> Duration {

@@ -13,6 +13,7 @@ use super::{api::Api, client_secret::StoredSecret};
 use crate::{
     config::ClientConfig,
     diagnostic::{Diagnostics, KeyPath},
+    oauth::ScopeSet,
     secret::Secret,
 };
 
@@ -22,9 +23,9 @@ const SHORTEST_SECRET: usize = 16;
 /// How alike a name must be to be suggested (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.75;
 
-/// Claims that the issuer alone may make: those it sets (RFC 9068 section 2.2), those that say when a token is good (RFC 7519
-/// section 4.1), every name under which scopes are read, and the proof of possession (RFC 7800), which a client cannot
-/// simply claim.
+/// Claims that the issuer alone may make: those it sets (RFC 9068 section 2.2), those that say when a token is good
+/// (RFC 7519 section 4.1), every name under which scopes are read, and the proof of possession (RFC 7800), which a
+/// client cannot simply claim.
 const ISSUERS_CLAIMS: [&str; 12] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "scp", "scopes", "cnf"];
 
@@ -40,7 +41,7 @@ pub(super) struct Clients {
 pub(super) struct Client {
     pub(super) id: Arc<str>,
     secret: StoredSecret,
-    pub(super) grants: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    pub(super) grants: BTreeMap<Arc<str>, ScopeSet>,
     pub(super) claims: Map<String, Value>,
 }
 
@@ -52,8 +53,8 @@ pub(super) enum AuthenticationFailure {
 }
 
 impl Clients {
-    /// The client of `id`, if `secret` is its secret. An unknown client costs the same hash and the same comparison as a
-    /// wrong secret.
+    /// The client of `id`, if `secret` is its secret. An unknown client costs the same hash and the same comparison as
+    /// a wrong secret.
     pub(super) fn authenticate(&self, id: &str, secret: &Secret) -> Result<&Client, AuthenticationFailure> {
         let client = self.by_id.get(id);
         let proven = client.map_or(&self.nobody, |client| &client.secret).matches(secret);
@@ -121,38 +122,41 @@ fn compile_grants(
     apis: &BTreeMap<Arc<str>, Api>,
     path: &KeyPath,
     diagnostics: &mut Diagnostics,
-) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+) -> BTreeMap<Arc<str>, ScopeSet> {
     let mut compiled = BTreeMap::new();
     for (audience, scopes) in grants {
         let path = path.key(audience);
         let Some(api) = apis.get(audience.as_str()) else {
-            let remedy = suggestion(audience, apis.keys())
+            let remedy = suggestion(audience, apis.keys().map(|known| &**known))
                 .unwrap_or_else(|| format!("add [authorization_server.apis.{audience:?}], or grant one that is there"));
             diagnostics.key_error(&path, format!("there is no API `{audience}`"), remedy);
             continue;
         };
-        let mut granted: Vec<Arc<str>> = Vec::with_capacity(scopes.len());
-        for (position, scope) in scopes.iter().enumerate() {
-            let path = path.index(position);
-            match api.scopes.iter().find(|known| ***known == **scope) {
-                None => {
-                    let remedy = suggestion(scope, &api.scopes)
-                        .unwrap_or_else(|| format!("add it to the scopes of [authorization_server.apis.{audience:?}]"));
-                    diagnostics.error(&path, format!("the API `{audience}` has no scope `{scope}`"), remedy);
-                }
-                Some(known) if granted.contains(known) => {
-                    diagnostics.warning(&path, format!("the scope `{scope}` is granted twice"), "leave one out");
-                }
-                Some(known) => granted.push(Arc::clone(known)),
-            }
-        }
-        compiled.insert(Arc::clone(&api.audience), granted);
+        compiled.insert(Arc::clone(&api.audience), compile_scopes(scopes, api, &path, diagnostics));
     }
     compiled
 }
 
+fn compile_scopes(scopes: &[String], api: &Api, path: &KeyPath, diagnostics: &mut Diagnostics) -> ScopeSet {
+    let mut granted: Vec<&str> = Vec::with_capacity(scopes.len());
+    for (position, scope) in scopes.iter().enumerate() {
+        let path = path.index(position);
+        if !api.scopes.contains(scope) {
+            let remedy = suggestion(scope, api.scopes.iter())
+                .unwrap_or_else(|| format!("add it to the scopes of [authorization_server.apis.{:?}]", api.audience));
+            diagnostics.error(&path, format!("the API `{}` has no scope `{scope}`", api.audience), remedy);
+        } else if granted.contains(&scope.as_str()) {
+            diagnostics.warning(&path, format!("the scope `{scope}` is granted twice"), "leave one out");
+        } else {
+            granted.push(scope);
+        }
+    }
+    // Each is a scope of the API, so it follows the grammar.
+    ScopeSet::collect(granted).unwrap_or_default()
+}
+
 /// The nearest of the names that would have been right.
-fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a Arc<str>>) -> Option<String> {
+fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let scored = known.into_iter().map(|name| (strsim::jaro_winkler(written, name), name));
     let (likeness, nearest) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
     (likeness >= ALIKE).then(|| format!("did you mean `{nearest}`?"))

@@ -15,8 +15,8 @@ static HASH_KEY: LazyLock<Option<hmac::Key>> = LazyLock::new(|| {
     Some(hmac::Key::new(hmac::HMAC_SHA256, &random))
 });
 
-/// The hash of a client's secret. HMAC-SHA256 and no password hash: the secrets are long and random, and a slow hash here
-/// would let anyone spend the processor's time.
+/// The hash of a client's secret. HMAC-SHA256 and no password hash: the secrets are long and random, and a slow hash
+/// here would let anyone spend the processor's time.
 #[derive(Clone)]
 pub(super) struct StoredSecret {
     hash: Option<hmac::Tag>,

@@ -1,4 +1,5 @@
-//! Owns: the client credentials grant (RFC 6749 section 4.4): from a client's request to a signed access token (RFC 9068).
+//! Owns: the client credentials grant (RFC 6749 section 4.4): from a client's request to a signed access token (RFC
+//! 9068).
 //! Refuses: a token for an audience or a scope that was not granted to that client, or while tokens are switched off.
 //! Always holds: the client is authenticated before anything else about its request is answered; its own claims never
 //! replace the issuer's.
@@ -11,11 +12,10 @@ use thiserror::Error;
 use super::{
     api::Api,
     client::{AuthenticationFailure, Client},
-    scope::parse_scope,
     settings::Settings,
     signing_keys::SigningKey,
 };
-use crate::{clock::UnixTime, id::new_token_id, secret::Secret};
+use crate::{clock::UnixTime, id::new_token_id, oauth::ScopeSet, secret::Secret};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -114,9 +114,8 @@ pub(super) fn issue(
     let scope = choose_scope(granted, request.scope).map_err(refused)?;
     let token_id = new_token_id();
     let claims = claims(settings, client, api, scope.as_deref(), (&token_id, now));
-    let access_token = key
-        .sign(&claims)
-        .map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
+    let access_token =
+        key.sign(&claims).map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
     Ok(GrantedToken {
         access_token: Secret::new(access_token),
         lifetime: Duration::from_secs(api.token_lifetime.as_secs()),
@@ -131,7 +130,7 @@ fn choose_grant<'a>(
     settings: &'a Settings,
     client: &'a Client,
     asked: Option<&str>,
-) -> Result<(&'a Api, &'a [Arc<str>]), Refusal> {
+) -> Result<(&'a Api, &'a ScopeSet), Refusal> {
     let mut grants = client.grants.iter();
     let (audience, granted) = match asked {
         _ if client.grants.is_empty() => return Err(Refusal::NoGrants),
@@ -150,22 +149,19 @@ fn choose_grant<'a>(
 }
 
 /// The scopes of the token: those asked for, or all that were granted.
-fn choose_scope(granted: &[Arc<str>], asked: Option<&str>) -> Result<Option<String>, Refusal> {
-    let mut chosen: Vec<&str> = Vec::with_capacity(granted.len());
-    match asked {
-        None => chosen.extend(granted.iter().map(|scope| &**scope)),
-        Some(asked) => {
-            for scope in parse_scope(asked).ok_or(Refusal::MalformedScope)? {
-                if !granted.iter().any(|known| **known == *scope) {
-                    return Err(Refusal::ScopeNotGranted);
-                }
-                if !chosen.contains(&scope) {
-                    chosen.push(scope);
-                }
-            }
-        }
+fn choose_scope(granted: &ScopeSet, asked: Option<&str>) -> Result<Option<String>, Refusal> {
+    let asked = match asked {
+        None => granted.clone(),
+        Some(text) => match ScopeSet::parse(text) {
+            // The grammar asks for one at least; nothing at all must not come to mean everything.
+            Ok(asked) if !asked.is_empty() => asked,
+            _ => return Err(Refusal::MalformedScope),
+        },
+    };
+    if !granted.contains_all(&asked) {
+        return Err(Refusal::ScopeNotGranted);
     }
-    Ok((!chosen.is_empty()).then(|| chosen.join(" ")))
+    Ok((!asked.is_empty()).then(|| asked.to_string()))
 }
 
 /// The claims of RFC 9068 section 2.2, and the client's own.

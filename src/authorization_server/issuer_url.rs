@@ -29,10 +29,16 @@ impl IssuerUrl {
             return Err(fault("the issuer is not an http or https URL", example()));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(fault("the issuer has a query or a fragment", "leave out what begins with `?` or `#`".to_owned()));
+            return Err(fault(
+                "the issuer has a query or a fragment",
+                "leave out what begins with `?` or `#`".to_owned(),
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(fault("the issuer has a user name or a password", "leave out what stands before `@`".to_owned()));
+            return Err(fault(
+                "the issuer has a user name or a password",
+                "leave out what stands before `@`".to_owned(),
+            ));
         }
         // The `url` crate gives an empty path its slash; a name without it is as good, and stays as it is.
         if url.as_str() != text && url.as_str().strip_suffix('/') != Some(text) {

@@ -34,7 +34,8 @@ pub(super) fn documents(settings: &Settings, jwks: Bytes) -> Vec<Document> {
         "id_token_signing_alg_values_supported".to_owned(),
         json!([jose_algorithm(settings.algorithm()).name()]),
     );
-    let document = |path: String, content_type, body| Document { path, content_type, cache_control: CACHE_CONTROL, body };
+    let document =
+        |path: String, content_type, body| Document { path, content_type, cache_control: CACHE_CONTROL, body };
     vec![
         // RFC 7517 section 8.5.2.
         document(issuer.jwks_path(), "application/jwk-set+json", jwks),

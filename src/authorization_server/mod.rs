@@ -1,7 +1,8 @@
 //! Owns: the embedded issuer: its clients, what they may ask for, the keys it signs with, what it publishes.
 //! Refuses: speaking HTTP. How a request looks on the wire is the token endpoint's matter.
-//! Always holds: a token is signed only for a client that proved its secret, for an audience and scopes that were granted to
-//! it, and with a key that is published and on disk. While machine-to-machine tokens are switched off nothing is issued.
+//! Always holds: a token is signed only for a client that proved its secret, for an audience and scopes that were
+//! granted to it, and with a key that is published and on disk. While machine-to-machine tokens are switched off
+//! nothing is issued.
 
 mod api;
 mod client;
@@ -9,7 +10,6 @@ mod client_secret;
 mod grant;
 mod issuer_url;
 mod metadata;
-mod scope;
 mod settings;
 mod signing_keys;
 
@@ -52,9 +52,9 @@ pub struct UnverifiableKey {
 }
 
 impl AuthorizationServer {
-    /// Makes `settings` ready to issue: opens the signing keys in `data_directory`, making them at the first start. Keys
-    /// that are open already, in `previous`, are taken over as they are if directory and algorithm are the same. Blocks
-    /// when it opens keys; see [`SigningKeys::open`].
+    /// Makes `settings` ready to issue: opens the signing keys in `data_directory`, making them at the first start.
+    /// Keys that are open already, in `previous`, are taken over as they are if directory and algorithm are the same.
+    /// Blocks when it opens keys; see [`SigningKeys::open`].
     ///
     /// # Errors
     /// If the signing keys cannot be opened.
@@ -117,8 +117,8 @@ impl AuthorizationServer {
         self.keys.jwks()
     }
 
-    /// Everything that is published beside the routes: the key document and the metadata of RFC 8414 and of OpenID Connect
-    /// Discovery.
+    /// Everything that is published beside the routes: the key document and the metadata of RFC 8414 and of OpenID
+    /// Connect Discovery.
     #[must_use]
     pub fn documents(&self) -> Vec<Document> {
         metadata::documents(&self.settings, self.jwks())

@@ -28,7 +28,8 @@ pub struct Settings {
     clients: Clients,
 }
 
-/// Compiles `[authorization_server]`. None if there is no such table, or if `diagnostics` now says why it cannot be used.
+/// Compiles `[authorization_server]`. None if there is no such table, or if `diagnostics` now says why it cannot be
+/// used.
 pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Settings> {
     let server = config.authorization_server.as_ref()?;
     let path = KeyPath::of(&["authorization_server"]);
@@ -128,6 +129,6 @@ impl Settings {
 
     /// Every scope of every API, each once, sorted.
     pub(super) fn scopes(&self) -> BTreeSet<&str> {
-        self.apis.values().flat_map(|api| &api.scopes).map(|scope| &**scope).collect()
+        self.apis.values().flat_map(|api| api.scopes.iter()).collect()
     }
 }

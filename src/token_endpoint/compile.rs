@@ -19,11 +19,12 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Vec<Arc
         let path = KeyPath::of(&["token_endpoints", name]);
         judge_path(endpoint, &path.key("path"), diagnostics);
         match (endpoint.dialect, endpoint.serve) {
-            (DialectConfig::Oauth2, ServeConfig::Embedded) if config.authorization_server.is_none() => diagnostics.error(
-                &path.key("serve"),
-                "there is no embedded issuer",
-                "add an [authorization_server] table, or remove this endpoint",
-            ),
+            (DialectConfig::Oauth2, ServeConfig::Embedded) if config.authorization_server.is_none() => diagnostics
+                .error(
+                    &path.key("serve"),
+                    "there is no embedded issuer",
+                    "add an [authorization_server] table, or remove this endpoint",
+                ),
             (DialectConfig::Oauth2, ServeConfig::Embedded) => {}
         }
         endpoints.push(Arc::new(TokenEndpoint::new(name, endpoint)));
@@ -34,8 +35,7 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Vec<Arc
 /// A plain path is one that nobody writes in two ways.
 fn judge_path(endpoint: &TokenEndpointConfig, path: &KeyPath, diagnostics: &mut Diagnostics) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let segment_is_plain =
-        |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
+    let segment_is_plain = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
     let is_plain = endpoint.path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment_is_plain));
     if !is_plain {
         diagnostics.error(
@@ -54,7 +54,10 @@ mod tests {
         let config: Config = toml::from_str(toml).unwrap();
         let mut diagnostics = Diagnostics::new();
         let endpoints = compile(&config, &mut diagnostics);
-        (endpoints, diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.message)).collect())
+        (
+            endpoints,
+            diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.message)).collect(),
+        )
     }
 
     #[test]
@@ -68,6 +71,12 @@ mod tests {
         assert_eq!(messages, [""; 0]);
         let endpoints = endpoints.unwrap();
         assert_eq!((&**endpoints[0].name(), endpoints[0].path(), endpoints[0].host()), ("oauth", "/oauth/token", None));
+    }
+
+    #[test]
+    fn the_demo_compiles_without_a_remark() {
+        let (endpoints, messages) = compiled(include_str!("../../config/demo.toml"));
+        assert_eq!((endpoints.map(|endpoints| endpoints.len()), messages), (Some(1), vec![]));
     }
 
     #[test]
@@ -90,7 +99,8 @@ mod tests {
             ("/oauth token", false),
         ] {
             let (endpoints, _) = compiled(&format!(
-                "[token_endpoints.oauth]\npath = {path:?}\nserve = \"embedded\"\n[authorization_server]\nissuer = \"https://a.example/\"\n"
+                "[token_endpoints.oauth]\npath = {path:?}\nserve = \"embedded\"\n\
+                 [authorization_server]\nissuer = \"https://a.example/\"\n"
             ));
             assert_eq!(endpoints.is_some(), good, "{path}");
         }

@@ -105,9 +105,7 @@ impl Answer {
                 let response = response::success(&token);
                 Self { response, outcome: Outcome::Issued { client_id: token.client_id, token_id: token.token_id } }
             }
-            Err(refusal) => {
-                Self { response: response::failure(&refusal), outcome: Outcome::Refused(refusal) }
-            }
+            Err(refusal) => Self { response: response::failure(&refusal), outcome: Outcome::Refused(refusal) },
         }
     }
 }

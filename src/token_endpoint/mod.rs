@@ -1,4 +1,5 @@
-//! Owns: what a client posts to when it wants a token: the shape of requests and answers (RFC 6749 sections 2.3, 4.4 and 5).
+//! Owns: what a client posts to when it wants a token: the shape of requests and answers (RFC 6749 sections 2.3, 4.4
+//! and 5).
 //! Refuses: deciding who gets a token; that is whoever stands behind [`TokenIssuer`].
 //! Always holds: every answer, refusals included, says `Cache-Control: no-store`; no answer repeats anything out of the
 //! request; a request that can be read in two ways is refused.

@@ -148,18 +148,16 @@ const fn request_wording(error: RequestError) -> Wording {
         RequestError::TwoAudiences => {
             refused("invalid_target", "two_audiences", "A token can be requested for one audience at a time.")
         }
-        RequestError::TwoAuthentications => invalid_request(
-            "two_authentications",
-            "The client must authenticate in exactly one way.",
-        ),
+        RequestError::TwoAuthentications => {
+            invalid_request("two_authentications", "The client must authenticate in exactly one way.")
+        }
         RequestError::AuthenticationMissing => invalid_client(
             "authentication_missing",
             "The client must authenticate with its id and secret, by HTTP Basic or in the request body.",
         ),
-        RequestError::UnsupportedAuthenticationScheme => invalid_client(
-            "unsupported_authentication_scheme",
-            "The only supported authentication scheme is Basic.",
-        ),
+        RequestError::UnsupportedAuthenticationScheme => {
+            invalid_client("unsupported_authentication_scheme", "The only supported authentication scheme is Basic.")
+        }
         RequestError::MalformedBasicCredentials => {
             invalid_client("malformed_basic_credentials", "The Basic credentials are malformed.")
         }
@@ -172,8 +170,8 @@ const fn request_wording(error: RequestError) -> Wording {
 
 const fn issue_wording(refusal: IssueRefusal) -> Wording {
     match refusal {
-        // RFC 6749 section 5.2: "the authenticated client is not authorized to use this authorization grant type". Not a 503:
-        // nothing has failed, and nobody should keep trying.
+        // RFC 6749 section 5.2: "the authenticated client is not authorized to use this authorization grant type". Not
+        // a 503: nothing has failed, and nobody should keep trying.
         IssueRefusal::Disabled => {
             refused("unauthorized_client", "issuing_disabled", "Machine-to-machine tokens are switched off.")
         }
@@ -188,7 +186,9 @@ const fn issue_wording(refusal: IssueRefusal) -> Wording {
         // One sentence for both, so that a client cannot find out which APIs there are (RFC 8707 section 2).
         IssueRefusal::UnknownAudience => refused("invalid_target", "unknown_audience", AUDIENCE_REFUSED),
         IssueRefusal::AudienceNotGranted => refused("invalid_target", "audience_not_granted", AUDIENCE_REFUSED),
-        IssueRefusal::MalformedScope => refused("invalid_scope", "malformed_scope", "The requested scope is malformed."),
+        IssueRefusal::MalformedScope => {
+            refused("invalid_scope", "malformed_scope", "The requested scope is malformed.")
+        }
         IssueRefusal::ScopeNotGranted => refused(
             "invalid_scope",
             "scope_not_granted",

@@ -77,8 +77,8 @@ struct BodyAuthentication {
     has_assertion: bool,
 }
 
-/// The client's id and its proof, out of the one place where they are (RFC 6749 section 2.3: "the client MUST NOT use more
-/// than one authentication method in each request").
+/// The client's id and its proof, out of the one place where they are (RFC 6749 section 2.3: "the client MUST NOT use
+/// more than one authentication method in each request").
 fn authentication(headers: &HeaderMap, in_body: BodyAuthentication) -> Result<(String, Secret), RequestError> {
     let in_header = headers.contains_key(AUTHORIZATION);
     match (in_header, in_body.client_secret, in_body.has_assertion) {

@@ -1,6 +1,7 @@
 //! Owns: the answers of a token endpoint (RFC 6749 sections 5.1 and 5.2).
 //! Refuses: being kept by any cache.
-//! Always holds: JSON with a body; a 401 says how to authenticate, a 405 which method is meant, a 503 when to come back.
+//! Always holds: JSON with a body; a 401 says how to authenticate, a 405 which method is meant, a 503 when to come
+//! back.
 
 use bytes::Bytes;
 use http::{

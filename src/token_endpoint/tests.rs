@@ -1,4 +1,4 @@
-use std::{sync::Mutex, time::Duration};
+use std::{cell::Cell, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header, request::Parts};
@@ -24,7 +24,10 @@ struct ScriptedIssuer {
 impl TokenIssuer for ScriptedIssuer {
     fn issue(&self, request: &TokenRequest, _now: UnixTime) -> Result<IssuedToken, IssueError> {
         let secret = request.client_secret.expose();
-        self.asked.lock().unwrap().push(format!("{}|{secret}|{:?}|{:?}", request.client_id, request.audience, request.scope));
+        self.asked
+            .lock()
+            .unwrap()
+            .push(format!("{}|{secret}|{:?}|{:?}", request.client_id, request.audience, request.scope));
         let client_id = "billing".into();
         match (request.client_id.as_str(), secret) {
             _ if self.broken => Err(IssueError::Unavailable { client_id: None, source: "the disk is full".into() }),
@@ -89,7 +92,10 @@ fn form_json_and_basic_ask_for_the_same() {
             vec![(header::CONTENT_TYPE, FORM), (header::AUTHORIZATION, &with_basic)],
             "grant_type=client_credentials&client_id=billing&unknown=1",
         ),
-        (vec![(header::CONTENT_TYPE, JSON), (header::AUTHORIZATION, &with_basic)], r#"{"grant_type":"client_credentials"}"#),
+        (
+            vec![(header::CONTENT_TYPE, JSON), (header::AUTHORIZATION, &with_basic)],
+            r#"{"grant_type":"client_credentials"}"#,
+        ),
         (
             vec![(header::CONTENT_TYPE, JSON)],
             r#" {"grant_type":"client_credentials","extra":{"a":[1,{}]},"client_id":"billing","client_secret":"canary-secret","scope":null} "#,
@@ -163,14 +169,22 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
     let twice = |name: &str| format!("{GOOD}&{name}=a&{name}=a");
     let (two_grants, two_scopes, two_unknown, two_resources) =
         (twice("grant_type"), twice("scope"), twice("x"), twice("resource"));
-    let with_assertion = "grant_type=client_credentials&client_id=billing&client_assertion_type=t&client_assertion=canary.a.b";
+    let with_assertion =
+        "grant_type=client_credentials&client_id=billing&client_assertion_type=t&client_assertion=canary.a.b";
     let cases: Vec<Case<'_>> = vec![
         ("GET", vec![], "", 405, "invalid_request", "method_not_allowed"),
         ("HEAD", vec![form.clone()], GOOD, 405, "invalid_request", "method_not_allowed"),
         ("PUT", vec![form.clone()], GOOD, 405, "invalid_request", "method_not_allowed"),
         ("POST", vec![], GOOD, 400, "invalid_request", "unsupported_media_type"),
         ("POST", vec![(header::CONTENT_TYPE, "text/plain")], GOOD, 400, "invalid_request", "unsupported_media_type"),
-        ("POST", vec![(header::CONTENT_TYPE, "multipart/form-data; boundary=x")], GOOD, 400, "invalid_request", "unsupported_media_type"),
+        (
+            "POST",
+            vec![(header::CONTENT_TYPE, "multipart/form-data; boundary=x")],
+            GOOD,
+            400,
+            "invalid_request",
+            "unsupported_media_type",
+        ),
         ("POST", vec![form.clone(), json.clone()], GOOD, 400, "invalid_request", "unsupported_media_type"),
         ("POST", vec![form.clone()], &too_long, 413, "invalid_request", "body_too_large"),
         ("POST", vec![form.clone()], &too_many, 400, "invalid_request", "malformed_body"),
@@ -179,7 +193,14 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
         ("POST", vec![json.clone()], "[]", 400, "invalid_request", "malformed_body"),
         ("POST", vec![json.clone()], "\"a\"", 400, "invalid_request", "malformed_body"),
         ("POST", vec![json.clone()], "{} {}", 400, "invalid_request", "malformed_body"),
-        ("POST", vec![json.clone()], r#"{"grant_type":["client_credentials"]}"#, 400, "invalid_request", "malformed_body"),
+        (
+            "POST",
+            vec![json.clone()],
+            r#"{"grant_type":["client_credentials"]}"#,
+            400,
+            "invalid_request",
+            "malformed_body",
+        ),
         ("POST", vec![json.clone()], r#"{"client_secret":42}"#, 400, "invalid_request", "malformed_body"),
         ("POST", vec![json.clone()], &deep, 400, "invalid_request", "malformed_body"),
         ("POST", vec![json.clone()], r#"{"scope":"a","scop\u0065":"b"}"#, 400, "invalid_request", "repeated_parameter"),
@@ -194,24 +215,122 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
         ("POST", vec![form.clone()], "grant_type=&client_id=billing", 400, "invalid_request", "grant_type_missing"),
         ("POST", vec![json.clone()], "{}", 400, "invalid_request", "grant_type_missing"),
         ("POST", vec![form.clone()], "grant_type=password", 400, "unsupported_grant_type", "unsupported_grant_type"),
-        ("POST", vec![form.clone()], "grant_type=Client_Credentials", 400, "unsupported_grant_type", "unsupported_grant_type"),
-        ("POST", vec![form.clone()], "grant_type=client_credentials&audience=a&resource=b", 400, "invalid_target", "two_audiences"),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=Client_Credentials",
+            400,
+            "unsupported_grant_type",
+            "unsupported_grant_type",
+        ),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=client_credentials&audience=a&resource=b",
+            400,
+            "invalid_target",
+            "two_audiences",
+        ),
         ("POST", vec![form.clone(), with_basic.clone()], GOOD, 400, "invalid_request", "two_authentications"),
-        ("POST", vec![form.clone(), with_basic.clone(), with_basic.clone()], "grant_type=client_credentials", 400, "invalid_request", "two_authentications"),
-        ("POST", vec![form.clone(), with_basic.clone()], "grant_type=client_credentials&client_id=other", 400, "invalid_request", "two_authentications"),
+        (
+            "POST",
+            vec![form.clone(), with_basic.clone(), with_basic.clone()],
+            "grant_type=client_credentials",
+            400,
+            "invalid_request",
+            "two_authentications",
+        ),
+        (
+            "POST",
+            vec![form.clone(), with_basic.clone()],
+            "grant_type=client_credentials&client_id=other",
+            400,
+            "invalid_request",
+            "two_authentications",
+        ),
         ("POST", vec![form.clone(), with_basic], with_assertion, 400, "invalid_request", "two_authentications"),
         ("POST", vec![form.clone()], with_assertion, 401, "invalid_client", "assertion_not_available"),
         ("POST", vec![form.clone()], "grant_type=client_credentials", 401, "invalid_client", "authentication_missing"),
-        ("POST", vec![form.clone()], "grant_type=client_credentials&client_id=billing", 401, "invalid_client", "authentication_missing"),
-        ("POST", vec![form.clone()], "grant_type=client_credentials&client_id=billing&client_secret=", 401, "invalid_client", "authentication_missing"),
-        ("POST", vec![form.clone()], "grant_type=client_credentials&client_secret=x", 401, "invalid_client", "authentication_missing"),
-        ("POST", vec![form.clone(), (header::AUTHORIZATION, "Bearer canary")], "grant_type=client_credentials", 401, "invalid_client", "unsupported_authentication_scheme"),
-        ("POST", vec![form.clone(), (header::AUTHORIZATION, "Basic")], "grant_type=client_credentials", 401, "invalid_client", "unsupported_authentication_scheme"),
-        ("POST", vec![form.clone(), (header::AUTHORIZATION, "Basic ***")], "grant_type=client_credentials", 401, "invalid_client", "malformed_basic_credentials"),
-        ("POST", vec![form.clone(), (header::AUTHORIZATION, &no_colon)], "grant_type=client_credentials", 401, "invalid_client", "malformed_basic_credentials"),
-        ("POST", vec![form.clone(), (header::AUTHORIZATION, &not_utf8)], "grant_type=client_credentials", 401, "invalid_client", "malformed_basic_credentials"),
-        ("POST", vec![form.clone()], "grant_type=client_credentials&client_id=billing&client_secret=canary-wrong", 401, "invalid_client", "wrong_secret"),
-        ("POST", vec![form], "grant_type=client_credentials&client_id=canary-id&client_secret=x", 401, "invalid_client", "unknown_client"),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=client_credentials&client_id=billing",
+            401,
+            "invalid_client",
+            "authentication_missing",
+        ),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=client_credentials&client_id=billing&client_secret=",
+            401,
+            "invalid_client",
+            "authentication_missing",
+        ),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=client_credentials&client_secret=x",
+            401,
+            "invalid_client",
+            "authentication_missing",
+        ),
+        (
+            "POST",
+            vec![form.clone(), (header::AUTHORIZATION, "Bearer canary")],
+            "grant_type=client_credentials",
+            401,
+            "invalid_client",
+            "unsupported_authentication_scheme",
+        ),
+        (
+            "POST",
+            vec![form.clone(), (header::AUTHORIZATION, "Basic")],
+            "grant_type=client_credentials",
+            401,
+            "invalid_client",
+            "unsupported_authentication_scheme",
+        ),
+        (
+            "POST",
+            vec![form.clone(), (header::AUTHORIZATION, "Basic ***")],
+            "grant_type=client_credentials",
+            401,
+            "invalid_client",
+            "malformed_basic_credentials",
+        ),
+        (
+            "POST",
+            vec![form.clone(), (header::AUTHORIZATION, &no_colon)],
+            "grant_type=client_credentials",
+            401,
+            "invalid_client",
+            "malformed_basic_credentials",
+        ),
+        (
+            "POST",
+            vec![form.clone(), (header::AUTHORIZATION, &not_utf8)],
+            "grant_type=client_credentials",
+            401,
+            "invalid_client",
+            "malformed_basic_credentials",
+        ),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=client_credentials&client_id=billing&client_secret=canary-wrong",
+            401,
+            "invalid_client",
+            "wrong_secret",
+        ),
+        (
+            "POST",
+            vec![form],
+            "grant_type=client_credentials&client_id=canary-id&client_secret=x",
+            401,
+            "invalid_client",
+            "unknown_client",
+        ),
     ];
     for (method, headers, body, status, code, reason) in cases {
         let issuer = ScriptedIssuer::default();
@@ -249,7 +368,10 @@ fn what_the_issuer_refuses_has_its_code() {
         assert_eq!(answer.outcome.client_id().map(|id| &**id), Some("billing"));
         // RFC 6749 section 5.2 leaves these characters out of descriptions.
         let description = json["error_description"].as_str().unwrap();
-        assert!(description.bytes().all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{description}");
+        assert!(
+            description.bytes().all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
+            "{description}"
+        );
     }
 }
 
@@ -259,23 +381,30 @@ fn a_broken_issuer_is_our_fault_and_not_the_clients() {
     let (answer, json) = answer_of(&issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), GOOD.as_bytes());
     assert_eq!(answer.response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.response.headers()[header::RETRY_AFTER], "5");
-    assert_eq!((json["error"].as_str(), answer.outcome.reason()), (Some("temporarily_unavailable"), "issuer_unavailable"));
+    assert_eq!(
+        (json["error"].as_str(), answer.outcome.reason()),
+        (Some("temporarily_unavailable"), "issuer_unavailable")
+    );
     assert!(!json.to_string().contains("disk"));
 }
 
 #[tokio::test]
 async fn a_body_is_read_up_to_its_bound_and_no_further() {
     let issuer = ScriptedIssuer::default();
-    let request = |body| Request::builder().method("POST").header(header::CONTENT_TYPE, FORM).body(body).unwrap();
+    fn request<B>(body: B) -> Request<B> {
+        Request::builder().method("POST").header(header::CONTENT_TYPE, FORM).body(body).unwrap()
+    }
     let good = endpoint().respond(request(Full::new(Bytes::from(GOOD))), &issuer, NOW).await;
     assert_eq!(good.response.status(), StatusCode::OK);
 
     // Endless: the answer comes because reading stops.
+    let pieces = Cell::new(0);
     let endless = futures_util::stream::repeat_with(|| {
+        pieces.set(pieces.get() + 1);
         Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(&[b'a'; 1024])))
     });
     let large = endpoint().respond(request(StreamBody::new(endless)), &issuer, NOW).await;
-    assert_eq!(large.outcome.reason(), "body_too_large");
+    assert_eq!((large.outcome.reason(), pieces.get()), ("body_too_large", 65));
 
     let broken = futures_util::stream::iter([
         Ok(hyper::body::Frame::data(Bytes::from(GOOD))),

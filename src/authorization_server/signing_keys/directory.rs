@@ -1,7 +1,7 @@
 //! Owns: the files of the signing keys: `signing-keys/` with one PEM file a key, the list of them and a lock.
 //! Refuses: files and directories that grant anything to group or others.
-//! Always holds: a file is either its old self or its new self, whole and on the disk, whenever the power fails; while a
-//! [`KeyDirectory`] lives, no other process is in the directory.
+//! Always holds: a file is either its old self or its new self, whole and on the disk, whenever the power fails; while
+//! a [`KeyDirectory`] lives, no other process is in the directory.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},

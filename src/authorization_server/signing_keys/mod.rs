@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+pub(super) use self::signing_key::jose_algorithm;
 use self::{
     directory::KeyDirectory,
     list::{ListedKey, Role},
 };
-pub(super) use self::signing_key::jose_algorithm;
 pub use self::{error::SigningKeyError, signing_key::SigningKey};
 use crate::{clock::UnixTime, config::SigningAlgorithmConfig};
 
@@ -33,16 +33,12 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Reads the keys kept in `directory`; makes it, and the current and the next key of `algorithm`, if they are not there
-    /// yet. Blocks: it reads and writes files, and making RSA keys takes a good part of a second.
+    /// Reads the keys kept in `directory`; makes it, and the current and the next key of `algorithm`, if they are not
+    /// there yet. Blocks: it reads and writes files, and making RSA keys takes a good part of a second.
     ///
     /// # Errors
     /// If a file or the directory can be read by others, cannot be read or written, or does not hold what it should.
-    pub fn open(
-        directory: &Path,
-        algorithm: SigningAlgorithmConfig,
-        now: UnixTime,
-    ) -> Result<Self, SigningKeyError> {
+    pub fn open(directory: &Path, algorithm: SigningAlgorithmConfig, now: UnixTime) -> Result<Self, SigningKeyError> {
         let files = KeyDirectory::open(directory)?;
         let mut list = files.read_list()?.unwrap_or_default();
         let mut keys = Vec::new();

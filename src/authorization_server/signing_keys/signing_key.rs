@@ -62,11 +62,8 @@ impl SigningKey {
             return Err(ErrorKind::InvalidKeyFormat.into());
         };
         // RFC 9068 section 2.1.
-        let header = Header {
-            typ: Some("at+jwt".to_owned()),
-            kid: Some(key_id.clone()),
-            ..Header::new(wire_algorithm)
-        };
+        let header =
+            Header { typ: Some("at+jwt".to_owned()), kid: Some(key_id.clone()), ..Header::new(wire_algorithm) };
         Ok(Self { key_id: key_id.into(), algorithm, created_at, header, encoding_key, public_jwk })
     }
 

@@ -126,7 +126,9 @@ fn exposed_files_are_refused_with_the_command_that_helps() {
     let (_parent, directory) = fresh();
     let keys = SigningKeys::open(&directory, SigningAlgorithmConfig::ES256, NOW).unwrap();
     let key_file = directory.join(format!("ES256-{}.pem", keys.current().key_id()));
-    for (path, bad, good) in [(&key_file, 0o640, 0o600), (&directory.join("keys.json"), 0o604, 0o600), (&directory, 0o710, 0o700)] {
+    for (path, bad, good) in
+        [(&key_file, 0o640, 0o600), (&directory.join("keys.json"), 0o604, 0o600), (&directory, 0o710, 0o700)]
+    {
         fs::set_permissions(path, Permissions::from_mode(bad)).unwrap();
         let error = SigningKeys::open(&directory, SigningAlgorithmConfig::ES256, NOW).unwrap_err();
         assert!(matches!(&error, SigningKeyError::Exposed { path: named, mode, .. } if named == path && *mode == bad));
@@ -146,7 +148,12 @@ fn corrupt_files_are_named_and_never_replaced() {
     let list = directory.join("keys.json");
     let (good_key, good_list) = (fs::read_to_string(&current).unwrap(), fs::read_to_string(&list).unwrap());
 
-    for bad in ["", "not a key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", &good_key[..good_key.len() / 2]] {
+    for bad in [
+        "",
+        "not a key",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        good_key.split_at(good_key.len() / 2).0,
+    ] {
         fs::write(&current, bad).unwrap();
         assert!(matches!(open(), Err(SigningKeyError::CorruptKey { path, .. }) if path == current), "{bad:?}");
         assert_eq!(fs::read_to_string(&current).unwrap(), bad);
