@@ -202,3 +202,49 @@ impl ClosingDoor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::UnixTime,
+        config::{Config, LimitsConfig, ListenerConfig},
+        diagnostic::Diagnostics,
+        server::Listeners,
+    };
+
+    async fn door() -> Door {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let raw = ListenerConfig { address, tls: None, limits: LimitsConfig::default(), trusted_proxies: Vec::new() };
+        let config = Config { listeners: [("public".to_owned(), raw)].into(), ..Config::default() };
+        let listeners = Listeners::compile(&config, None, UnixTime::default(), &mut Diagnostics::new()).unwrap();
+        let socket = TcpListener::bind(address).await.unwrap();
+        Door::new(socket, Arc::clone(listeners.iter().next().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_lack_of_descriptors_pauses_longer_and_longer_and_is_over_with_the_next_connection() {
+        let mut door = door().await;
+        let no_descriptor = io::Error::from_raw_os_error(24);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let before = Instant::now();
+            door.failed(&no_descriptor);
+            pauses.push(door.resume_at.unwrap().duration_since(before));
+        }
+        assert!(pauses[0] >= SHORTEST_PAUSE && pauses[0] < 3 * SHORTEST_PAUSE, "{pauses:?}");
+        assert!(pauses[9] >= LONGEST_PAUSE && pauses[9] < LONGEST_PAUSE + SHORTEST_PAUSE * 20, "{pauses:?}");
+        assert_eq!(door.listener.counters().accept_errors(), 10);
+        let _client = TcpStream::connect(door.socket.local_addr().unwrap()).await.unwrap();
+        let accepted = timeout(Duration::from_secs(10), door.next()).await.unwrap();
+        assert!(accepted.peer.ip().is_loopback());
+        assert_eq!((door.pause, door.resume_at), (SHORTEST_PAUSE, None));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_gone_before_it_was_accepted_pauses_nothing() {
+        let mut door = door().await;
+        door.failed(&io::ErrorKind::ConnectionAborted.into());
+        assert_eq!((door.resume_at, door.listener.counters().accept_errors()), (None, 0));
+    }
+}

@@ -12,9 +12,10 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request,
-    header::{CONNECTION, Entry},
+    HeaderValue, Request, Response,
+    header::{CONNECTION, UPGRADE},
 };
+use http_body::Body;
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -36,7 +37,7 @@ use super::{
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
     limits::Limits,
     listener::Listener,
-    request::{RequestGuard, TrackedBody},
+    request::{RequestGuard, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
     stream::{DownstreamStream, Transport},
@@ -70,12 +71,11 @@ pub(super) struct Seat<H> {
     pub(super) drain: Rc<Drain>,
 }
 
-/// One connection whose protocol is known.
+/// One connection whose protocol is known: what its requests share.
 struct Opened<H> {
     seat: Seat<H>,
     info: Rc<ConnectionInfo>,
-    activity: Arc<Activity>,
-    stream: DownstreamStream,
+    tally: Rc<Tally>,
 }
 
 /// Serves one connection to its end.
@@ -101,10 +101,11 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let activity = Arc::new(Activity::new(protocol, opened));
     let stream = DownstreamStream::new(transport, prefix, Arc::clone(&activity), slot);
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
-    let connection = Opened { seat, info, activity, stream };
+    let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
+    let connection = Rc::new(Opened { seat, info, tally });
     match protocol {
-        Protocol::Http1 => connection.serve_http1(&settings.limits).await,
-        Protocol::Http2 => connection.serve_http2(&settings.limits).await,
+        Protocol::Http1 => connection.serve_http1(stream, &settings.limits).await,
+        Protocol::Http2 => connection.serve_http2(stream, &settings.limits).await,
     }
 }
 
@@ -126,7 +127,7 @@ async fn protocol<H>(
     let seen = select! {
         biased;
         seen = sniff(transport, prefix) => seen.ok().flatten(),
-        () = seat.drain.patience_ended() => None,
+        () = seat.drain.patience_ended(opened) => None,
         () = sleep_until(opened + limits.header_timeout) => {
             seat.listener.counters().header_timeouts.increment();
             None
@@ -142,23 +143,19 @@ async fn protocol<H>(
 }
 
 impl<H: Handler> Opened<H> {
-    async fn serve_http1(self, limits: &Limits) {
-        let Self { seat, info, activity, stream } = self;
-        let service = {
-            let (seat, activity) = (seat.clone(), Arc::clone(&activity));
-            service_fn(move |request: Request<Incoming>| {
-                let with_body = !hyper::body::Body::is_end_stream(request.body());
-                let guard = RequestGuard::begin(&activity, &seat.worker, with_body);
-                let (handler, info, drain) = (seat.handler.clone(), Rc::clone(&info), Rc::clone(&seat.drain));
-                async move {
-                    let mut response = handler.handle(request, &info).await;
-                    if drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
-                        close_after(&mut response);
-                    }
-                    Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
+    async fn serve_http1(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
+        let this = Rc::clone(&self);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let this = Rc::clone(&this);
+            let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
+            async move {
+                let mut response = this.seat.handler.handle(request, &this.info).await;
+                if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
+                    close_after(&mut response);
                 }
-            })
-        };
+                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
+            }
+        });
         let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
         let mut builder = http1::Builder::new();
         // Our own clock tells a slow head from an idle connection; hyper's runs through both.
@@ -166,33 +163,28 @@ impl<H: Handler> Opened<H> {
         if limits.headers != HEADERS_ON_STACK {
             builder.max_headers(limits.headers);
         }
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        finish(connection, &activity, limits, &seat).await;
+        self.finish(builder.serve_connection(TokioIo::new(stream), service).with_upgrades(), limits).await;
     }
 
-    async fn serve_http2(self, limits: &Limits) {
-        let Self { seat, info, activity, stream } = self;
-        let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&seat.listener));
-        let service = {
-            let (seat, activity, executor) = (seat.clone(), Arc::clone(&activity), executor.clone());
-            let most_headers = limits.headers;
-            service_fn(move |request: Request<Incoming>| {
-                let guard = RequestGuard::begin(&activity, &seat.worker, false);
-                let turn = executor.stream_begins();
-                let (handler, info, activity) = (seat.handler.clone(), Rc::clone(&info), Arc::clone(&activity));
-                async move {
-                    let response = if request.headers().len() > most_headers {
-                        handler.too_many_headers(&info)
-                    } else {
-                        handler.handle(request, &info).await
-                    };
-                    if response.extensions().get::<CloseConnection>().is_some() {
-                        activity.want_close();
-                    }
-                    Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, Some(turn))))
+    async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
+        let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
+        let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let this = Rc::clone(&this);
+            let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
+            let turn = streams.stream_begins();
+            async move {
+                let response = if request.headers().len() > most_headers {
+                    this.seat.handler.too_many_headers(&this.info)
+                } else {
+                    this.seat.handler.handle(request, &this.info).await
+                };
+                if response.extensions().get::<CloseConnection>().is_some() {
+                    this.tally.activity.want_close();
                 }
-            })
-        };
+                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, Some(turn))))
+            }
+        });
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.http2_streams)
@@ -203,20 +195,22 @@ impl<H: Handler> Opened<H> {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN)
             .serve_connection(TokioIo::new(stream), service);
-        finish(connection, &activity, limits, &seat).await;
+        self.finish(connection, limits).await;
     }
-}
 
-async fn finish<H>(connection: impl HttpConnection, activity: &Activity, limits: &Limits, seat: &Seat<H>) {
-    {
-        let connection = pin!(connection);
-        let ending = drive(connection, activity, Timekeeper::new(limits, activity.opened()), &seat.drain).await;
-        // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
-        seat.count(&ending);
-    }
-    // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
-    if !activity.tether.is_gone() {
-        activity.tether.hold().await;
+    async fn finish(&self, connection: impl HttpConnection, limits: &Limits) {
+        let activity = &self.tally.activity;
+        {
+            let connection = pin!(connection);
+            let ending =
+                drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
+            // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
+            self.seat.count(&ending);
+        }
+        // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
+        if !activity.tether.is_gone() {
+            activity.tether.hold().await;
+        }
     }
 }
 
@@ -237,15 +231,11 @@ impl<H> Seat<H> {
     }
 }
 
-/// Makes `response` the last one on its HTTP/1.1 connection (RFC 9112 section 9.6).
-fn close_after<B>(response: &mut http::Response<B>) {
-    const CLOSE: HeaderValue = HeaderValue::from_static("close");
-    match response.headers_mut().entry(CONNECTION) {
-        Entry::Vacant(entry) => {
-            entry.insert(CLOSE);
-        }
-        // An upgrade names itself here, and is the last response anyway.
-        Entry::Occupied(_) => {}
+/// Makes `response` the last one on its HTTP/1.1 connection (RFC 9112 section 9.6). An upgrade is that anyway, and says
+/// other things there.
+fn close_after<B>(response: &mut Response<B>) {
+    if !response.headers().contains_key(UPGRADE) {
+        response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -253,7 +243,7 @@ impl<S, B> HttpConnection for http1::UpgradeableConnection<TokioIo<DownstreamStr
 where
     S: HttpService<Incoming, ResBody = TrackedBody<B>>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: http_body::Body + 'static,
+    B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn shut_down(self: Pin<&mut Self>) {
@@ -266,7 +256,7 @@ where
     S: HttpService<Incoming, ResBody = TrackedBody<B>>,
     S::Future: 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: http_body::Body<Data = bytes::Bytes> + 'static,
+    B: Body<Data = bytes::Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn shut_down(self: Pin<&mut Self>) {

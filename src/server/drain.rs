@@ -12,7 +12,7 @@ use tokio::{
 /// How long a connection without a request is kept once a drain has begun. A request that is already on its way, or that a
 /// client sends before it learns of the end, is still answered; without this, a stop under load would lose some (an HTTP/1.1
 /// client cannot tell a closed connection from a lost request, RFC 9112 section 9.5).
-pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The word, shared by the connections of one listener on one worker.
 #[derive(Debug, Default)]
@@ -37,15 +37,20 @@ impl Drain {
         self.begun.notified()
     }
 
-    /// Waits until a drain has begun and a connection that has sent nothing yet may be closed.
-    pub(super) async fn patience_ended(&self) {
+    /// When a connection that was opened then and has no request may be closed; nothing as long as there is no drain.
+    pub(super) fn patience(&self, opened: Instant) -> Option<Instant> {
+        self.since().map(|since| since.max(opened) + PATIENCE)
+    }
+
+    /// Waits until a drain has begun and a connection that was opened then and has sent nothing may be closed.
+    pub(super) async fn patience_ended(&self, opened: Instant) {
         let mut beginning = std::pin::pin!(self.beginning());
         beginning.as_mut().enable();
         if self.since().is_none() {
             beginning.await;
         }
-        if let Some(since) = self.since() {
-            sleep_until(since + PATIENCE).await;
+        if let Some(patience) = self.patience(opened) {
+            sleep_until(patience).await;
         }
     }
 }

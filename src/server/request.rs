@@ -15,11 +15,17 @@ use pin_project_lite::pin_project;
 
 use super::{activity::Activity, counters::WorkerCounters};
 
+/// Where the requests of one connection are counted.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) activity: Arc<Activity>,
+    pub(super) worker: Arc<WorkerCounters>,
+}
+
 /// A request that has begun and not ended.
 #[derive(Debug)]
 pub(super) struct RequestGuard {
-    activity: Arc<Activity>,
-    worker: Arc<WorkerCounters>,
+    tally: Rc<Tally>,
 }
 
 /// Whose turn it is in sending the body of one HTTP/2 response.
@@ -43,10 +49,10 @@ pin_project! {
 }
 
 impl RequestGuard {
-    pub(super) fn begin(activity: &Arc<Activity>, worker: &Arc<WorkerCounters>, with_body: bool) -> Self {
-        activity.request_begun(with_body);
-        worker.request_begun();
-        Self { activity: Arc::clone(activity), worker: Arc::clone(worker) }
+    pub(super) fn begin(tally: &Rc<Tally>, with_body: bool) -> Self {
+        tally.activity.request_begun(with_body);
+        tally.worker.request_begun();
+        Self { tally: Rc::clone(tally) }
     }
 }
 
@@ -98,7 +104,7 @@ impl<B: Body> Body for TrackedBody<B> {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.activity.request_ended();
-        self.worker.request_ended();
+        self.tally.activity.request_ended();
+        self.tally.worker.request_ended();
     }
 }

@@ -7,12 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    activity::Activity,
-    drain::{Drain, PATIENCE},
-    handler::Protocol,
-    limits::Limits,
-};
+use super::{activity::Activity, drain::Drain, handler::Protocol, limits::Limits};
 
 /// How long a connection that we have closed may take to go away.
 const LINGER: Duration = Duration::from_secs(2);
@@ -95,7 +90,7 @@ impl Timekeeper {
             return Some((since.max(activity.idle_since()) + rest, Due::Closed));
         }
         let head_begun = activity.head_received();
-        let patience = drain.since().filter(|_| !head_begun).map(|since| (since + PATIENCE, Due::Idle));
+        let patience = drain.patience(activity.opened()).filter(|_| !head_begun).map(|at| (at, Due::Idle));
         let due = if activity.protocol() == Protocol::Http1 && (head_begun || self.begun == 0) {
             (*self.head_since.get_or_insert_with(Instant::now) + self.header, Due::Header)
         } else {
@@ -177,7 +172,7 @@ mod tests {
     fn a_drain_has_patience_with_the_idle_and_lets_a_head_arrive() {
         let (activity, mut timekeeper, drain) = connection(Protocol::Http1);
         drain.begin();
-        assert_eq!(timekeeper.due(&activity, &drain), drain.since().map(|since| (since + PATIENCE, Due::Idle)));
+        assert_eq!(timekeeper.due(&activity, &drain), drain.patience(activity.opened()).map(|at| (at, Due::Idle)));
         assert!(!timekeeper.must_close(&activity, &drain));
         activity.bytes_received();
         assert!(matches!(timekeeper.due(&activity, &drain), Some((_, Due::Header))));

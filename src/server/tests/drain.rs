@@ -97,3 +97,32 @@ async fn a_server_that_is_dropped_takes_its_workers_along() {
     let mut byte = [0];
     assert!(matches!(soon(stream.read(&mut byte)).await, Ok(0) | Err(_)));
 }
+
+/// Asks again and again on one connection until it is told that it is the last time; how often it was answered.
+async fn ask_until_told(address: std::net::SocketAddr) -> usize {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    for count in 1.. {
+        let answer = get(&mut stream, "/").await;
+        assert_eq!(answer.status(), "200");
+        if answer.head.contains("connection: close") {
+            assert!(closed(&mut stream).await);
+            return count;
+        }
+    }
+    0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_under_load_loses_no_request() {
+    let server = TestServer::with_workers(&config([("public", listener(LimitsConfig::default()))]), 2);
+    let clients: Vec<_> = (0..16).map(|_| tokio::spawn(ask_until_told(server.address()))).collect();
+    eventually(|| server.server.workers().all(|worker| worker.requests_begun() > 200)).await;
+    let begun = || server.server.workers().map(|worker| worker.requests_begun()).sum::<u64>();
+    server.server.drain(GRACE);
+    let mut answered = 0;
+    for client in clients {
+        answered += soon(client).await.unwrap();
+    }
+    assert_eq!(u64::try_from(answered).unwrap(), begun());
+    assert_eq!(server.ended().await.cut, 0);
+}

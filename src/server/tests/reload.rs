@@ -99,6 +99,22 @@ async fn a_renamed_listener_takes_over_its_address() {
     assert!(get(&mut new, "/who").await.body.starts_with("new "));
 }
 
+#[tokio::test]
+async fn an_upgrade_on_a_removed_listener_is_cut_when_its_time_is_over() {
+    let mut server = TestServer::start(&config([("public", plain()), ("second", plain())]));
+    let second = server.server.address_of("second").unwrap();
+    let mut upgraded = tokio::net::TcpStream::connect(second).await.unwrap();
+    send(&mut upgraded, "GET /upgrade HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await;
+    assert_eq!(answer(&mut upgraded).await.status(), "101");
+    let (next, _) = compile(&config([("public", plain())]), Some(&server.listeners));
+    let removed = Arc::clone(server.listeners.iter().nth(1).unwrap());
+    server.listeners = next.unwrap();
+    server.server.apply(&server.listeners, Duration::from_millis(100)).unwrap();
+    assert!(closed(&mut upgraded).await);
+    eventually(|| removed.connections_open() == 0).await;
+    assert_eq!(removed.counters().cut(), 1);
+}
+
 #[test]
 fn an_address_belongs_to_one_listener() {
     let at = |address: &str| ListenerConfig { address: address.parse().unwrap(), ..plain() };

@@ -265,10 +265,7 @@ pub(super) async fn get<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, path:
 /// Whether the other side has closed, in order or by a reset; reads away what is left.
 pub(super) async fn closed<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
     let mut left = Vec::new();
-    match timeout(PATIENCE, stream.read_to_end(&mut left)).await {
-        Ok(_) => true,
-        Err(_) => false,
-    }
+    timeout(PATIENCE, stream.read_to_end(&mut left)).await.is_ok()
 }
 
 pub(super) type Http2 = hyper::client::conn::http2::SendRequest<TestBody>;
