@@ -3,16 +3,16 @@
 //! the router underneath can keep only one.
 //! Always holds: which route answers does not depend on the order in which they were put in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use http::HeaderValue;
 
 use crate::diagnostic::{Diagnostics, KeyPath};
 
 use super::{
-    HostPattern, Methods, RoutePattern, RouteTable,
+    HostPattern, Methods, PathPattern, RoutePattern, RouteTable,
     path::Segment,
-    table::{Candidate, PathRoutes, Route, Router},
+    table::{PathRoutes, Route, Router},
 };
 
 /// Gathers routes and finds those that contradict each other.
@@ -31,15 +31,16 @@ impl<T> RouteTableBuilder<T> {
 
     /// Adds a route. `at` is its place in the configuration (like `routes.orders`) and its name in diagnostics; `value` is
     /// what a match gives out. A route that contradicts an earlier one is noted and left out.
-    pub fn insert(&mut self, at: &KeyPath, pattern: &RoutePattern, value: T, diagnostics: &mut Diagnostics) {
-        let index = self.routes.len();
+    pub fn insert(&mut self, at: &KeyPath, pattern: RoutePattern, value: T, diagnostics: &mut Diagnostics) {
+        let shape = Shape::of(&pattern.path);
         let paths = self.hosts.entry(pattern.host.clone()).or_default();
-        if let Err(conflict) = paths.insert(index, pattern) {
+        if let Err(conflict) = paths.refuse_conflicts(&shape, &pattern.methods, &self.routes) {
             let other = self.routes.get(conflict.with).map_or_else(String::new, |(other, _)| other.to_string());
             diagnostics.error(&at.key("path"), conflict.kind.message(&other), conflict.kind.remedy());
             return;
         }
-        self.routes.push((at.clone(), Route::new(&pattern.path, value)));
+        paths.insert(shape, self.routes.len());
+        self.routes.push((at.clone(), Route::new(pattern, value)));
     }
 
     /// The finished table; `None` if the router underneath refuses a path, which is noted.
@@ -50,7 +51,8 @@ impl<T> RouteTableBuilder<T> {
         for (host, paths) in self.hosts {
             let mut router = Router::new();
             for (shape, routes) in paths.settled() {
-                let first = routes.candidates.first().and_then(|candidate| self.routes.get(candidate.route));
+                let first = routes.first().and_then(|&route| self.routes.get(route));
+                let routes = PathRoutes { allow: allow(&routes, &self.routes), routes };
                 if let (Err(refusal), Some((at, _))) = (router.insert(shape, routes), first) {
                     diagnostics.error(&at.key("path"), refusal.to_string(), "write the path differently");
                 }
@@ -68,77 +70,92 @@ impl<T> Default for RouteTableBuilder<T> {
     }
 }
 
-/// The paths of one host pattern. A path's shape is the path with all names of parameters made the same.
+/// A path with all names of parameters made the same: two routes of one shape answer to the same paths.
+struct Shape {
+    text: String,
+    /// Where in `text` a parameter begins, and whether it takes all that follows.
+    parameters: Vec<(usize, bool)>,
+}
+
+impl Shape {
+    fn of(path: &PathPattern) -> Self {
+        let mut shape = Self { text: String::new(), parameters: Vec::new() };
+        for segment in path.segments() {
+            shape.text.push('/');
+            let (text, takes_rest) = match segment {
+                Segment::Literal(literal) => (&**literal, None),
+                Segment::Parameter(_) => ("{p}", Some(false)),
+                Segment::Rest(_) => ("{*p}", Some(true)),
+            };
+            shape.parameters.extend(takes_rest.map(|takes_rest| (shape.text.len(), takes_rest)));
+            shape.text.push_str(text);
+        }
+        shape
+    }
+
+    /// For each parameter, the text before it and whether it takes all that follows.
+    fn places(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.parameters.iter().map(|&(start, takes_rest)| (self.text.get(..start).unwrap_or_default(), takes_rest))
+    }
+}
+
+/// The paths of one host pattern.
 #[derive(Debug, Default)]
 struct HostPaths {
     /// The routes of each shape.
-    spoken: HashMap<String, Vec<Candidate>>,
-    /// What a last `{*rest}` also answers to, unless a route says that shape itself.
-    implied: Vec<(String, Candidate)>,
-    /// For the shape before each parameter: whether what stands there takes all that follows, and which route says so.
+    spoken: HashMap<String, Vec<usize>>,
+    /// The shapes that a last `{*rest}` also answers to, unless a route says them itself.
+    implied: Vec<(String, usize)>,
+    /// By the text before a parameter: whether it takes all that follows, and the first route that says so.
     parameters: HashMap<String, (bool, usize)>,
 }
 
 impl HostPaths {
-    fn insert(&mut self, index: usize, pattern: &RoutePattern) -> Result<(), Conflict> {
-        let mut shape = String::new();
-        let mut places = Vec::new();
-        for segment in pattern.path.segments() {
-            shape.push('/');
-            match segment {
-                Segment::Literal(literal) => shape.push_str(literal),
-                Segment::Parameter(_) => {
-                    places.push((shape.clone(), false));
-                    shape.push_str("{p}");
-                }
-                Segment::Rest(_) => {
-                    places.push((shape.clone(), true));
-                    shape.push_str("{*p}");
-                }
-            }
-        }
-        self.refuse_conflicts(&shape, &places, &pattern.methods)?;
-
-        let candidate = Candidate { methods: pattern.methods.clone(), route: index };
-        if let Some((before, true)) = places.last() {
-            // `/a/{*rest}` answers to `/a/` and to `/a`.
-            self.implied.push((before.clone(), candidate.clone()));
-            let bare = before.strip_suffix('/').filter(|bare| !bare.is_empty());
-            self.implied.extend(bare.map(|bare| (bare.to_owned(), candidate.clone())));
-        }
-        for (before, takes_rest) in places {
-            self.parameters.entry(before).or_insert((takes_rest, index));
-        }
-        self.spoken.entry(shape).or_default().push(candidate);
-        Ok(())
-    }
-
-    fn refuse_conflicts(&self, shape: &str, places: &[(String, bool)], methods: &Methods) -> Result<(), Conflict> {
-        for (before, takes_rest) in places {
+    fn refuse_conflicts<T>(
+        &self,
+        shape: &Shape,
+        methods: &Methods,
+        routes: &[(KeyPath, Route<T>)],
+    ) -> Result<(), Conflict> {
+        for (before, takes_rest) in shape.places() {
             if let Some(&(other_takes_rest, with)) = self.parameters.get(before)
-                && other_takes_rest != *takes_rest
+                && other_takes_rest != takes_rest
             {
-                return Err(Conflict { with, kind: ConflictKind::RestBesideParameter { before: before.clone() } });
+                return Err(Conflict { with, kind: ConflictKind::RestBesideParameter { before: before.to_owned() } });
             }
         }
-        let same_shape = self.spoken.get(shape).map_or(&[][..], Vec::as_slice);
-        let conflict = same_shape.iter().find_map(|other| {
-            let shared = other.methods.shared_with(methods)?;
-            Some(Conflict { with: other.route, kind: ConflictKind::SameRequest { shared } })
+        let same_shape = self.spoken.get(&shape.text).map_or(&[][..], Vec::as_slice);
+        let conflict = same_shape.iter().find_map(|&with| {
+            let shared = routes.get(with)?.1.methods.shared_with(methods)?;
+            Some(Conflict { with, kind: ConflictKind::SameRequest { shared } })
         });
         conflict.map_or(Ok(()), Err)
     }
 
-    /// Every shape with its routes, in a fixed order.
-    fn settled(self) -> impl Iterator<Item = (String, PathRoutes)> {
-        let mut implied: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
-        for (shape, candidate) in self.implied {
-            if !self.spoken.contains_key(&shape) {
-                implied.entry(shape).or_default().push(candidate);
+    fn insert(&mut self, shape: Shape, route: usize) {
+        for (before, takes_rest) in shape.places() {
+            if !self.parameters.contains_key(before) {
+                self.parameters.insert(before.to_owned(), (takes_rest, route));
+            }
+            if takes_rest {
+                // `/a/{*rest}` answers to `/a/` and to `/a`.
+                self.implied.push((before.to_owned(), route));
+                let bare = before.strip_suffix('/').filter(|bare| !bare.is_empty());
+                self.implied.extend(bare.map(|bare| (bare.to_owned(), route)));
             }
         }
-        implied.extend(self.spoken);
-        implied.into_iter().map(|(shape, candidates)| (shape, PathRoutes { allow: allow(&candidates), candidates }))
+        self.spoken.entry(shape.text).or_default().push(route);
+    }
+
+    /// Every shape with its routes.
+    fn settled(self) -> impl Iterator<Item = (String, Vec<usize>)> {
+        let mut implied: HashMap<String, Vec<usize>> = HashMap::new();
+        for (shape, route) in self.implied {
+            if !self.spoken.contains_key(&shape) {
+                implied.entry(shape).or_default().push(route);
+            }
+        }
+        implied.into_iter().chain(self.spoken)
     }
 }
 
@@ -178,16 +195,15 @@ impl ConflictKind {
     }
 }
 
-/// The value of `Allow` (RFC 9110 section 10.2.1): all methods of a path, each once, sorted.
-fn allow(candidates: &[Candidate]) -> HeaderValue {
+/// The value of `Allow` (RFC 9110 section 10.2.1): the methods of all routes of a path, sorted.
+fn allow<T>(of: &[usize], routes: &[(KeyPath, Route<T>)]) -> HeaderValue {
     let mut methods: Vec<&str> = Vec::new();
-    for candidate in candidates {
-        if let Methods::Of(named) = &candidate.methods {
+    for (_, route) in of.iter().filter_map(|&route| routes.get(route)) {
+        if let Methods::Of(named) = &route.methods {
             methods.extend(named.iter().map(http::Method::as_str));
         }
     }
     methods.sort_unstable();
-    methods.dedup();
     // Methods are tokens, so this is a header value; an empty one says that none is allowed.
     HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }

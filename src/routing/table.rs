@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::{NormalHost, NormalPath, PathParameters};
 
-use super::{HostPattern, Methods, PathPattern};
+use super::{HostPattern, Methods, RoutePattern};
 
 /// The radix tree of one host's paths.
 pub(super) type Router = matchit::Router<PathRoutes>;
@@ -59,9 +59,9 @@ impl<T> RouteTable<T> {
     ) -> Result<RouteMatch<'_, T>, NoMatch> {
         let path = path.for_matching();
         let matched = self.routers(host.as_str()).find_map(|router| router.at(&path).ok()).ok_or(NoMatch::NoRoute)?;
-        let candidate = matched.value.candidates.iter().find(|candidate| candidate.methods.contain(method));
-        let candidate = candidate.ok_or_else(|| NoMatch::MethodNotAllowed { allow: matched.value.allow.clone() })?;
-        let route = self.routes.get(candidate.route).ok_or(NoMatch::NoRoute)?;
+        let mut routes = matched.value.routes.iter().filter_map(|&route| self.routes.get(route));
+        let route = routes.find(|route| route.methods.contain(method));
+        let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: matched.value.allow.clone() })?;
         let values = matched.params.iter().map(|(_, value)| value);
         Ok(RouteMatch { value: &route.value, parameters: route.parameters(values, path.len()) })
     }
@@ -107,12 +107,14 @@ impl<T> Default for RouteTable<T> {
 #[derive(Debug)]
 pub(super) struct Route<T> {
     value: T,
+    pub(super) methods: Methods,
     parameter_names: Box<[Box<str>]>,
 }
 
 impl<T> Route<T> {
-    pub(super) fn new(path: &PathPattern, value: T) -> Self {
-        Self { value, parameter_names: path.parameter_names().map(Box::from).collect() }
+    pub(super) fn new(pattern: RoutePattern, value: T) -> Self {
+        let parameter_names = pattern.path.parameter_names().map(Box::from).collect();
+        Self { value, methods: pattern.methods, parameter_names }
     }
 
     /// The parameters with their values, decoded. A rest that matched nothing has no value of its own and is empty.
@@ -133,13 +135,8 @@ impl<T> Route<T> {
 /// The routes of one path, of which the method chooses one.
 #[derive(Debug)]
 pub(super) struct PathRoutes {
-    pub(super) candidates: Vec<Candidate>,
+    /// Where they are in the table; no two of them share a method.
+    pub(super) routes: Vec<usize>,
+    /// The methods of all of them, as a value of `Allow`.
     pub(super) allow: HeaderValue,
-}
-
-/// A route of which host and path match.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) methods: Methods,
-    pub(super) route: usize,
 }

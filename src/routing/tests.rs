@@ -20,7 +20,7 @@ fn build(routes: &[&str]) -> (Option<RouteTable<String>>, Vec<String>) {
         let at = KeyPath::of(&["routes", &format!("r{index}")]);
         let host = (host != "*").then_some(host);
         if let Some(pattern) = RoutePattern::compile(&at, host, path, methods.as_deref(), &mut diagnostics) {
-            builder.insert(&at, &pattern, (*route).to_owned(), &mut diagnostics);
+            builder.insert(&at, pattern, (*route).to_owned(), &mut diagnostics);
         }
     }
     let table = builder.build(&mut diagnostics);
