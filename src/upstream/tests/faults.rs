@@ -128,7 +128,8 @@ fn a_request_that_was_sent_is_never_sent_again() {
         })
         .await;
         let recorder = Recorder::start(Spoken::Http1).await;
-        let endpoints = json!([{ "url": format!("http://{address}"), "weight": 60000 }, format!("http://{}", recorder.address)]);
+        let endpoints =
+            json!([{ "url": format!("http://{address}"), "weight": 60000 }, format!("http://{}", recorder.address)]);
         let worker = Worker::new(json!({ "endpoints": endpoints, "balance": "least_requests" }));
         let error = worker.send(post(full("charge once"))).await.unwrap_err();
         assert_eq!((error.reason(), error.fault()), ("upstream_reset", Fault::Upstream));
