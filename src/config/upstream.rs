@@ -25,7 +25,8 @@ pub struct UpstreamConfig {
     /// How long a connection may take to open, TLS included.
     #[serde(default = "default_connect_timeout")]
     pub connect_timeout: HumanDuration,
-    /// How long the head of a response may take, from the end of connecting.
+    /// How long an upstream that has the request may be silent before the head of its response. While the request's body is
+    /// on its way, time spent waiting for the downstream does not count.
     #[serde(default = "default_response_header_timeout")]
     pub response_header_timeout: HumanDuration,
     /// How long an unused connection is kept.

@@ -18,7 +18,9 @@ use super::{
     tls::{SystemAuthorities, TlsClient, server_name},
 };
 use crate::{
-    config::{BalanceConfig, Config, HashConfig, HumanDuration, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
+    config::{
+        BalanceConfig, Config, HashConfig, HumanDuration, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig,
+    },
     diagnostic::{Diagnostics, KeyPath},
 };
 
@@ -77,10 +79,13 @@ impl Compiling<'_> {
         let over_tls = addresses.first().is_some_and(|address| address.tls);
         let protocol = self.protocol(over_tls);
         let tls = self.tls(over_tls, protocol)?;
-        let endpoints: Vec<Arc<Endpoint>> =
-            addresses.into_iter().map(|address| self.endpoint(address, protocol, tls.as_ref())).collect::<Option<_>>()?;
+        let endpoints: Vec<Arc<Endpoint>> = addresses
+            .into_iter()
+            .map(|address| self.endpoint(address, protocol, tls.as_ref()))
+            .collect::<Option<_>>()?;
         let weights = self.raw.endpoints.iter().map(|endpoint| endpoint.weight);
-        let members = endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
+        let members =
+            endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
         Some((members, balance?, limits?))
     }
 
@@ -133,7 +138,11 @@ impl Compiling<'_> {
         let idle_timeout = self.duration("idle_timeout", raw.idle_timeout);
         if raw.max_connections == 0 {
             let remedy = "write a number of at least 1, or take the key out for the default";
-            self.diagnostics.error(&self.path.key("max_connections"), "with no connections nothing can be sent", remedy);
+            self.diagnostics.error(
+                &self.path.key("max_connections"),
+                "with no connections nothing can be sent",
+                remedy,
+            );
             return None;
         }
         Some(Limits {
@@ -171,7 +180,11 @@ impl Compiling<'_> {
                 Ok(name) => Some(Balance::Hash(HashOf::Header(name))),
                 Err(_) => {
                     let remedy = "name a header, like { hash = { header = \"x-tenant\" } }";
-                    self.diagnostics.error(&path.key("header"), format!("`{header}` cannot be a header's name"), remedy);
+                    self.diagnostics.error(
+                        &path.key("header"),
+                        format!("`{header}` cannot be a header's name"),
+                        remedy,
+                    );
                     None
                 }
             },
@@ -217,7 +230,12 @@ impl Compiling<'_> {
         }
     }
 
-    fn endpoint(&mut self, address: Address, protocol: Protocol, client: Option<&Arc<TlsClient>>) -> Option<Arc<Endpoint>> {
+    fn endpoint(
+        &mut self,
+        address: Address,
+        protocol: Protocol,
+        client: Option<&Arc<TlsClient>>,
+    ) -> Option<Arc<Endpoint>> {
         let tls = match client {
             None => None,
             Some(client) => {

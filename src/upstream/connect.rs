@@ -2,12 +2,7 @@
 //! Refuses: a certificate that does not carry the endpoint's name; speaking HTTP/2 where TLS did not agree on it.
 //! Always holds: nothing of a request has been sent yet.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;

@@ -70,9 +70,17 @@ struct Attempt<'a, B: RequestBody> {
 /// Why an endpoint gave no response.
 enum Failure<B: RequestBody> {
     /// Nothing was sent: the next endpoint may have the request.
-    NotSent(Request<Outgoing<B>>, ForwardError),
+    NotSent(Box<Request<Outgoing<B>>>, ForwardError),
     /// That is the end of it.
     Final(ForwardError),
+}
+
+/// Why a connection gave no response.
+enum Unanswered<B: RequestBody> {
+    /// It was closed before anything was sent: here is the request again.
+    Unsent(Box<Request<Outgoing<B>>>, hyper::Error),
+    /// It failed.
+    Failed(ForwardError),
 }
 
 /// Forwards `request` to an endpoint of `upstream` and waits for the head of the response.
@@ -109,7 +117,7 @@ pub async fn forward<B: RequestBody>(
             Ok(forwarded) => return Ok(forwarded),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::NotSent(unsent, error)) => {
-                request = unsent;
+                request = *unsent;
                 failure = Some(error);
                 tried.add(position);
             }
@@ -132,11 +140,11 @@ impl<B: RequestBody> Attempt<'_, B> {
             let mut lease = match self.acquire(&pool, endpoint, stale > 0).await {
                 Ok(lease) => lease,
                 Err(error @ ForwardError::Deadline { .. }) => return Err(Failure::Final(error)),
-                Err(error) => return Err(Failure::NotSent(request, error)),
+                Err(error) => return Err(Failure::NotSent(Box::new(request), error)),
             };
             request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
             let connected = Instant::now();
-            match self.send(&mut lease, endpoint, request, connected).await? {
+            let (unsent, error) = match self.send(&mut lease, endpoint, request, connected).await {
                 Ok(response) => {
                     let timings = Timings {
                         connection: connected.duration_since(self.began),
@@ -145,18 +153,18 @@ impl<B: RequestBody> Attempt<'_, B> {
                     };
                     return self.receive(response, lease, under_way, timings, endpoint).map_err(Failure::Final);
                 }
-                Err((unsent, error)) => {
-                    request = unsent;
-                    if lease.is_fresh() || stale >= MOST_STALE {
-                        endpoint.note_connect_failure();
-                        let source = Arc::new(ConnectError::Lost(error));
-                        let error = ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source };
-                        return Err(Failure::NotSent(request, error));
-                    }
-                    endpoint.note_stale_connection();
-                    stale += 1;
-                }
+                Err(Unanswered::Failed(error)) => return Err(Failure::Final(error)),
+                Err(Unanswered::Unsent(unsent, error)) => (unsent, error),
+            };
+            if lease.is_fresh() || stale >= MOST_STALE {
+                endpoint.note_connect_failure();
+                let source = Arc::new(ConnectError::Lost(error));
+                let error = ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source };
+                return Err(Failure::NotSent(unsent, error));
             }
+            endpoint.note_stale_connection();
+            stale += 1;
+            request = *unsent;
         }
     }
 
@@ -166,7 +174,9 @@ impl<B: RequestBody> Attempt<'_, B> {
         endpoint: &Endpoint,
         fresh: bool,
     ) -> Result<Lease<B>, ForwardError> {
-        // A connection that is there is had at the first poll, before any timer is set.
+        if let Some(lease) = pool.take(&self.limits(), fresh) {
+            return Ok(lease);
+        }
         match timeout_at(self.deadline, pool.acquire(&self.limits(), fresh)).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(AcquireError::Saturated)) => {
@@ -186,7 +196,7 @@ impl<B: RequestBody> Attempt<'_, B> {
         endpoint: &Endpoint,
         request: Request<Outgoing<B>>,
         connected: Instant,
-    ) -> Result<Result<Response<Incoming>, (Request<Outgoing<B>>, hyper::Error)>, Failure<B>> {
+    ) -> Result<Response<Incoming>, Unanswered<B>> {
         let patience = self.limits().response_header_timeout;
         let label = || Arc::clone(endpoint.label());
         let response = lease.send(request);
@@ -195,21 +205,20 @@ impl<B: RequestBody> Attempt<'_, B> {
         loop {
             select! {
                 biased;
-                sent = &mut response => return match sent {
-                    Ok(response) => Ok(Ok(response)),
-                    Err(SendFailure::Unsent(request, error)) => Ok(Err((*request, error))),
-                    Err(SendFailure::Sent(error)) => Err(Failure::Final(self.judge(error, label()))),
-                },
+                sent = &mut response => return sent.map_err(|failure| match failure {
+                    SendFailure::Unsent(request, error) => Unanswered::Unsent(request, error),
+                    SendFailure::Sent(error) => Unanswered::Failed(self.judge(error, label())),
+                }),
                 () = &mut timer => {
                     let now = Instant::now();
                     if now >= self.deadline {
-                        return Err(Failure::Final(ForwardError::Deadline { endpoint: label() }));
+                        return Err(Unanswered::Failed(ForwardError::Deadline { endpoint: label() }));
                     }
                     // While the request's body is on its way, it is not the upstream's turn to speak.
                     let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
                     let patient_until = silent_since.max(connected) + patience;
                     if now >= patient_until {
-                        return Err(Failure::Final(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
+                        return Err(Unanswered::Failed(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
                     }
                     timer.as_mut().reset(self.deadline.min(patient_until));
                 }

@@ -26,6 +26,7 @@ pub mod upgrade;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use self::balance::{Balance, Member};
 pub use self::{
     body::UpstreamBody,
     compile::compile,
@@ -37,7 +38,6 @@ pub use self::{
     pool::WorkerPools,
     upgrade::UpstreamUpgrade,
 };
-use self::balance::{Balance, Member};
 
 /// Every upstream of a configuration.
 #[derive(Debug, Default)]

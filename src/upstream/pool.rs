@@ -4,7 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     rc::{Rc, Weak},
     sync::Arc,
@@ -71,11 +71,9 @@ impl<B: RequestBody> WorkerPools<B> {
     /// Lets go of the endpoints that are not in `upstreams`: their idle connections are closed, those in use when their exchange has
     /// ended. To be called by the worker when it first sees a new configuration.
     pub fn retain(&self, upstreams: &Upstreams) {
-        let known = |pool: &EndpointPool<B>| {
-            upstreams.iter().flat_map(|upstream| upstream.endpoints()).any(|known| Arc::ptr_eq(known, &pool.endpoint))
-        };
-        let gone: Vec<_> = self.pools.borrow_mut().extract_if(|_, pool| !known(pool)).collect();
-        drop(gone);
+        let endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints());
+        let known: HashSet<*const Endpoint> = endpoints.map(Arc::as_ptr).collect();
+        self.pools.borrow_mut().retain(|endpoint, _| known.contains(endpoint));
     }
 
     pub(super) fn of(&self, endpoint: &Arc<Endpoint>) -> Rc<EndpointPool<B>> {
@@ -104,14 +102,20 @@ impl<B: RequestBody> EndpointPool<B> {
         }
     }
 
-    /// A connection for one exchange: one that is there, or a new one. `fresh` passes over idle ones.
+    /// A connection that is there already, for one exchange. `fresh` passes over those that only one exchange at a time can use.
+    pub(super) fn take(self: &Rc<Self>, limits: &Limits, fresh: bool) -> Option<Lease<B>> {
+        if let Some(shared) = self.shared_with_room() {
+            return Some(Lease::http2(shared, limits.idle_timeout, false));
+        }
+        let sender = if fresh { None } else { self.take_idle() }?;
+        Some(Lease::http1(sender, Rc::clone(self), limits.idle_timeout, false))
+    }
+
+    /// A connection for one exchange, also if it has to be opened.
     pub(super) async fn acquire(self: &Rc<Self>, limits: &Limits, fresh: bool) -> Result<Lease<B>, AcquireError> {
         loop {
-            if let Some(shared) = self.shared_with_room() {
-                return Ok(Lease::http2(shared, limits.idle_timeout, false));
-            }
-            if !fresh && let Some(sender) = self.take_idle() {
-                return Ok(Lease::http1(sender, Rc::clone(self), limits.idle_timeout, false));
+            if let Some(lease) = self.take(limits, fresh) {
+                return Ok(lease);
             }
             if !self.may_be_shared() {
                 return self.open(limits).await;

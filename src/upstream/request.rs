@@ -74,7 +74,6 @@ fn form_http2<B>(request: &mut Request<B>, endpoint: &Endpoint) -> Result<(), Fo
     parts.scheme = Some(endpoint.address().scheme());
     parts.authority = Some(authority);
     parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
-    *request.uri_mut() =
-        Uri::from_parts(parts).map_err(|_| ForwardError::NotForwardable("its target is no URI"))?;
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::NotForwardable("its target is no URI"))?;
     Ok(())
 }

@@ -86,8 +86,7 @@ impl Material {
         let authorities = match &raw.ca {
             Some(file) => {
                 let place = path.key("ca");
-                read_file(&file.0, &place, diagnostics)
-                    .and_then(|pem| certificates(&pem, &file.0, &place, diagnostics))
+                read_file(&file.0, &place, diagnostics).and_then(|pem| certificates(&pem, &file.0, &place, diagnostics))
             }
             None => {
                 let found = system.read();

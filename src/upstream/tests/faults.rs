@@ -128,7 +128,8 @@ fn a_request_that_was_sent_is_never_sent_again() {
         })
         .await;
         let recorder = Recorder::start(Spoken::Http1).await;
-        let endpoints = json!([{ "url": format!("http://{address}"), "weight": 60000 }, format!("http://{}", recorder.address)]);
+        let endpoints =
+            json!([{ "url": format!("http://{address}"), "weight": 60000 }, format!("http://{}", recorder.address)]);
         let worker = Worker::new(json!({ "endpoints": endpoints, "balance": "least_requests" }));
         let error = worker.send(post(full("charge once"))).await.unwrap_err();
         assert_eq!((error.reason(), error.fault()), ("upstream_reset", Fault::Upstream));
@@ -166,10 +167,10 @@ fn a_slow_upload_is_no_silence_of_the_upstream() {
         let endpoint = format!("http://{}", recorder.address);
         let worker = Worker::new(json!({ "endpoints": [endpoint], "response_header_timeout": "40ms" }));
         let slow = futures_util::stream::unfold(0, |sent| async move {
-            tokio::time::sleep(Duration::from_millis(25)).await;
+            // In the middle it is slower than the upstream may be.
+            tokio::time::sleep(Duration::from_millis(if sent == 3 { 120 } else { 5 })).await;
             (sent < 6).then_some((Ok(Frame::data(Bytes::from_static(b"piece"))), sent + 1))
         });
-        // In the middle it is slower than the upstream may be.
         let body = StreamBody::new(Box::pin(slow)).boxed_unsync();
         worker.send(post(body)).await.unwrap();
         assert_eq!(recorder.requests()[0].body.len(), 30);

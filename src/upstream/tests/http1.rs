@@ -62,7 +62,10 @@ fn a_request_that_names_its_authority_in_the_uri_gets_a_host() {
             worker.send(request).await.unwrap().response.into_body().collect().await.unwrap();
         }
         let seen = recorder.requests();
-        assert_eq!((seen[0].line.as_str(), &seen[0].headers["host"]), ("GET /a?b HTTP/1.1", &"shop.example".parse().unwrap()));
+        assert_eq!(
+            (seen[0].line.as_str(), &seen[0].headers["host"]),
+            ("GET /a?b HTTP/1.1", &"shop.example".parse().unwrap())
+        );
         assert_eq!(seen[1].headers["host"], recorder.address.to_string());
     });
 }
@@ -145,7 +148,8 @@ fn a_connection_is_not_used_again_after_a_response_framed_twice() {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 read_head(&mut stream).await;
-                let response = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+                let response =
+                    "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
                 stream.write_all(response.as_bytes()).await.unwrap();
                 assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0, "the connection was used again");
             }

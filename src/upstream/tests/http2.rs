@@ -66,7 +66,8 @@ fn a_connection_that_says_goodbye_is_replaced() {
                 let (record, farewell) = (Rc::clone(&served), Rc::clone(&farewell));
                 tokio::task::spawn_local(async move {
                     let service = service_fn(move |request| answer(request, Rc::clone(&record)));
-                    let connection = server2::Builder::new(LocalExecutor).serve_connection(TokioIo::new(stream), service);
+                    let connection =
+                        server2::Builder::new(LocalExecutor).serve_connection(TokioIo::new(stream), service);
                     tokio::pin!(connection);
                     tokio::select! {
                         _ = connection.as_mut() => {}
@@ -101,21 +102,6 @@ fn an_idle_connection_is_closed_in_time() {
         assert_eq!(worker.counts().connections_open, 1);
         drop(held);
         until(|| worker.counts().connections_open == 0).await;
-    });
-}
-
-#[test]
-fn when_the_one_who_connects_goes_away_another_connects() {
-    run(async {
-        let (listener, address) = listen().await;
-        let worker = worker(address);
-        // Nobody accepts yet, but the kernel does: the preface is sent, and both wait for an answer.
-        let first = Box::pin(worker.get("/first"));
-        let second = worker.get("/second");
-        tokio::pin!(second);
-        let polled = futures_util::future::select(first, second.as_mut()).await;
-        let _ = polled;
-        drop(listener);
     });
 }
 

@@ -82,22 +82,46 @@ fn every_mistake_is_found_and_said_where_it_is() {
     let http = json!(["http://10.0.0.1"]);
     for (upstream, expected) in [
         (json!({ "endpoints": [] }), "upstreams.orders.endpoints: an upstream without endpoints"),
-        (json!({ "endpoints": [{ "url": "http://a", "weight": 0 }] }), "upstreams.orders.endpoints[0]: an endpoint of weight 0"),
-        (json!({ "endpoints": ["http://a", "http://b/path"] }), "upstreams.orders.endpoints[1]: an endpoint has no path"),
-        (json!({ "endpoints": ["http://a", "https://b"], "tls": { "ca": ca } }), "upstreams.orders.endpoints: some endpoints are http"),
+        (
+            json!({ "endpoints": [{ "url": "http://a", "weight": 0 }] }),
+            "upstreams.orders.endpoints[0]: an endpoint of weight 0",
+        ),
+        (
+            json!({ "endpoints": ["http://a", "http://b/path"] }),
+            "upstreams.orders.endpoints[1]: an endpoint has no path",
+        ),
+        (
+            json!({ "endpoints": ["http://a", "https://b"], "tls": { "ca": ca } }),
+            "upstreams.orders.endpoints: some endpoints are http",
+        ),
         (json!({ "endpoints": ["http://a", "http://A:80"] }), "upstreams.orders.endpoints[1]: a:80 is named twice"),
         (json!({ "endpoints": http, "tls": { "ca": ca } }), "upstreams.orders.tls: there is a `tls` table"),
         (json!({ "endpoints": http, "protocol": "auto" }), "upstreams.orders.protocol: without TLS"),
         (json!({ "endpoints": http, "max_connections": 0 }), "upstreams.orders.max_connections: with no connections"),
         (json!({ "endpoints": http, "connect_timeout": "0s" }), "upstreams.orders.connect_timeout: "),
         (json!({ "endpoints": http, "balance": { "hash": { "claim": "" } } }), "upstreams.orders.balance.hash.claim: "),
-        (json!({ "endpoints": http, "balance": { "hash": { "header": "a b" } } }), "upstreams.orders.balance.hash.header: "),
-        (json!({ "endpoints": https, "tls": { "ca": "/nowhere.pem" } }), "upstreams.orders.tls.ca: `/nowhere.pem` cannot be read"),
+        (
+            json!({ "endpoints": http, "balance": { "hash": { "header": "a b" } } }),
+            "upstreams.orders.balance.hash.header: ",
+        ),
+        (
+            json!({ "endpoints": https, "tls": { "ca": "/nowhere.pem" } }),
+            "upstreams.orders.tls.ca: `/nowhere.pem` cannot be read",
+        ),
         (json!({ "endpoints": https, "tls": { "ca": junk } }), "upstreams.orders.tls.ca: "),
         (json!({ "endpoints": https, "tls": { "ca": broken } }), "upstreams.orders.tls.ca: "),
-        (json!({ "endpoints": https, "tls": { "ca": ca, "server_name": "not a name" } }), "upstreams.orders.tls.server_name: "),
-        (json!({ "endpoints": https, "tls": { "ca": ca, "certificate": a } }), "upstreams.orders.tls.certificate: a client certificate"),
-        (json!({ "endpoints": https, "tls": { "ca": ca, "private_key": b_key } }), "upstreams.orders.tls.private_key: a private key"),
+        (
+            json!({ "endpoints": https, "tls": { "ca": ca, "server_name": "not a name" } }),
+            "upstreams.orders.tls.server_name: ",
+        ),
+        (
+            json!({ "endpoints": https, "tls": { "ca": ca, "certificate": a } }),
+            "upstreams.orders.tls.certificate: a client certificate",
+        ),
+        (
+            json!({ "endpoints": https, "tls": { "ca": ca, "private_key": b_key } }),
+            "upstreams.orders.tls.private_key: a private key",
+        ),
         (
             json!({ "endpoints": https, "tls": { "ca": ca, "certificate": a, "private_key": b_key } }),
             "upstreams.orders.tls.private_key: certificate and private key do not go together",

@@ -177,3 +177,38 @@ fn a_handshake_that_stalls_is_given_up_in_time() {
         drop(listener);
     });
 }
+
+#[test]
+fn when_the_one_who_connects_goes_away_another_connects() {
+    run(async {
+        let authority = Authority::new();
+        let acceptor = authority.acceptor("127.0.0.1", &["h2"], false);
+        let (listener, address) = listen().await;
+        let record = Rc::new(Record::default());
+        let seen = Rc::clone(&record);
+        let stalled = Rc::new(Cell::new(false));
+        let stalls = Rc::clone(&stalled);
+        tokio::task::spawn_local(async move {
+            // The first connection is accepted, and that is all.
+            let _first = listener.accept().await.unwrap();
+            stalls.set(true);
+            let (stream, _) = listener.accept().await.unwrap();
+            serve(acceptor.accept(stream).await.unwrap(), Spoken::Http2 { streams: 10 }, seen).await;
+        });
+        let recorder = Recorder { address, record };
+        let worker = Rc::new(worker(&recorder, "http2", json!({ "ca": authority.path("ca.pem") })));
+        let get = |path: &'static str| {
+            let worker = Rc::clone(&worker);
+            tokio::task::spawn_local(async move { worker.get(path).await.map(|(_, body)| body) })
+        };
+        let first = get("/first");
+        until(|| stalled.get()).await;
+        let (second, third) = (get("/second"), get("/third"));
+        tokio::task::yield_now().await;
+        first.abort();
+        second.await.unwrap().unwrap();
+        third.await.unwrap().unwrap();
+        assert_eq!(recorder.requests().len(), 2);
+        assert_eq!(worker.counts().connections_open, 1);
+    });
+}
