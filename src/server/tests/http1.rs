@@ -74,8 +74,10 @@ async fn an_answer_before_the_end_of_the_body_arrives_all_the_same() {
     let server = TestServer::with_limits(LimitsConfig::default());
     let mut stream = server.connect().await;
     send(&mut stream, "POST /refuse HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n").await;
+    // The answer is there, and the server has closed. A client that does not look before it has sent all of its body would
+    // meet a reset, if nobody read it away.
+    soon(stream.readable()).await.unwrap();
     let (mut reader, mut writer) = stream.split();
-    // As a client does that does not listen before it has sent all: a reset would destroy the answer.
     let sent = async {
         for _ in 0..10 {
             if writer.write_all(&[b'x'; 100_000]).await.is_err() {
