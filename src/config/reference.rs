@@ -102,6 +102,7 @@ fn description(schema: &Value) -> String {
 
 /// The type of a value in a few words.
 fn kind(schema: &Value) -> String {
+    let schema = present(schema);
     match name(schema) {
         Some("HumanDuration") => return "duration".to_owned(),
         Some("ByteSize") => return "size".to_owned(),
@@ -109,21 +110,27 @@ fn kind(schema: &Value) -> String {
         Some("Secret") => return "secret".to_owned(),
         _ => {}
     }
-    let schema = resolved(present(schema));
+    match table_in(schema) {
+        Some(Held::Table(_)) => return "table".to_owned(),
+        Some(Held::Named(_)) => return "tables, by name".to_owned(),
+        Some(Held::List(_)) => return "list of tables".to_owned(),
+        None => {}
+    }
+    let schema = resolved(schema);
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return words.iter().filter(|word| !word.is_null()).map(code).collect::<Vec<_>>().join(" or ");
     }
     if let Some(word) = schema.get("const") {
         return code(word);
     }
-    let alternatives = alternatives(schema);
-    if !alternatives.is_empty() {
-        let mut kinds: Vec<String> = alternatives.iter().map(kind).collect();
-        kinds.dedup();
-        return kinds.join(" or ");
-    }
-    if schema.get("properties").is_some() {
-        return "table".to_owned();
+    match alternatives(schema) {
+        [] => {}
+        [one, many] if many.get("items") == Some(one) => return format!("{}, or a list of these", kind(one)),
+        several => {
+            let mut kinds: Vec<String> = several.iter().map(kind).collect();
+            kinds.dedup();
+            return kinds.join(" or ");
+        }
     }
     let types: Vec<&str> = match schema.get("type") {
         Some(Value::String(one)) => vec![one],

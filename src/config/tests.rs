@@ -174,7 +174,7 @@ fn what_is_wrong_is_marked_and_says_what_to_write() {
         ("[telemetry]\naccess_log_to = \"\"", (2, "\"\"", "this is empty", "write a file name in quotes")),
         (
             "[upstreams.a]\nendpoints = []\nbalance = \"hash\"",
-            (3, "\"hash\"", "this needs more than its name", "write it as a table: `{ name = ... }`"),
+            (3, "\"hash\"", "`hash` needs more than its name", "write it as a table: `{ hash = ... }`"),
         ),
         (
             "[upstreams.a]\nendpoints = []\nbalance = { hsh = { claim = \"x\" } }",
@@ -411,7 +411,7 @@ fn what_is_wrong_with_a_secret_is_said_without_it() {
         ),
         ("{ file = \"/\" }", "this secret file cannot be read: Is a directory (os error 21)"),
         ("{ value = \"canary\" }", "a secret is found by `env` or `file`"),
-        ("{ env = \"A\", file = \"canary\" }", "a secret's table has exactly one key: `env` or `file`"),
+        ("{ env = \"A\", value = \"canary\" }", "a secret's table has exactly one key: `env` or `file`"),
         ("{}", "a secret's table has exactly one key: `env` or `file`"),
     ] {
         let text = client_with(secret);
