@@ -26,7 +26,7 @@ fn shown(text: &str) -> Vec<(usize, String, String, String)> {
             let place = loaded.sources.place_of(one);
             let range = place.as_ref().map(|place| place.range.clone()).unwrap_or_default();
             let line = place.map_or(0, |place| place.line);
-            (line, text[range].to_owned(), one.message.clone(), one.remedy.clone())
+            (line, text.get(range).unwrap_or_default().to_owned(), one.message.clone(), one.remedy.clone())
         })
         .collect();
     shown.sort();
@@ -378,7 +378,7 @@ fn secrets_are_read_from_where_they_are_and_shown_nowhere() {
         ("{ file = \"secret\" }", "canary-file", format!(r#"{{"file":"{}/secret"}}"#, directory.path().display())),
     ] {
         std::fs::write(&file, client_with(secret)).unwrap();
-        let (loaded, mut diagnostics) = load(&[file.clone()], &environment());
+        let (loaded, mut diagnostics) = load(std::slice::from_ref(&file), &environment());
         assert_eq!(diagnostics.iter().count(), 0, "{diagnostics:?}");
         assert_eq!(loaded.files.contains(&directory.path().join("secret")), secret.contains("file"), "{secret}");
         let path = KeyPath::of(&["authorization_server", "clients", "b", "secret"]);
@@ -601,8 +601,8 @@ proptest! {
     #[test]
     fn any_cut_of_a_right_configuration_is_read_without_a_panic(at in 0usize..8000, with in any::<char>()) {
         let text = include_str!("../../config/reference.toml");
-        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-        assert_sound(&text[..at]);
-        assert_sound(&format!("{}{with}{}", &text[..at], &text[at..]));
+        let (before, behind): (String, String) = (text.chars().take(at).collect(), text.chars().skip(at).collect());
+        assert_sound(&before);
+        assert_sound(&format!("{before}{with}{behind}"));
     }
 }
