@@ -2,12 +2,12 @@
 //! Refuses: relying on the file being right: `secrett = "..."` and a missing quote hide the value too.
 //! Always holds: it hides too much rather than too little, and only ever hides values.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 /// The bytes of `text` that are not to be shown: values of keys that are, or are nearly, called a secret, and passwords in
 /// URLs.
 pub(super) fn secrets_in(text: &str) -> Vec<Range<usize>> {
-    let mut scan = Scan { text, at: 0, found: Vec::new() };
+    let mut scan = Scan { text, at: 0, found: Vec::new(), judged: HashMap::new() };
     scan.document();
     scan.found
 }
@@ -29,9 +29,11 @@ struct Scan<'a> {
     text: &'a str,
     at: usize,
     found: Vec<Range<usize>>,
+    /// Keys that were judged before: a long file has few different ones.
+    judged: HashMap<&'a str, bool>,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
     fn document(&mut self) {
         let mut last_word = 0..0;
         let mut secret_table = false;
@@ -43,7 +45,7 @@ impl Scan<'_> {
                 b'=' => {
                     self.at += 1;
                     let key = self.text.get(last_word.clone()).unwrap_or_default();
-                    if names_a_secret(key) || (secret_table && !names_an_origin(key)) {
+                    if self.is_secret(key) || (secret_table && !names_an_origin(key)) {
                         self.conceal_value();
                     }
                 }
@@ -74,7 +76,11 @@ impl Scan<'_> {
                 _ => self.at += 1,
             }
         }
-        self.text.get(last_word).is_some_and(names_a_secret)
+        self.text.get(last_word).is_some_and(|name| self.is_secret(name))
+    }
+
+    fn is_secret(&mut self, key: &'a str) -> bool {
+        *self.judged.entry(key).or_insert_with(|| names_a_secret(key))
     }
 
     /// Conceals the value that begins here, and everything in it if it is a table or a list.

@@ -2,7 +2,10 @@
 //! Refuses: words that are no variant, keys that are no field: these are noted and skipped, so that reading goes on.
 //! Always holds: every fault and every note knows its path; refused nodes are not read.
 
-use serde::de::{self, IntoDeserializer as _, Visitor, value::StringDeserializer};
+use serde::de::{
+    self, IntoDeserializer as _, Visitor,
+    value::{StrDeserializer, StringDeserializer},
+};
 
 use super::{
     access::{Elements, Entries, OneVariant},
@@ -114,7 +117,13 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_, 'de> {
     ) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Text(word) if !variants.contains(&word.as_str()) => Err(Fault::unknown_word(word, variants)),
-            Value::Text(word) => visitor.visit_enum(word.as_str().into_deserializer()),
+            Value::Text(word) => {
+                let unit: StrDeserializer<'_, Fault> = word.as_str().into_deserializer();
+                visitor.visit_enum(unit).map_err(|_| {
+                    let remedy = format!("write it as a table: `{{ {word} = ... }}`");
+                    Fault::wrong(format!("`{word}` needs more than its name"), remedy)
+                })
+            }
             Value::Table(table) => {
                 let mut entries = table.iter().filter(|(_, node)| !node.refused);
                 match (entries.next(), entries.next()) {

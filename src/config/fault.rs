@@ -102,9 +102,6 @@ impl de::Error for Fault {
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let expected = in_words(&expected.to_string());
-        if unexpected == Unexpected::UnitVariant {
-            return Self::wrong("this needs more than its name", "write it as a table: `{ name = ... }`");
-        }
         Self::wrong(format!("{} where {expected} belongs", found(unexpected)), format!("write {expected}"))
     }
 

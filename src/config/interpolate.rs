@@ -4,26 +4,17 @@
 
 use super::{
     environment::Environment,
+    trail::Trail,
     tree::{Node, Value},
 };
-use crate::diagnostic::{Diagnostics, KeyPath};
+use crate::diagnostic::Diagnostics;
 
 /// Replaces the variables of every string below `node`; a string that has a problem is reported and refused.
 pub(super) fn interpolate(node: &mut Node, environment: &dyn Environment, diagnostics: &mut Diagnostics) {
-    let mut broken = Vec::new();
-    walk(node, &KeyPath::root(), environment, &mut broken);
-    for Broken { path, message, remedy } in broken {
-        diagnostics.error(&path, message, remedy);
-    }
+    walk(node, &Trail::Top, environment, diagnostics);
 }
 
-struct Broken {
-    path: KeyPath,
-    message: String,
-    remedy: String,
-}
-
-fn walk(node: &mut Node, path: &KeyPath, environment: &dyn Environment, broken: &mut Vec<Broken>) {
+fn walk(node: &mut Node, trail: &Trail<'_>, environment: &dyn Environment, diagnostics: &mut Diagnostics) {
     if node.refused {
         return;
     }
@@ -32,29 +23,17 @@ fn walk(node: &mut Node, path: &KeyPath, environment: &dyn Environment, broken: 
             Ok(expanded) => *text = expanded,
             Err(Unexpanded { message, remedy }) => {
                 node.refused = true;
-                broken.push(Broken { path: path.clone(), message, remedy });
+                diagnostics.error(&trail.path(), message, remedy);
             }
         },
         Value::Table(table) => {
-            for (key, child) in table.iter_mut().filter(|(_, child)| may_hold_text(child)) {
-                walk(child, &path.key(key), environment, broken);
-            }
+            table.iter_mut().for_each(|(key, child)| walk(child, &Trail::Key(trail, key), environment, diagnostics));
         }
         Value::Array(elements) => {
-            for (index, child) in elements.iter_mut().enumerate().filter(|(_, child)| may_hold_text(child)) {
-                walk(child, &path.index(index), environment, broken);
-            }
+            let elements = elements.iter_mut().enumerate();
+            elements.for_each(|(index, child)| walk(child, &Trail::Index(trail, index), environment, diagnostics));
         }
         _ => {}
-    }
-}
-
-/// Whether it is worth making a path for `node`: most strings name no variable.
-fn may_hold_text(node: &Node) -> bool {
-    match &node.value {
-        Value::Text(text) => text.contains("${"),
-        Value::Table(_) | Value::Array(_) => true,
-        _ => false,
     }
 }
 

@@ -17,6 +17,7 @@ mod parse;
 pub mod process;
 mod read;
 mod reading;
+mod reference;
 mod render;
 pub mod route;
 mod schema;
@@ -24,6 +25,8 @@ mod secret_source;
 mod source;
 mod sources;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod tree;
 mod unavailable;
@@ -46,6 +49,7 @@ pub use self::{
     listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},
     load::{Loaded, LoadedConfig, load, load_text, load_texts},
     process::ProcessConfig,
+    reference::reference,
     route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},
     schema::schema,
     sources::{Place, Sources},

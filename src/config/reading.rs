@@ -80,6 +80,10 @@ impl Reading<'_> {
         if node.table().is_none() {
             notes.secret_spans.push(node.span.clone());
         }
+        if node.table().into_iter().flatten().any(|(_, origin)| origin.refused) {
+            // Why its origin could not be read was noted already.
+            return FoundSecret::none();
+        }
         let relative = |file, name: &str| self.absolute(file, name);
         FoundSecret::find(node, self.environment, &relative, &mut notes.secret_files).unwrap_or_else(|problem| {
             let at = problem.key.map_or_else(|| path.clone(), |key| path.key(&key));

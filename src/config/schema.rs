@@ -22,11 +22,6 @@ pub fn schema() -> Value {
     SCHEMA.clone()
 }
 
-/// The schema, to be looked into.
-pub(super) fn top() -> &'static Value {
-    &SCHEMA
-}
-
 /// The schema of the raw struct `structure`.
 pub(super) fn definition(structure: &str) -> Option<&'static Value> {
     if structure == "Config" { Some(&SCHEMA) } else { SCHEMA.get("$defs")?.get(structure) }

@@ -75,8 +75,6 @@ impl FoundSecret {
             return Err(at_key(Unfound::new("this does not say where the secret is", FORMS)));
         };
         match key.as_str() {
-            // The reason why the name could not be read was reported.
-            _ if origin.refused => Err(at_key(Unfound::new("this does not say where the secret is", FORMS))),
             Self::ENVIRONMENT => Self::from_environment(name, environment).map_err(at_key),
             Self::FILE => {
                 let path = absolute(origin.span.file, name)

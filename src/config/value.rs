@@ -55,7 +55,7 @@ impl fmt::Display for HumanDuration {
                 return write!(formatter, "{}{unit}", milliseconds / each);
             }
         }
-        write!(formatter, "{milliseconds}ms")
+        if milliseconds == 0 { formatter.write_str("0s") } else { write!(formatter, "{milliseconds}ms") }
     }
 }
 
