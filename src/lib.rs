@@ -5,7 +5,7 @@ pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod authorization_server;
-//pub mod cli;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod diagnostic;

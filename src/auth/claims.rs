@@ -73,7 +73,7 @@ impl Claims {
     }
 
     /// Judges the times (RFC 7519 sections 4.1.4 to 4.1.6), the issuer's clock being off by up to `leeway`.
-    pub(super) fn judge_times(&self, now: UnixTime, leeway: Duration) -> Result<(), VerifyError> {
+    pub fn judge_times(&self, now: UnixTime, leeway: Duration) -> Result<(), VerifyError> {
         // "On or after" exp a token must not be accepted.
         if now >= self.expires_at.plus(leeway) {
             return Err(VerifyError::Expired);

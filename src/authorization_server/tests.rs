@@ -52,12 +52,8 @@ fn compile_text(toml: &str) -> (Option<Settings>, Vec<String>) {
 fn open(toml: &str) -> (AuthorizationServer, tempfile::TempDir) {
     let data_directory = tempfile::tempdir().unwrap();
     let (settings, told) = compile_text(toml);
-<<<<<<< HEAD
-    let server = AuthorizationServer::open(Arc::new(settings.unwrap_or_else(|| panic!("{told:?}"))), data_directory.path(), None, NOW);
-=======
-    let server =
-        AuthorizationServer::open(settings.unwrap_or_else(|| panic!("{told:?}")), data_directory.path(), None, NOW);
->>>>>>> refs/heads/issuer
+    let settings = Arc::new(settings.unwrap_or_else(|| panic!("{told:?}")));
+    let server = AuthorizationServer::open(settings, data_directory.path(), None, NOW);
     (server.unwrap(), data_directory)
 }
 

@@ -6,19 +6,20 @@ mod arguments;
 mod check;
 mod demo;
 mod explain;
-mod health;
+pub mod health;
 mod later;
 mod schema;
 mod serve;
 mod terminal;
-mod token;
-mod upstream_example;
+pub mod token;
+pub mod upstream_example;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
 use self::arguments::{Arguments, Command, TokenCommand};
+use crate::clock::Clock;
 
 /// Reads the command line, runs what it asks for and gives the exit code.
 #[must_use]
@@ -29,7 +30,7 @@ pub fn run() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
-        Command::Token(TokenCommand::Inspect(options)) => token::run_on_terminal(&options),
+        Command::Token(TokenCommand::Inspect(options)) => inspect(&options),
         Command::Schema(options) => schema::run(&options),
         Command::Health(options) => options.run().map_err(Into::into).and_then(|answer| {
             terminal::print(&answer)?;
@@ -46,4 +47,11 @@ pub fn run() -> ExitCode {
         terminal::print_error(&format!("{error:#}"));
         ExitCode::FAILURE
     })
+}
+
+fn inspect(options: &token::InspectArguments) -> anyhow::Result<ExitCode> {
+    let mut text = Vec::new();
+    token::run(options, &mut text, Clock::system().now(), terminal::colour_on_stdout())?;
+    terminal::print(&String::from_utf8_lossy(&text))?;
+    Ok(ExitCode::SUCCESS)
 }

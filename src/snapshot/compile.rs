@@ -89,7 +89,7 @@ impl Snapshot {
             let (pattern, route) = Route::compile(name, raw, &parts, diagnostics);
             if let Some(pattern) = pattern {
                 let destination = Destination::Route(RouteIndex(routes.len()));
-                table.insert(&KeyPath::of(&["routes", name]), &pattern, destination, diagnostics);
+                table.insert(&KeyPath::of(&["routes", name]), pattern, destination, diagnostics);
             }
             routes.extend(route);
         }
@@ -129,7 +129,7 @@ fn insert_token_endpoint(
     let at = KeyPath::of(&["token_endpoints", endpoint.name()]);
     // Every method, so that a wrong one is answered in the endpoint's own dialect.
     if let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), endpoint.path(), None, diagnostics) {
-        table.insert(&at, &pattern, Destination::TokenEndpoint(Arc::clone(endpoint)), diagnostics);
+        table.insert(&at, pattern, Destination::TokenEndpoint(Arc::clone(endpoint)), diagnostics);
     }
 }
 
@@ -137,7 +137,7 @@ fn insert_document(table: &mut RouteTableBuilder<Destination>, path: &str, diagn
     let at = KeyPath::of(&["authorization_server", "issuer"]);
     let methods = ["GET", "HEAD"].map(str::to_owned);
     if let Some(pattern) = RoutePattern::compile(&at, None, path, Some(&methods), diagnostics) {
-        table.insert(&at, &pattern, Destination::Document(Arc::from(path)), diagnostics);
+        table.insert(&at, pattern, Destination::Document(Arc::from(path)), diagnostics);
     }
 }
 

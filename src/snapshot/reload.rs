@@ -15,7 +15,7 @@ use super::{Judged, Snapshot, Surroundings, changes, load_and_compile};
 use crate::{
     clock::UnixTime,
     config::{Environment, Sources},
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostic, Diagnostics},
 };
 
 /// What has to happen between compiling a snapshot and letting requests see it: opening keys, binding sockets.
@@ -70,6 +70,8 @@ pub struct ReloadRejection {
     pub summary: String,
     /// The diagnostics as a terminal shows them, without colour.
     pub text: String,
+    /// The diagnostics, a line each.
+    pub problems: Vec<String>,
     /// The diagnostics for machines.
     pub json: serde_json::Value,
 }
@@ -159,9 +161,12 @@ impl Reloader {
             Err(rejection) => {
                 last.rejection = Some(rejection.clone());
                 last.rejected_total += 1;
+                for problem in &rejection.problems {
+                    error!(generation = previous.generation, "configuration: {problem}");
+                }
                 error!(
                     generation = previous.generation,
-                    "configuration not applied, the one before stays in force: {}\n{}", rejection.summary, rejection.text
+                    "configuration not applied, the one before stays in force: {}", rejection.summary
                 );
             }
         }
@@ -182,7 +187,7 @@ impl Reloader {
 impl ReloadRejection {
     fn of_activation(why: String) -> Self {
         let json = serde_json::json!([{ "severity": "error", "message": why }]);
-        Self { summary: why.clone(), text: why, json }
+        Self { summary: why.clone(), text: why.clone(), problems: vec![why], json }
     }
 
     fn of_diagnostics(sources: &Sources, diagnostics: &Diagnostics) -> Self {
@@ -190,7 +195,8 @@ impl ReloadRejection {
             1 => "1 error".to_owned(),
             many => format!("{many} errors"),
         };
-        Self { summary, text: sources.render(diagnostics, false), json: sources.to_json(diagnostics) }
+        let text = sources.render(diagnostics, false);
+        Self { summary, text, problems: problems(sources, diagnostics), json: sources.to_json(diagnostics) }
     }
 }
 
@@ -210,8 +216,8 @@ fn attempt(
         load_and_compile(files, environment, previous, surroundings);
     let outcome = match snapshot {
         Some(snapshot) => {
-            if diagnostics.iter().next().is_some() {
-                warn!("{}", sources.render(&diagnostics, false));
+            for problem in problems(&sources, &diagnostics) {
+                warn!("configuration: {problem}");
             }
             Ok(Arc::new(snapshot))
         }
@@ -224,6 +230,16 @@ fn attempt(
     watched.sort();
     watched.dedup();
     Attempt { outcome, watched }
+}
+
+/// The diagnostics for a log: a line each, with file and line.
+fn problems(sources: &Sources, diagnostics: &Diagnostics) -> Vec<String> {
+    let line = |diagnostic: &Diagnostic| {
+        let place = sources.place_of(diagnostic).map(|place| format!("{}:{}: ", place.file.display(), place.line));
+        let Diagnostic { path, message, remedy, .. } = diagnostic;
+        format!("{}{path}: {message}; {remedy}", place.unwrap_or_default())
+    };
+    diagnostics.iter().map(line).collect()
 }
 
 fn log_applied(applied: &AppliedReload) {
