@@ -47,7 +47,7 @@ pub struct Options {
 pub enum StartError {
     /// The configuration is refused.
     #[error(transparent)]
-    Configuration(#[from] ReloadRejection),
+    Configuration(#[from] Box<ReloadRejection>),
     /// The access log cannot be written.
     #[error("the access log cannot be started")]
     AccessLog(#[from] AccessLogError),

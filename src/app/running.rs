@@ -61,7 +61,7 @@ impl Running {
     ///
     /// # Errors
     /// If it is refused.
-    pub fn reload(&self) -> Option<Result<AppliedReload, ReloadRejection>> {
+    pub fn reload(&self) -> Option<Result<AppliedReload, Box<ReloadRejection>>> {
         self.parts.as_ref().map(|parts| parts.reloader.reload())
     }
 

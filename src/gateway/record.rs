@@ -7,14 +7,14 @@ use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 use http::{Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
-use super::{Rejection, body::RequestBytes, worker::Worker};
+use super::{Rejection, body::RequestBytes, worker::{InForce, Worker}};
 use crate::{
     auth::VerifiedToken,
     clock::UnixTime,
     http::{BodyEnd, BodyOutcome, NormalHost, headers},
     id::RequestId,
     server::ConnectionInfo,
-    snapshot::{Route, RouteIndex, Snapshot},
+    snapshot::{Route, RouteIndex},
     telemetry::{
         AccessEntry, Decision, DecisionMode, DecisionResult, TokenEntry,
         access_log::Seconds,
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Record {
     worker: Rc<Worker>,
-    snapshot: Rc<Arc<Snapshot>>,
+    snapshot: Rc<InForce>,
     connection: Rc<ConnectionInfo>,
     _under_way: UnderWay,
     began: Instant,
@@ -56,7 +56,7 @@ impl Record {
     /// Begins with a request's head.
     pub(super) fn begin(
         worker: &Rc<Worker>,
-        snapshot: Rc<Arc<Snapshot>>,
+        snapshot: Rc<InForce>,
         connection: &Rc<ConnectionInfo>,
         request: &http::Request<impl Sized>,
     ) -> Box<Self> {
@@ -87,7 +87,7 @@ impl Record {
         })
     }
 
-    pub(super) const fn snapshot(&self) -> &Rc<Arc<Snapshot>> {
+    pub(super) const fn snapshot(&self) -> &Rc<InForce> {
         &self.snapshot
     }
 

@@ -3,7 +3,7 @@
 //! Always holds: the snapshot it gives out is the one in force when it is asked; giving it out touches nothing that another
 //! core writes to, except right after a reload.
 
-use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
+use std::{cell::RefCell, fmt, ops::Deref, rc::Rc, sync::Arc};
 
 use arc_swap::{ArcSwap, cache::Cache};
 
@@ -38,25 +38,37 @@ pub(super) struct Worker {
     tokens: WorkerTokenCache,
     pools: Rc<WorkerPools<RequestBody>>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
-    /// The snapshot last given out, counted by this worker alone: a request's clone of it is no write to a shared line.
-    own: RefCell<Rc<Arc<Snapshot>>>,
+    /// The snapshot last given out.
+    own: RefCell<Rc<InForce>>,
+}
+
+/// A snapshot as one worker counts it: cloning the `Rc` around it writes to no line that another core reads.
+#[derive(Debug)]
+pub(super) struct InForce(Arc<Snapshot>);
+
+impl Deref for InForce {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
 }
 
 impl Worker {
     pub(super) fn new(shared: Shared, metrics: WorkerMetrics, tokens: WorkerTokenCache) -> Self {
-        let own = Rc::new(shared.current.load_full());
+        let own = Rc::new(InForce(shared.current.load_full()));
         let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
         let (metrics, pools) = (Rc::new(metrics), WorkerPools::new());
         Self { shared, metrics, tokens, pools, cache, own: RefCell::new(own) }
     }
 
     /// The snapshot in force.
-    pub(super) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    pub(super) fn snapshot(&self) -> Rc<InForce> {
         let mut cache = self.cache.borrow_mut();
         let current = cache.load();
         let mut own = self.own.borrow_mut();
-        if !Arc::ptr_eq(current, &own) {
-            *own = Rc::new(Arc::clone(current));
+        if !Arc::ptr_eq(current, &own.0) {
+            *own = Rc::new(InForce(Arc::clone(current)));
             self.pools.retain(&own.upstreams);
         }
         Rc::clone(&own)

@@ -97,7 +97,7 @@ impl Reloader {
         environment: Arc<dyn Environment + Send + Sync>,
         surroundings: Surroundings,
         activation: Arc<dyn Activation>,
-    ) -> Result<Self, ReloadRejection> {
+    ) -> Result<Self, Box<ReloadRejection>> {
         let Attempt { outcome, watched } = attempt(&files, &*environment, None, &surroundings);
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
@@ -143,7 +143,7 @@ impl Reloader {
     ///
     /// # Errors
     /// [`ReloadRejection`]; the applied configuration then stays in force.
-    pub fn reload(&self) -> Result<AppliedReload, ReloadRejection> {
+    pub fn reload(&self) -> Result<AppliedReload, Box<ReloadRejection>> {
         let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = self.current.load_full();
         let Attempt { outcome, watched } =
@@ -159,7 +159,7 @@ impl Reloader {
                 log_applied(applied);
             }
             Err(rejection) => {
-                last.rejection = Some(rejection.clone());
+                last.rejection = Some((**rejection).clone());
                 last.rejected_total += 1;
                 for problem in &rejection.problems {
                     error!(generation = previous.generation, "configuration: {problem}");
@@ -173,7 +173,7 @@ impl Reloader {
         outcome
     }
 
-    fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, ReloadRejection> {
+    fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, Box<ReloadRejection>> {
         self.activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let mut words = changes(&previous.config, &next.config);
         words.extend(next.changed_files(previous));
@@ -185,9 +185,9 @@ impl Reloader {
 }
 
 impl ReloadRejection {
-    fn of_activation(why: String) -> Self {
+    fn of_activation(why: String) -> Box<Self> {
         let json = serde_json::json!([{ "severity": "error", "message": why }]);
-        Self { summary: why.clone(), text: why.clone(), problems: vec![why], json }
+        Box::new(Self { summary: why.clone(), text: why.clone(), problems: vec![why], json })
     }
 
     fn of_diagnostics(sources: &Sources, diagnostics: &Diagnostics) -> Self {
@@ -202,7 +202,7 @@ impl ReloadRejection {
 
 /// One attempt: its outcome, and the files to watch whatever came of it.
 struct Attempt {
-    outcome: Result<Arc<Snapshot>, ReloadRejection>,
+    outcome: Result<Arc<Snapshot>, Box<ReloadRejection>>,
     watched: Vec<PathBuf>,
 }
 
@@ -224,7 +224,7 @@ fn attempt(
         None => {
             // A certificate that was broken and is mended again must be noticed too.
             watched.extend(previous.iter().flat_map(|previous| previous.files.keys().cloned()));
-            Err(ReloadRejection::of_diagnostics(&sources, &diagnostics))
+            Err(Box::new(ReloadRejection::of_diagnostics(&sources, &diagnostics)))
         }
     };
     watched.sort();
