@@ -13,6 +13,7 @@ mod interpolate;
 pub mod issuer;
 pub mod listener;
 mod load;
+mod loaded;
 mod parse;
 pub mod process;
 mod read;
@@ -47,7 +48,8 @@ pub use self::{
     environment::{Environment, ProcessEnvironment},
     issuer::{IssuerConfig, KeySetConfig, StartupConfig, TokenTypeConfig},
     listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},
-    load::{Loaded, LoadedConfig, load, load_text, load_texts},
+    load::{load, load_text, load_texts},
+    loaded::{Loaded, LoadedConfig},
     process::ProcessConfig,
     reference::reference,
     route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},
