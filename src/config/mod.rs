@@ -21,6 +21,7 @@ mod reading;
 mod reference;
 mod render;
 pub mod route;
+mod runaway;
 mod schema;
 mod secret_source;
 mod source;
