@@ -268,7 +268,7 @@ mod tests {
         #[test]
         fn ranges_lie_in_the_text(text in "(secret|token|=|\"|'|[{]|[}]|\\[|\\]|\n|#|://|@|:|\\\\|ä|.)*") {
             for range in secrets_in(&text) {
-                prop_assert!(range.start <= range.end && range.end <= text.len());
+                prop_assert!(text.get(range).is_some());
             }
         }
     }

@@ -13,6 +13,7 @@ mod interpolate;
 pub mod issuer;
 pub mod listener;
 mod load;
+mod loaded;
 mod parse;
 pub mod process;
 mod read;
@@ -20,6 +21,7 @@ mod reading;
 mod reference;
 mod render;
 pub mod route;
+mod runaway;
 mod schema;
 mod secret_source;
 mod source;
@@ -47,7 +49,8 @@ pub use self::{
     environment::{Environment, ProcessEnvironment},
     issuer::{IssuerConfig, KeySetConfig, StartupConfig, TokenTypeConfig},
     listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},
-    load::{Loaded, LoadedConfig, load, load_text, load_texts},
+    load::{load, load_text, load_texts},
+    loaded::{Loaded, LoadedConfig},
     process::ProcessConfig,
     reference::reference,
     route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},

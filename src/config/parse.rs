@@ -9,11 +9,17 @@ use toml::{
     de::{DeTable, DeValue, Error},
 };
 
-use super::tree::{Node, Table, Value};
+use super::{
+    runaway::runaways,
+    tree::{Node, Table, Value},
+};
 use crate::diagnostic::{Diagnostics, SourceSpan};
 
 /// How deep values may be nested. The deepest key that there is lies 5 deep; the rest is room for the claims of clients.
 const DEPTH_LIMIT: usize = 32;
+
+/// How many errors of syntax are worth telling of. A file with more is none of ours, and is not read any further.
+const ERRORS_LIMIT: usize = 100;
 
 /// A file's tree, as far as it could be read.
 pub(super) struct Parsed {
@@ -25,15 +31,22 @@ pub(super) struct Parsed {
 
 /// Parses the text of the file number `file`.
 pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Parsed {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let mut conversion = Conversion { file, spoilt: Vec::new(), diagnostics };
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    let span_of_all = SourceSpan::new(file, 0..0);
+    let hopeless = errors.len() > ERRORS_LIMIT;
+    errors.truncate(ERRORS_LIMIT);
+    let stumbles: Vec<usize> = errors.iter().filter_map(|error| Some(error.span()?.start)).collect();
+    let mut conversion =
+        Conversion { file, runaways: runaways(text, document.get_ref(), &stumbles), spoilt: Vec::new(), diagnostics };
     conversion.report(text, &errors);
-    let table = conversion.table(document.get_ref(), 0);
-    Parsed { tree: Node::new(Value::Table(table), SourceSpan::new(file, 0..0)), incomplete: !errors.is_empty() }
+    let table = if hopeless { Table::new() } else { conversion.table(document.get_ref(), 0) };
+    Parsed { tree: Node::new(Value::Table(table), span_of_all), incomplete: !errors.is_empty() }
 }
 
 struct Conversion<'a> {
     file: usize,
+    /// The values that are not closed.
+    runaways: Vec<Range<usize>>,
     /// The lines, or whole tables, about which a syntax error says all there is to say.
     spoilt: Vec<Range<usize>>,
     diagnostics: &'a mut Diagnostics,
@@ -46,15 +59,21 @@ impl Conversion<'_> {
 
     /// Reports the first error of each line: what follows on the same line is mostly its consequence.
     fn report(&mut self, text: &str, errors: &[Error]) {
+        for runaway in &self.runaways {
+            let bracket = SourceSpan::new(self.file, runaway.start..runaway.start + 1);
+            self.diagnostics.error_at(bracket, "this is not closed", "write the closing bracket at its end");
+        }
         let mut errors: Vec<_> = errors.iter().map(|error| (error.span().unwrap_or_default(), error)).collect();
         errors.sort_by_key(|(span, _)| span.start);
         let mut reported_line = None;
         for (span, error) in errors {
             let line = line_around(text, span.start);
-            if reported_line.as_ref() == Some(&line) {
+            // The end of an unclosed value is where the parser gave up, so an error there belongs to it as well.
+            let swallowed = self.runaways.iter().any(|runaway| (runaway.start..=runaway.end).contains(&span.start));
+            if swallowed || reported_line.as_ref() == Some(&line) {
                 continue;
             }
-            let (message, remedy) = explain(error.message());
+            let (message, remedy) = explain(error.message(), text.get(span.clone()).unwrap_or_default());
             self.diagnostics.error_at(self.span(span), message, remedy);
             if error.message() != DUPLICATE {
                 self.spoilt.push(spoilt_by(text, line.clone()));
@@ -71,7 +90,8 @@ impl Conversion<'_> {
     }
 
     fn entry(&mut self, key: Range<usize>, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
-        let spoilt = self.spoilt.iter().any(|range| range.contains(&key.start));
+        let spoilt = self.spoilt.iter().chain(&self.runaways).any(|range| range.contains(&key.start))
+            || self.runaways.iter().any(|range| range.start == value.span().start);
         let mut node = if spoilt {
             let mut node = Node::new(Value::Boolean(false), self.span(value.span()));
             node.refused = true;
@@ -125,10 +145,18 @@ impl Conversion<'_> {
 /// What the parser says about a key or a table that is written twice.
 const DUPLICATE: &str = "duplicate key";
 
+/// What the parser says about a value that is no string, number or word.
+const UNQUOTED: &str = "string values must be quoted, expected literal string";
+
 /// The parser's message in two: what is wrong, and what to write.
-fn explain(message: &str) -> (String, String) {
-    if message == DUPLICATE {
-        return ("this key is written twice".to_owned(), "keep one of the two".to_owned());
+fn explain(message: &str, marked: &str) -> (String, String) {
+    let said = |problem: &str, remedy: &str| (problem.to_owned(), remedy.to_owned());
+    match message {
+        DUPLICATE => return said("this key is written twice", "keep one of the two"),
+        UNQUOTED if marked.trim().is_empty() => return said("there is no value here", "write one behind the `=`"),
+        // What is marked may be a secret.
+        UNQUOTED => return said("this string is not in quotes", "put it in quotes"),
+        _ => {}
     }
     match message.split_once(", expected ") {
         Some((problem, "nothing")) => (problem.to_owned(), "take this out".to_owned()),
@@ -193,9 +221,35 @@ mod tests {
         let (parsed, found) = parsed("[a]\nx = 1\n[b\ny = 2\n[c]\nz = 3\n");
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(parsed.tree.find(&crate::diagnostic::KeyPath::of(&["c", "z"])).is_some_and(|node| !node.refused));
-        for (_, node) in parsed.tree.children() {
+        for node in parsed.tree.table().into_iter().flatten().map(|(_, node)| node) {
             assert!(node.refused || node.entry("y").is_none_or(|y| y.refused), "y was read into another table");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_at_all_is_given_up_soon() {
+        let text: String = (0..50_000).map(|number| format!("key{number} =\n")).collect();
+        let (parsed, found) = parsed(&text);
+        assert_eq!(
+            (found.len(), parsed.tree.table().map(Table::len), parsed.incomplete),
+            (ERRORS_LIMIT, Some(0), true)
+        );
+    }
+
+    #[test]
+    fn what_is_not_closed_is_one_mistake() {
+        for text in [
+            "[a]\nx = [1, 2\ny = 3\nz = \"4\"\n[b]\nx = 1\n",
+            "[a]\nx = [1, [2, 3]\n[b.c]\nx = 1\n",
+            "[a]\nx = { y = 1\n[b]\nx = 1\n[c]\nd = true\n",
+            "[[a]]\nx = [\n\"1\",\n\n[[b]]\nx = 1\n",
+        ] {
+            let (_, found) = parsed(text);
+            let bracket = text.find("= ").map_or(0, |at| at + 2);
+            assert_eq!(found, [("this is not closed".to_owned(), bracket)], "{text}");
+        }
+        let (_, found) = parsed("a = [\n  [1]\n  [2]\n]\nb = { c = 1\n d = 2 }\n");
+        assert!(found.iter().all(|(message, _)| message != "this is not closed"), "{found:?}");
     }
 
     #[test]

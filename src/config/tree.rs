@@ -103,17 +103,11 @@ impl Node {
 
     /// Whether anything below was refused.
     pub(super) fn holds_refused(&self) -> bool {
-        self.children().any(|(_, node)| node.refused || node.holds_refused())
-    }
-
-    /// What is directly below, with the step that leads there.
-    pub(super) fn children(&self) -> Box<dyn Iterator<Item = (Segment, &Self)> + '_> {
+        let lost = |node: &Self| node.refused || node.holds_refused();
         match &self.value {
-            Value::Table(table) => Box::new(table.iter().map(|(key, node)| (Segment::Key(key.clone()), node))),
-            Value::Array(elements) => {
-                Box::new(elements.iter().enumerate().map(|(index, node)| (Segment::Index(index), node)))
-            }
-            _ => Box::new(std::iter::empty()),
+            Value::Table(table) => table.values().any(lost),
+            Value::Array(elements) => elements.iter().any(lost),
+            _ => false,
         }
     }
 }
