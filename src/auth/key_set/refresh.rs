@@ -31,13 +31,15 @@ pub(super) struct Refresher {
     paused_until: Option<Instant>,
     /// The set being written to disk.
     keeping: Option<JoinHandle<()>>,
+    /// Whether a newer set waits for that to end.
+    unkept: bool,
 }
 
 impl Refresher {
     /// Makes one that has not asked yet. Its first attempt is due at once, also when a set was found on disk: that one may
     /// have been superseded while the program did not run.
     pub(super) const fn new(shared: Arc<Shared>, fetcher: Fetcher) -> Self {
-        Self { shared, fetcher, refresh_at_age: None, failures: 0, paused_until: None, keeping: None }
+        Self { shared, fetcher, refresh_at_age: None, failures: 0, paused_until: None, keeping: None, unkept: false }
     }
 
     /// Goes on until the task is dropped.
@@ -48,8 +50,11 @@ impl Refresher {
         }
     }
 
-    async fn next_cause(&self) -> Cause {
+    async fn next_cause(&mut self) -> Cause {
         loop {
+            if self.unkept {
+                self.keep();
+            }
             if let Some(cause) = self.shared.take_wanted() {
                 return cause;
             }
@@ -145,7 +150,8 @@ impl Refresher {
         let (Some(directory), Some(known)) = (self.shared.directory.clone(), self.shared.known.load_full()) else {
             return;
         };
-        if self.keeping.as_ref().is_some_and(|earlier| !earlier.is_finished()) {
+        self.unkept = self.keeping.as_ref().is_some_and(|earlier| !earlier.is_finished());
+        if self.unkept {
             self.shared.disk_error.store(Some(Arc::new("the last write has not ended yet".to_owned())));
             return;
         }

@@ -164,3 +164,25 @@ impl Drop for WaitingPlace<'_> {
         self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{START, quick_pace, settings},
+        *,
+    };
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn a_wish_for_an_unknown_key_lapses_in_the_cooldown_and_an_operators_does_not() {
+        let clock = ManualClock::starting_at(START).clock();
+        let shared = Shared::new(settings("jwks_uri = 'https://id.example/jwks'"), clock, quick_pace(), None, None);
+        shared.want(Cause::UnknownKey);
+        assert_eq!((shared.take_wanted(), shared.take_wanted()), (Some(Cause::UnknownKey), None));
+        shared.cooldown.begin(false);
+        shared.want(Cause::UnknownKey);
+        assert_eq!(shared.take_wanted(), None);
+        shared.want(Cause::Operator);
+        assert_eq!(shared.take_wanted(), Some(Cause::Operator));
+    }
+}
