@@ -115,14 +115,14 @@ async fn a_stream_that_nobody_reads_is_reset_and_its_neighbour_lives() {
 
 #[tokio::test]
 async fn a_large_body_that_is_read_is_not_cut() {
-    let limits = LimitsConfig { body_idle_timeout: milliseconds(300), ..LimitsConfig::default() };
+    let limits = LimitsConfig { body_idle_timeout: milliseconds(200), ..LimitsConfig::default() };
     let server = TestServer::with_limits(limits);
     let (mut client, _connection) = http2(server.connect().await).await;
     let mut body = soon(client.send_request(request("/endless"))).await.unwrap().into_body();
-    let mut read = 0;
-    while read < 20_000_000 {
+    let before = std::time::Instant::now();
+    while before.elapsed().as_millis() < 700 {
         let frame: hyper::body::Frame<Bytes> = soon(Pin::new(&mut body).frame()).await.unwrap().unwrap();
-        read += frame.into_data().unwrap().len();
+        assert!(frame.is_data());
     }
     assert_eq!(server.listener().counters().stalled(), 0);
 }
