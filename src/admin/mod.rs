@@ -13,9 +13,7 @@ mod settings;
 
 pub use self::{
     api::router,
-    model::{
-        Configuration, IssuerState, IssuerStatus, Missing, MissingKind, Readiness, RejectedReload, Reloaded,
-    },
+    model::{Configuration, IssuerState, IssuerStatus, Missing, MissingKind, Readiness, RejectedReload, Reloaded},
     operations::{Operations, RefreshError, ReloadRejected},
     serve::{AdminListener, serve},
     settings::{AdminSettings, compile},

@@ -100,9 +100,7 @@ impl Operations for Operator {
             public_routes: readiness::exposed(&snapshot, Exposure::Public),
             report_only_routes: readiness::exposed(&snapshot, Exposure::Reports),
             danger_options: Vec::new(),
-            last_rejected: last
-                .rejection
-                .map(|rejection| RejectedReload { at: last.at, diagnostics: rejection.json }),
+            last_rejected: last.rejection.map(|rejection| RejectedReload { at: last.at, diagnostics: rejection.json }),
             configuration: serde_json::to_value(&snapshot.config).unwrap_or(Value::Null),
         }
     }
@@ -118,7 +116,8 @@ impl Operations for Operator {
                 }
                 Ok(Err(rejection)) => Err(ReloadRejected { diagnostics: rejection.json }),
                 Err(_ended) => {
-                    let diagnostics = serde_json::json!([{ "severity": "error", "message": "the reload was cut short" }]);
+                    let diagnostics =
+                        serde_json::json!([{ "severity": "error", "message": "the reload was cut short" }]);
                     Err(ReloadRejected { diagnostics })
                 }
             }

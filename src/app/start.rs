@@ -93,9 +93,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let mut admin_task = None;
     if let Some(raw) = &snapshot.config.admin {
         let address = raw.address;
-        let listener = control
-            .block_on(AdminListener::bind(address))
-            .map_err(|source| StartError::Admin { address, source })?;
+        let listener =
+            control.block_on(AdminListener::bind(address)).map_err(|source| StartError::Admin { address, source })?;
         admin_address = Some(listener.address());
         info!("admin listener: listening on {}", listener.address());
         let operations: Arc<dyn Operations> = Arc::<Operator>::clone(&operator);

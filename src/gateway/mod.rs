@@ -16,8 +16,8 @@ mod worker;
 
 pub use self::{
     body::{RequestBody, RequestBytes, ResponseBody, ResponseEnd},
-    handle::Gateway,
     detail::{REASONS, REASONS_AFTER_THE_HEAD},
+    handle::Gateway,
     rejection::{Fault, Rejection},
     worker::Shared,
 };

@@ -7,7 +7,11 @@ use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 use http::{Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
-use super::{Rejection, body::RequestBytes, worker::{InForce, Worker}};
+use super::{
+    Rejection,
+    body::RequestBytes,
+    worker::{InForce, Worker},
+};
 use crate::{
     auth::VerifiedToken,
     clock::UnixTime,
@@ -197,12 +201,7 @@ impl Record {
     fn write(&self) {
         let status = self.status.map(|status| status.as_u16());
         let duration = self.began.elapsed();
-        let finished = FinishedRequest {
-            status,
-            duration,
-            bytes_in: self.bytes_in.count(),
-            bytes_out: self.bytes_out,
-        };
+        let finished = FinishedRequest { status, duration, bytes_in: self.bytes_in.count(), bytes_out: self.bytes_out };
         let route = self.matched_route();
         let metrics = route.map_or_else(|| self.worker.unmatched(), |route| &route.metrics);
         metrics.finished(self.worker.metrics(), &finished);
@@ -240,7 +239,10 @@ impl Record {
             bytes_out: finished.bytes_out,
             duration: Seconds(duration),
             auth_duration: self.auth_duration.map(Seconds),
-            upstream_connect_duration: self.timings.filter(|timings| !timings.reused).map(|timings| Seconds(timings.connection)),
+            upstream_connect_duration: self
+                .timings
+                .filter(|timings| !timings.reused)
+                .map(|timings| Seconds(timings.connection)),
             upstream_header_duration: self.timings.map(|timings| Seconds(timings.response_header)),
             jwt: verified.or(own_token),
             config_generation: self.snapshot.generation,

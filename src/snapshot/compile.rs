@@ -66,11 +66,9 @@ impl Snapshot {
         let now = surroundings.clock.now();
         let mut sources = KeySources::new(surroundings);
         let mut find = |name: &str, raw: &_, diagnostics: &mut _| sources.find(name, raw, diagnostics);
-        let issuers =
-            auth::compile_issuers(config, previous.map(|previous| &previous.issuers), &mut find, diagnostics);
+        let issuers = auth::compile_issuers(config, previous.map(|previous| &previous.issuers), &mut find, diagnostics);
         let upstreams = upstream::compile(config, previous.map(|previous| &previous.upstreams), diagnostics);
-        let listeners =
-            Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
+        let listeners = Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
         let authorization_server = authorization_server::compile(config, diagnostics).map(Arc::new);
         let endpoints = token_endpoint::compile(config, diagnostics);
         for compile in surroundings.also_compile {

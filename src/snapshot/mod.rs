@@ -35,7 +35,7 @@ pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
     embedded::EmbeddedIssuer,
-    reload::{Activation, AppliedReload, LastReload, Reloader, ReloadRejection},
+    reload::{Activation, AppliedReload, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
 };

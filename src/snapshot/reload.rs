@@ -103,13 +103,8 @@ impl Reloader {
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
         activation.prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
         activation.applied(&snapshot);
-        let last = LastReload {
-            at: surroundings.clock.now(),
-            watched,
-            rejection: None,
-            rejected_total: 0,
-            applied_total: 0,
-        };
+        let last =
+            LastReload { at: surroundings.clock.now(), watched, rejection: None, rejected_total: 0, applied_total: 0 };
         Ok(Self {
             files,
             environment,

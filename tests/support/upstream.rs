@@ -43,9 +43,7 @@ impl RecordedUpstream {
     }
 
     /// One that answers as `answer` says.
-    pub(crate) async fn answering(
-        answer: impl Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn answering(answer: impl Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
