@@ -26,7 +26,7 @@ pub(crate) struct GatewayBuilder {
 
 /// A running gateway, stopped when dropped.
 pub(crate) struct Gateway {
-    pub(crate) running: Running,
+    running: Option<Running>,
     pub(crate) folder: TempDir,
 }
 
@@ -101,7 +101,7 @@ impl GatewayBuilder {
         fs::write(&file, config).expect("written");
         let options = Options { files: vec![file], environment: Arc::new(variables), clock, log: false };
         let running = tokio::task::spawn_blocking(move || app::start(options)).await.expect("no panic")?;
-        Ok(Gateway { running, folder })
+        Ok(Gateway { running: Some(running), folder })
     }
 }
 
@@ -113,9 +113,20 @@ fn problems(error: &StartError) -> String {
 }
 
 impl Gateway {
+    /// The gateway itself.
+    pub(crate) fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs until it is dropped")
+    }
+
+    /// Drains it, as SIGTERM does, and waits for the end.
+    pub(crate) async fn drain(mut self) {
+        let running = self.running.take().expect("it runs until it is dropped");
+        tokio::task::spawn_blocking(move || running.drain()).await.expect("no panic");
+    }
+
     /// Where the listener `public` is.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.running.address("public").expect("the listener is bound")
+        self.running().address("public").expect("the listener is bound")
     }
 
     /// A URL on the listener `public`.
@@ -125,7 +136,7 @@ impl Gateway {
 
     /// A URL on the admin listener.
     pub(crate) fn admin_url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.running.admin_address().expect("there is an admin listener"))
+        format!("http://{}{path}", self.running().admin_address().expect("there is an admin listener"))
     }
 
     /// The configuration file.
@@ -146,5 +157,15 @@ impl Gateway {
     pub(crate) fn access_log(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // Stopping blocks, which a thread that drives the test's own runtime must not.
+            let stopped = std::thread::spawn(move || drop(running)).join();
+            assert!(stopped.is_ok() || std::thread::panicking(), "stopping panicked");
+        }
     }
 }
