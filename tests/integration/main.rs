@@ -10,4 +10,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command_line;
+mod demo;
+mod drain;
+mod explain;
 mod first_steps;
+mod reload;
+mod reload_kept;
+mod reload_refused;
+mod reload_under_load;

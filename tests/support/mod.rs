@@ -3,8 +3,11 @@
 //! Everything listens on loopback at ports that the kernel chooses, and stops when it is dropped.
 
 pub(crate) mod client;
+pub(crate) mod connection;
 pub(crate) mod forge;
 pub(crate) mod gateway;
 pub(crate) mod issuer;
+pub(crate) mod process;
+pub(crate) mod scoped;
 pub(crate) mod upstream;
 pub(crate) mod wait;
