@@ -4,21 +4,20 @@
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::{EmbeddedError, telemetry};
+use super::{EmbeddedError, fixed::Fixed, telemetry};
 use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
     clock::Clock,
-    config::ProcessConfig,
     server::Server,
-    snapshot::{Activation, EmbeddedIssuer, Snapshot},
-    telemetry::{AccessLog, Destination, Log},
+    snapshot::{Activation, EmbeddedIssuer, ReadyIssuer, Snapshot},
+    telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
 };
 
 /// The living parts that a snapshot is brought to.
@@ -31,6 +30,8 @@ pub(super) struct Living {
     pub(super) clock: Clock,
     /// Where the access log goes now.
     pub(super) destination: Mutex<Destination>,
+    /// What the first configuration said that no reload can change.
+    pub(super) fixed: OnceLock<Fixed>,
 }
 
 impl Activation for Living {
@@ -55,9 +56,12 @@ impl Activation for Living {
     }
 
     fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String> {
-        let issuer = self.open_issuer(next).map_err(|error| in_words(&error))?;
-        self.move_access_log(next).map_err(|error| in_words(&error))?;
+        let fixed = self.fixed.get_or_init(|| Fixed::of(&next.config));
+        fixed.admit(&next.config)?;
+        let issuer = self.open_issuer(next, fixed).map_err(|error| in_words(&error))?;
+        let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
         let grace_period = next.config.process.grace_period.0;
+        // The last that can fail, and if it does it changes nothing.
         let applied = self.server.apply(&next.listeners, grace_period).map_err(|error| in_words(&error))?;
         for name in &applied.added {
             let address = self.server.address_of(name).map(|address| address.to_string()).unwrap_or_default();
@@ -66,14 +70,10 @@ impl Activation for Living {
         for name in &applied.removed {
             info!("listener {name}: closed, requests under way are finished");
         }
-        self.embedded.replace(issuer).map_err(|error| in_words(&error))?;
-        if let Some(previous) = previous {
-            warn_of_fixed(&previous.config.process, &next.config.process);
-            if previous.config.admin.as_ref().map(|admin| admin.address)
-                != next.config.admin.as_ref().map(|admin| admin.address)
-            {
-                warn!("`admin.address` is read at start only: restart for the new one");
-            }
+        self.embedded.replace(issuer);
+        self.move_access_log(access_log);
+        if previous.is_some() {
+            fixed.warn_of_differences(&next.config);
         }
         Ok(())
     }
@@ -95,23 +95,30 @@ impl Activation for Living {
 
 impl Living {
     /// The embedded issuer of `next` with its keys open, if it has one.
-    fn open_issuer(&self, next: &Snapshot) -> Result<Option<AuthorizationServer>, EmbeddedError> {
-        let (Some(settings), Some(directory)) = (&next.authorization_server, next.data_directory()) else {
-            return Ok(None);
+    fn open_issuer(&self, next: &Snapshot, fixed: &Fixed) -> Result<ReadyIssuer, EmbeddedError> {
+        let (Some(settings), Some(directory)) = (&next.authorization_server, fixed.data_directory()) else {
+            return Ok(ReadyIssuer::default());
         };
         let before = self.embedded.server();
         let opened = AuthorizationServer::open(Arc::clone(settings), directory, before.as_deref(), self.clock.now())?;
-        Ok(Some(opened))
+        Ok(self.embedded.prepare(Some(opened))?)
     }
 
-    fn move_access_log(&self, next: &Snapshot) -> Result<(), crate::telemetry::AccessLogError> {
+    /// The access log's destination in `next`, opened, if it is another one than now.
+    fn open_access_log(&self, next: &Snapshot) -> Result<Option<(Destination, OpenDestination)>, AccessLogError> {
         let wanted = telemetry::access_log(&next.config.telemetry);
-        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
-        if *destination != wanted {
-            self.access_log.redirect(&wanted)?;
-            *destination = wanted;
+        if *self.destination.lock().unwrap_or_else(PoisonError::into_inner) == wanted {
+            return Ok(None);
         }
-        Ok(())
+        let opened = wanted.open()?;
+        Ok(Some((wanted, opened)))
+    }
+
+    fn move_access_log(&self, moved: Option<(Destination, OpenDestination)>) {
+        if let Some((destination, opened)) = moved {
+            self.access_log.switch_to(opened);
+            *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = destination;
+        }
     }
 
     /// Opens the access log's file anew, after it was renamed away.
@@ -120,15 +127,6 @@ impl Living {
         if let Err(error) = self.access_log.redirect(&destination) {
             warn!(error = &error as &dyn Error, "the access log stays where it was");
         }
-    }
-}
-
-fn warn_of_fixed(before: &ProcessConfig, after: &ProcessConfig) {
-    if before.workers != after.workers {
-        warn!("`process.workers` is read at start only: restart for the new number");
-    }
-    if before.data_directory != after.data_directory {
-        warn!("`process.data_directory` is read at start only for key sets: restart for the new one");
     }
 }
 

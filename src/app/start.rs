@@ -3,7 +3,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread,
 };
 
@@ -11,8 +11,8 @@ use tokio::{runtime::Builder, sync::watch};
 use tracing::{info, warn};
 
 use super::{
-    ALSO_COMPILE, Options, Running, StartError, activation::Living, operations::Operator, running::Parts, telemetry,
-    worker_thread,
+    ALSO_COMPILE, Options, Running, StartError, activation::Living, operations::Operator, running::Parts, signals,
+    telemetry, worker_thread,
 };
 use crate::{
     admin::{AdminListener, Operations, serve},
@@ -45,6 +45,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Thread)?;
+    // From here on; a reload that is asked for while the start waits for keys would otherwise end the program.
+    let hangup = if options.log { Some(signals::hangup(&control).map_err(StartError::Thread)?) } else { None };
 
     let workers = worker_count(&first);
     let (metrics, worker_metrics) = Metrics::new(workers.get());
@@ -60,6 +62,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         control: control.handle().clone(),
         clock: options.clock.clone(),
         destination: Mutex::new(Destination::Off),
+        fixed: OnceLock::new(),
     });
     let surroundings = Surroundings {
         clock: options.clock.clone(),
@@ -113,6 +116,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         stop_admin,
         admin_task,
         admin_address,
+        hangup,
     }))
 }
 

@@ -5,6 +5,7 @@
 mod changes;
 mod compile;
 mod embedded;
+mod entries;
 mod files;
 mod key_sources;
 mod reload;
@@ -13,7 +14,7 @@ mod watch;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -21,7 +22,7 @@ use crate::{
     auth::{Issuers, key_set::RemoteKeySet},
     authorization_server,
     clock::{Clock, UnixTime},
-    config::{Config, StartupConfig},
+    config::{Config, Contents, StartupConfig},
     diagnostic::Diagnostics,
     http::headers::IdentityHeaderNames,
     routing::RouteTable,
@@ -34,7 +35,7 @@ use crate::{
 pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
-    embedded::EmbeddedIssuer,
+    embedded::{EmbeddedIssuer, ReadyIssuer},
     reload::{Activation, AppliedReload, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
@@ -67,8 +68,8 @@ pub struct Snapshot {
     pub identity_headers: IdentityHeaderNames,
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
-    /// The files that it depends on, with digests of their contents.
-    pub files: BTreeMap<PathBuf, files::Contents>,
+    /// The files that it depends on beside its own: certificates, keys, authorities, secrets.
+    pub files: BTreeMap<PathBuf, Contents>,
 }
 
 /// The keys of one remote issuer, and what a start does without them.
@@ -122,15 +123,9 @@ impl Snapshot {
         self.routes.iter().filter_map(|route| route.exposure().map(|exposure| (route, exposure)))
     }
 
-    /// The data directory, if one is configured.
-    #[must_use]
-    pub fn data_directory(&self) -> Option<&Path> {
-        self.config.process.data_directory.as_ref().map(|path| path.0.as_path())
-    }
-
     /// Says of each file whose contents are others than in `previous`.
     fn changed_files(&self, previous: &Self) -> Vec<String> {
-        let differs = |(path, contents): &(&PathBuf, &files::Contents)| {
+        let differs = |(path, contents): &(&PathBuf, &Contents)| {
             previous.files.get(*path).is_some_and(|before| before != *contents)
         };
         let changed = self.files.iter().filter(differs);

@@ -42,6 +42,12 @@ pub enum Destination {
     File(PathBuf),
 }
 
+/// A destination that has been opened.
+#[derive(Debug)]
+pub struct OpenDestination {
+    sink: Option<File>,
+}
+
 /// Why the access log cannot go where it should.
 #[derive(Debug, Error)]
 pub enum AccessLogError {
@@ -114,10 +120,14 @@ impl AccessLog {
     /// # Errors
     /// If the destination cannot be opened.
     pub fn redirect(&self, destination: &Destination) -> Result<(), AccessLogError> {
-        let sink = open(destination)?;
+        self.switch_to(destination.open()?);
+        Ok(())
+    }
+
+    /// Sends lines from now on to a destination that has been opened.
+    pub fn switch_to(&self, OpenDestination { sink }: OpenDestination) {
         self.is_on.store(sink.is_some(), Ordering::Relaxed);
         self.lines.redirect(sink);
-        Ok(())
     }
 
     /// Writes away what is queued, waiting no longer than `within`. Says whether everything was written. To be called once
@@ -136,6 +146,16 @@ impl AccessLog {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.lines.written()
+    }
+}
+
+impl Destination {
+    /// Opens it, without sending anything there yet.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(&self) -> Result<OpenDestination, AccessLogError> {
+        Ok(OpenDestination { sink: open(self)? })
     }
 }
 
