@@ -44,7 +44,7 @@ pub(super) struct Record {
     caller: IpAddr,
     route: Option<RouteIndex>,
     token: Option<Arc<VerifiedToken>>,
-    /// The client that the embedded issuer gave a token to.
+    /// The client that asked the embedded issuer for a token, once it had proven itself.
     issued_to: Option<Arc<str>>,
     reason: Option<&'static str>,
     would_refuse: Option<&'static str>,
@@ -208,12 +208,6 @@ impl Record {
         if !self.worker.access_log().is_on() {
             return;
         }
-        let own_token = self.issued_to.as_deref().map(|client_id| TokenEntry {
-            issuer: "embedded",
-            client_id: Some(client_id),
-            key_id: None,
-            jti: None,
-        });
         let verified = self.token.as_deref().map(|token| TokenEntry {
             issuer: token.issuer(),
             client_id: token.client_id(),
@@ -244,7 +238,8 @@ impl Record {
                 .filter(|timings| !timings.reused)
                 .map(|timings| Seconds(timings.connection)),
             upstream_header_duration: self.timings.map(|timings| Seconds(timings.response_header)),
-            jwt: verified.or(own_token),
+            issued_to: self.issued_to.as_deref(),
+            jwt: verified,
             config_generation: self.snapshot.generation,
         });
     }
