@@ -103,7 +103,8 @@ impl Living {
     fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), EmbeddedError> {
         let Some(settings) = &next.authorization_server else { return Ok(()) };
         // Where the keys are is read once: another place would mean other keys, and tokens that nobody accepts any more.
-        let Some(directory) = next.data_directory().map(|now| self.data_directory.get_or_init(|| now.to_owned())) else {
+        let Some(directory) = next.data_directory().map(|now| self.data_directory.get_or_init(|| now.to_owned()))
+        else {
             return Ok(());
         };
         let before = previous.and_then(Snapshot::embedded).map(EmbeddedIssuer::server);

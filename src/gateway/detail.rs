@@ -51,6 +51,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("token_too_large", "The token is too large."),
     ("token_type_not_accepted", "The token is not of an accepted type."),
     ("too_many_headers", "The request has too many header fields."),
+    ("transfer_coding_not_accepted", "The request's body is under a transfer coding that is not accepted."),
     ("unknown_issuer", "The token's issuer is not known here."),
     ("unknown_key", "The token's issuer lists no key of the token's key id."),
     ("upstream_connect_failed", "The service behind could not be reached."),

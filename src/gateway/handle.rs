@@ -4,12 +4,12 @@
 
 use std::rc::Rc;
 
-use http::{Method, Request, Response, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Rejection,
-    body::{RequestBody, ResponseBody},
+    body::{RequestBody, RequestBytes, ResponseBody},
     identity, own,
     permit::permit,
     record::Record,
@@ -48,7 +48,8 @@ impl Handler for Gateway {
 
     async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
-        let grpc = is_grpc(request.headers());
+        // gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
+        let grpc = request.version() == Version::HTTP_2 && is_grpc(request.headers());
         match self.exchange(request, connection, &mut record).await {
             Ok(answer) => respond::answer(answer, record),
             Err(rejection) => respond::reject(&rejection, grpc, record),
@@ -79,6 +80,7 @@ impl Gateway {
         let snapshot = Rc::clone(record.snapshot());
         let (mut parts, body) = request.into_parts();
         refuse_method(&parts.method)?;
+        refuse_transfer_coding(&parts.headers)?;
         let host = NormalHost::from_request(&parts)?;
         record.host(&host);
         let path = NormalPath::parse(parts.uri.path())?;
@@ -101,10 +103,10 @@ impl Gateway {
         let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
 
         let limits = self.rewrite(&mut parts, route, &host, connection, record);
-        identity::add(&mut parts.headers, &route.identity, permit.token())?;
+        identity::add(&mut parts.headers, route, permit.token(), record)?;
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
-        let body = metered(body, limits, record)?;
+        let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot));
         let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let forwarded = upstream::forward(permit, request, &route.upstream, self.worker.pools(), deadline).await;
@@ -157,11 +159,26 @@ fn refuse_method(method: &Method) -> Result<(), Rejection> {
     }
 }
 
+/// hyper undoes `chunked` and nothing else, so a body under any other coding would go on as what it is not (RFC 9112
+/// section 6.1).
+fn refuse_transfer_coding(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Rejection::TransferCoding),
+    }
+}
+
 fn take_upgrade(parts: &mut Parts) -> Option<OnUpgrade> {
     requested_upgrade(parts).is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten()
 }
 
-fn metered(body: Incoming, limits: BodyLimits, record: &Record) -> Result<RequestBody, Rejection> {
+fn metered(
+    body: Incoming,
+    limits: BodyLimits,
+    record: &Record,
+) -> Result<MeteredBody<Incoming, RequestBytes>, Rejection> {
     if !limits.allow(&http_body::Body::size_hint(&body)) {
         return Err(BodyError::TooLarge { limit_bytes: limits.bytes.unwrap_or_default() }.into());
     }

@@ -37,7 +37,7 @@ pub(super) async fn permit(
     let report_only = requirement.report_only();
     record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
-        (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only, token)),
+        (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only)),
         (decision, _) => decision,
     }
 }

@@ -101,6 +101,10 @@ impl Record {
         &self.request_id
     }
 
+    pub(super) const fn version(&self) -> Version {
+        self.version
+    }
+
     /// When the request's head had arrived, by the wall clock.
     pub(super) const fn time(&self) -> UnixTime {
         self.time
@@ -158,6 +162,11 @@ impl Record {
         route.metrics.decided(self.worker.metrics(), decision);
     }
 
+    /// Notes that a route that only reports would have refused after all.
+    pub(super) fn would_refuse(&mut self, rejection: &Rejection) {
+        self.would_refuse = Some(rejection.reason());
+    }
+
     /// Notes that the upstream answered.
     pub(super) fn forwarded(&mut self, endpoint: &Arc<str>, timings: Timings, status: StatusCode) {
         self.endpoint = Some(Arc::clone(endpoint));
@@ -175,6 +184,10 @@ impl Record {
     /// Notes that it did not.
     pub(super) fn not_forwarded(&mut self, error: &ForwardError) {
         self.endpoint = error.endpoint().cloned();
+        if let ForwardError::RequestBody(_) = error {
+            // The caller's fault is no failure of the upstream.
+            return;
+        }
         let Some(route) = self.matched_route() else { return };
         let exchange = Exchange { status: None, failure: Some(error.reason()), connect: None, header: None };
         route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);

@@ -129,7 +129,9 @@ fn issue_error(error: GrantError) -> IssueError {
     match error {
         GrantError::UnknownClient => IssueError::UnknownClient,
         GrantError::WrongSecret => IssueError::WrongSecret,
-        GrantError::Refused { client_id, refusal } => IssueError::Refused { client_id, refusal: issue_refusal(refusal) },
+        GrantError::Refused { client_id, refusal } => {
+            IssueError::Refused { client_id, refusal: issue_refusal(refusal) }
+        }
         GrantError::Signing { client_id, source } => {
             error!(%client_id, error = &source as &dyn std::error::Error, "a token could not be signed");
             IssueError::Unavailable { client_id: Some(client_id), source: source.into() }

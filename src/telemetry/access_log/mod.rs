@@ -216,6 +216,7 @@ mod tests {
             auth_duration: Some(Seconds(Duration::from_nanos(1_500))),
             upstream_connect_duration: None,
             upstream_header_duration: Some(Seconds(Duration::from_millis(10))),
+            issued_to: None,
             jwt: Some(TokenEntry { issuer: "corp", client_id: Some("billing"), key_id: Some("k1"), jti: Some("t1") }),
             config_generation: 3,
         }
