@@ -24,7 +24,7 @@ use crate::{
         access_log::Seconds,
         metrics::{Exchange, FinishedRequest, UnderWay},
     },
-    upstream::{ForwardError, Timings},
+    upstream::Timings,
 };
 
 /// One request, from its head to the end of its answer.
@@ -163,10 +163,10 @@ impl Record {
     }
 
     /// Notes that it did not.
-    pub(super) fn not_forwarded(&mut self, error: &ForwardError) {
-        self.endpoint = error.endpoint().cloned();
+    pub(super) fn not_forwarded(&mut self, endpoint: Option<Arc<str>>, rejection: &Rejection) {
+        self.endpoint = endpoint;
         let Some(route) = self.matched_route() else { return };
-        let exchange = Exchange { status: None, failure: Some(error.reason()), connect: None, header: None };
+        let exchange = Exchange { status: None, failure: Some(rejection.reason()), connect: None, header: None };
         route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
     }
 
