@@ -256,7 +256,7 @@ fn an_issuer_may_ask_for_more() {
     assert_eq!(world.reason(&null), "claim_missing");
     let pss = RSA.with(Algorithm::Ps256);
     let token = |key: &SigningKey| {
-        key.sign_with_header(&key.header(json!({ "typ": "at+jwt" })), &claims(json!({ "tenant": "a" })))
+        key.sign_with_header(&key.header(json!({ "typ": "at+jwt" })), &claims(profile(json!({ "tenant": "a" }))))
     };
     assert_eq!(world.reason(&token(&pss)), "verified");
     assert_eq!(world.reason(&token(&RSA)), "algorithm_not_accepted");

@@ -103,15 +103,19 @@ impl Gateway {
         let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
 
         let limits = self.rewrite(&mut parts, route, &host, connection, record);
-        identity::add(&mut parts.headers, route, permit.token(), record)?;
+        identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot));
         let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let forwarded = upstream::forward(permit, request, &route.upstream, self.worker.pools(), deadline).await;
-        let Forwarded { response, upgrade, endpoint, timings } =
-            forwarded.inspect_err(|error| record.not_forwarded(error))?;
+        let Forwarded { response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
+            let endpoint = error.endpoint().cloned();
+            let rejection = Rejection::from(error);
+            record.not_forwarded(endpoint, &rejection);
+            rejection
+        })?;
         record.forwarded(&endpoint, timings, response.status());
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
             upgrade::join_in_background(downstream, upstream, connection);

@@ -1,40 +1,33 @@
 //! Owns: telling the upstream who calls, in headers that the operator named.
 //! Refuses: a claim that could break out of its header, or that the upstream could read as another one.
-//! Always holds: called after everything of that name was removed from what came in.
+//! Always holds: called after everything of that name was removed from what came in. Whether a token's claims can be written
+//! is part of the decision about it, so that a route which only reports can report it.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use super::{Rejection, record::Record};
-use crate::{
-    auth::VerifiedToken,
-    snapshot::{Exposure, Route},
-};
+use super::Rejection;
+use crate::{auth::VerifiedToken, snapshot::Identity};
 
-/// Adds the identity headers of `route` for which `token` has a claim.
+/// Whether every claim of `token` that `identity` passes on can be written.
 ///
 /// # Errors
-/// If a claim cannot be told faithfully; on a route that only reports it is left out instead.
-pub(super) fn add(
-    headers: &mut HeaderMap,
-    route: &Route,
-    token: Option<&Arc<VerifiedToken>>,
-    record: &mut Record,
-) -> Result<(), Rejection> {
-    let Some(token) = token else { return Ok(()) };
-    for (name, claim) in &route.identity.headers {
-        match value(token, claim) {
-            Ok(None) => {}
-            Ok(Some(value)) => {
-                headers.insert(name.clone(), value);
-            }
-            Err(rejection) if route.exposure() == Some(Exposure::Reports) => record.would_refuse(&rejection),
-            Err(rejection) => return Err(rejection),
+/// If a claim cannot be told faithfully.
+pub(super) fn judge(identity: &Identity, token: &VerifiedToken) -> Result<(), Rejection> {
+    identity.headers.iter().try_for_each(|(_, claim)| value(token, claim).map(|_| ()))
+}
+
+/// Adds the headers of `identity` for which `token` has a claim. One that cannot be written is left out: such a token does not
+/// get here.
+pub(super) fn add(headers: &mut HeaderMap, identity: &Identity, token: Option<&Arc<VerifiedToken>>) {
+    let Some(token) = token else { return };
+    for (name, claim) in &identity.headers {
+        if let Ok(Some(value)) = value(token, claim) {
+            headers.insert(name.clone(), value);
         }
     }
-    Ok(())
 }
 
 /// The claim as a header's value: it must be one that a recipient reads as it was written (RFC 9110 section 5.5), so white

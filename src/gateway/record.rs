@@ -24,7 +24,7 @@ use crate::{
         access_log::Seconds,
         metrics::{Exchange, FinishedRequest, UnderWay},
     },
-    upstream::{ForwardError, Timings},
+    upstream::Timings,
 };
 
 /// One request, from its head to the end of its answer.
@@ -162,11 +162,6 @@ impl Record {
         route.metrics.decided(self.worker.metrics(), decision);
     }
 
-    /// Notes that a route that only reports would have refused after all.
-    pub(super) fn would_refuse(&mut self, rejection: &Rejection) {
-        self.would_refuse = Some(rejection.reason());
-    }
-
     /// Notes that the upstream answered.
     pub(super) fn forwarded(&mut self, endpoint: &Arc<str>, timings: Timings, status: StatusCode) {
         self.endpoint = Some(Arc::clone(endpoint));
@@ -182,14 +177,14 @@ impl Record {
     }
 
     /// Notes that it did not.
-    pub(super) fn not_forwarded(&mut self, error: &ForwardError) {
-        self.endpoint = error.endpoint().cloned();
-        if let ForwardError::RequestBody(_) = error {
+    pub(super) fn not_forwarded(&mut self, endpoint: Option<Arc<str>>, rejection: &Rejection) {
+        self.endpoint = endpoint;
+        if let Rejection::Body(_) = rejection {
             // The caller's fault is no failure of the upstream.
             return;
         }
         let Some(route) = self.matched_route() else { return };
-        let exchange = Exchange { status: None, failure: Some(error.reason()), connect: None, header: None };
+        let exchange = Exchange { status: None, failure: Some(rejection.reason()), connect: None, header: None };
         route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
     }
 

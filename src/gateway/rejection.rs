@@ -92,6 +92,8 @@ impl From<ForwardError> for Rejection {
                 Ok(error) => Self::Body(*error),
                 Err(other) => Self::Body(BodyError::Failed(other)),
             },
+            // CONNECT was refused long before; what is left is a host that the upstream's protocol has no way to name.
+            ForwardError::NotForwardable(_) => Self::Host(HostError::BadCharacter),
             other => Self::Forward(other),
         }
     }
@@ -209,7 +211,14 @@ impl Rejection {
     /// Whether this says anything about the token; such refusals are decisions, and count as such.
     #[must_use]
     pub const fn is_decision(&self) -> bool {
-        matches!(self, Self::NoToken | Self::Credential(_) | Self::Token(_) | Self::Denied(_))
+        matches!(
+            self,
+            Self::NoToken
+                | Self::Credential(_)
+                | Self::Token(_)
+                | Self::Denied(_)
+                | Self::ClaimNotForwardable { .. }
+        )
     }
 
     /// Seconds to wait before trying again (RFC 9110 section 10.2.3), where trying again may help.

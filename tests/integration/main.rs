@@ -11,3 +11,12 @@
 mod support;
 
 mod first_steps;
+mod identity;
+mod paths;
+mod reasons;
+mod report_mode;
+mod rules;
+mod secrecy;
+mod statuses;
+mod token_attacks;
+mod token_cache;

@@ -6,5 +6,8 @@ pub(crate) mod client;
 pub(crate) mod forge;
 pub(crate) mod gateway;
 pub(crate) mod issuer;
+pub(crate) mod observe;
+pub(crate) mod process;
+pub(crate) mod raw;
 pub(crate) mod upstream;
 pub(crate) mod wait;
