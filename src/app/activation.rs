@@ -4,21 +4,24 @@
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::{EmbeddedError, telemetry};
+use super::{EmbeddedError, readiness, telemetry};
 use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
     clock::Clock,
     config::ProcessConfig,
+    secret::Secret,
     server::Server,
-    snapshot::{Activation, EmbeddedIssuer, Snapshot},
-    telemetry::{AccessLog, Destination, Log},
+    snapshot::{Activation, EmbeddedIssuer, Snapshot, Successor},
+    telemetry::{AccessLog, AccessLogError, Destination, Log},
 };
 
 /// The living parts that a snapshot is brought to.
@@ -31,6 +34,12 @@ pub(super) struct Living {
     pub(super) clock: Clock,
     /// Where the access log goes now.
     pub(super) destination: Mutex<Destination>,
+    /// Where the embedded issuer keeps its keys, since it first opened them.
+    pub(super) data_directory: OnceLock<PathBuf>,
+    /// The admin listener's address, since the start.
+    pub(super) admin_address: OnceLock<SocketAddr>,
+    /// What callers of the admin listener must present.
+    pub(super) admin_token: Mutex<Option<Secret>>,
 }
 
 impl Activation for Living {
@@ -50,15 +59,22 @@ impl Activation for Living {
         if missing.required.is_empty() {
             return Ok(());
         }
-        let names = missing.required.join(", ");
-        Err(format!("the keys of {names} could not be had, and `startup = \"require\"` asks for them"))
+        let required = missing.required.iter().map(|issuer| {
+            let why = first.key_sets.get(issuer).map(|keys| readiness::why_unusable(&keys.set.status()));
+            format!("{issuer} ({})", why.unwrap_or_default())
+        });
+        let required = required.collect::<Vec<_>>().join(", ");
+        Err(format!("`startup = \"require\"` asks for keys that could not be had: {required}"))
     }
 
     fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String> {
         let issuer = self.open_issuer(next).map_err(|error| in_words(&error))?;
-        self.move_access_log(next).map_err(|error| in_words(&error))?;
+        let log_before = self.move_access_log(next).map_err(|error| in_words(&error))?;
         let grace_period = next.config.process.grace_period.0;
-        let applied = self.server.apply(&next.listeners, grace_period).map_err(|error| in_words(&error))?;
+        let applied = self.server.apply(&next.listeners, grace_period).map_err(|error| {
+            self.move_access_log_back(log_before);
+            in_words(&error)
+        })?;
         for name in &applied.added {
             let address = self.server.address_of(name).map(|address| address.to_string()).unwrap_or_default();
             info!("listener {name}: listening on {address}");
@@ -66,7 +82,7 @@ impl Activation for Living {
         for name in &applied.removed {
             info!("listener {name}: closed, requests under way are finished");
         }
-        self.embedded.replace(issuer).map_err(|error| in_words(&error))?;
+        self.embedded.replace(issuer);
         if let Some(previous) = previous {
             warn_of_fixed(&previous.config.process, &next.config.process);
             if previous.config.admin.as_ref().map(|admin| admin.address)
@@ -82,6 +98,8 @@ impl Activation for Living {
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
+        self.server.look_again();
+        self.follow_admin_token(next);
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))
         {
@@ -95,23 +113,47 @@ impl Activation for Living {
 
 impl Living {
     /// The embedded issuer of `next` with its keys open, if it has one.
-    fn open_issuer(&self, next: &Snapshot) -> Result<Option<AuthorizationServer>, EmbeddedError> {
-        let (Some(settings), Some(directory)) = (&next.authorization_server, next.data_directory()) else {
-            return Ok(None);
+    fn open_issuer(&self, next: &Snapshot) -> Result<Successor, EmbeddedError> {
+        let opened = match (&next.authorization_server, next.data_directory()) {
+            (Some(settings), Some(directory)) => {
+                // Other keys than those at the start would make every token that is out there worthless.
+                let directory = self.data_directory.get_or_init(|| directory.to_owned());
+                let (settings, before) = (Arc::clone(settings), self.embedded.server());
+                Some(AuthorizationServer::open(settings, directory, before.as_deref(), self.clock.now())?)
+            }
+            _ => None,
         };
-        let before = self.embedded.server();
-        let opened = AuthorizationServer::open(Arc::clone(settings), directory, before.as_deref(), self.clock.now())?;
-        Ok(Some(opened))
+        Ok(self.embedded.prepare(opened)?)
     }
 
-    fn move_access_log(&self, next: &Snapshot) -> Result<(), crate::telemetry::AccessLogError> {
+    /// Gives the destination before, if it is another one now.
+    fn move_access_log(&self, next: &Snapshot) -> Result<Option<Destination>, AccessLogError> {
         let wanted = telemetry::access_log(&next.config.telemetry);
         let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
-        if *destination != wanted {
-            self.access_log.redirect(&wanted)?;
-            *destination = wanted;
+        if *destination == wanted {
+            return Ok(None);
         }
-        Ok(())
+        self.access_log.redirect(&wanted)?;
+        Ok(Some(std::mem::replace(&mut *destination, wanted)))
+    }
+
+    fn move_access_log_back(&self, before: Option<Destination>) {
+        let Some(before) = before else { return };
+        *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = before;
+        self.reopen_access_log();
+    }
+
+    /// The token follows reloads, the address does not: a listener that others reach is never left without a token, and
+    /// one that is no longer configured stays as it was.
+    fn follow_admin_token(&self, next: &Snapshot) {
+        let Some(admin) = &next.config.admin else { return };
+        let bound = self.admin_address.get_or_init(|| admin.address);
+        let mut in_force = self.admin_token.lock().unwrap_or_else(PoisonError::into_inner);
+        match &admin.token {
+            Some(token) => *in_force = Some(token.secret().clone()),
+            None if bound.ip().is_loopback() => *in_force = None,
+            None => warn!("`admin.token` stays in force until a restart: the admin listener is still bound to {bound}"),
+        }
     }
 
     /// Opens the access log's file anew, after it was renamed away.
@@ -128,7 +170,7 @@ fn warn_of_fixed(before: &ProcessConfig, after: &ProcessConfig) {
         warn!("`process.workers` is read at start only: restart for the new number");
     }
     if before.data_directory != after.data_directory {
-        warn!("`process.data_directory` is read at start only for key sets: restart for the new one");
+        warn!("`process.data_directory` is read at start only: restart for the new one");
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -19,9 +19,8 @@ use crate::{
         Configuration, IssuerStatus, Operations, Readiness, RefreshError, RejectedReload, ReloadRejected, Reloaded,
     },
     auth::SharedTokenCache,
-    clock::Clock,
     secret::Secret,
-    snapshot::{EmbeddedIssuer, Exposure, Reloader, Snapshot},
+    snapshot::{Exposure, Reloader, Snapshot},
     telemetry::Metrics,
 };
 
@@ -30,8 +29,7 @@ pub(super) struct Operator {
     reloader: Arc<Reloader>,
     metrics: Arc<Metrics>,
     elsewhere: Elsewhere,
-    embedded: Arc<EmbeddedIssuer>,
-    clock: Clock,
+    living: Arc<Living>,
     draining: AtomicBool,
 }
 
@@ -53,8 +51,7 @@ impl Operator {
             reloader: Arc::clone(reloader),
             metrics,
             elsewhere,
-            embedded: Arc::clone(&living.embedded),
-            clock: living.clock.clone(),
+            living: Arc::clone(living),
             draining: AtomicBool::new(false),
         }
     }
@@ -71,18 +68,17 @@ impl Operator {
     fn status_of(&self, name: &str) -> Result<IssuerStatus, RefreshError> {
         let snapshot = self.snapshot();
         let issuer = snapshot.issuers.by_name(name).ok_or(RefreshError::Unknown)?;
-        Ok(readiness::issuer_status(issuer, &snapshot, &self.embedded))
+        Ok(readiness::issuer_status(issuer, &snapshot, &self.living.embedded))
     }
 }
 
 impl Operations for Operator {
     fn token(&self) -> Option<Secret> {
-        let snapshot = self.snapshot();
-        snapshot.config.admin.as_ref().and_then(|admin| admin.token.as_ref()).map(|token| token.secret().clone())
+        self.living.admin_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn readiness(&self) -> Readiness {
-        readiness::readiness(&self.snapshot(), self.clock.now(), self.draining.load(Ordering::Acquire))
+        readiness::readiness(&self.snapshot(), self.living.clock.now(), self.draining.load(Ordering::Acquire))
     }
 
     fn metrics(&self) -> Result<String, fmt::Error> {
@@ -126,7 +122,7 @@ impl Operations for Operator {
 
     fn issuers(&self) -> Vec<IssuerStatus> {
         let snapshot = self.snapshot();
-        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.embedded)).collect()
+        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.living.embedded)).collect()
     }
 
     fn refresh<'a>(

@@ -3,7 +3,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread,
 };
 
@@ -60,6 +60,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         control: control.handle().clone(),
         clock: options.clock.clone(),
         destination: Mutex::new(Destination::Off),
+        data_directory: OnceLock::new(),
+        admin_address: OnceLock::new(),
+        admin_token: Mutex::new(None),
     });
     let surroundings = Surroundings {
         clock: options.clock.clone(),
@@ -69,7 +72,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);
-    let reloader = Arc::new(Reloader::start(options.files, options.environment, surroundings, activation)?);
+    let reloader = match Reloader::start(options.files, options.environment, surroundings, activation) {
+        Ok(reloader) => Arc::new(reloader),
+        Err(rejection) => {
+            // Dropping the runtime would wait for a name that does not resolve, or for a disk.
+            control.shutdown_background();
+            return Err(rejection.into());
+        }
+    };
 
     let tokens = Arc::new(SharedTokenCache::new());
     let shared = Shared {

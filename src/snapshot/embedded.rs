@@ -21,6 +21,12 @@ pub struct EmbeddedIssuer {
     current: ArcSwapOption<Open>,
 }
 
+/// What is to stand behind it next.
+#[derive(Debug)]
+pub struct Successor {
+    open: Option<Arc<Open>>,
+}
+
 /// An issuer whose keys are open.
 #[derive(Debug)]
 struct Open {
@@ -36,17 +42,20 @@ impl EmbeddedIssuer {
         self.current.load().as_ref().map(|open| Arc::clone(&open.server))
     }
 
-    /// Puts `server` behind it, or nothing. Keys that are no longer published are withdrawn, and the tokens they signed
-    /// with them.
+    /// Makes `server`, or nothing, ready to be put behind it. Changes nothing.
     ///
     /// # Errors
-    /// If a key cannot be used; nothing has changed then.
-    pub fn replace(&self, server: Option<AuthorizationServer>) -> Result<(), UnverifiableKey> {
+    /// If a key cannot be used.
+    pub fn prepare(&self, server: Option<AuthorizationServer>) -> Result<Successor, UnverifiableKey> {
+        let before = self.current.load();
+        let open = server.map(|server| Open::new(server, before.as_deref())).transpose()?;
+        Ok(Successor { open: open.map(Arc::new) })
+    }
+
+    /// Puts `successor` behind it. Keys that are no longer published are withdrawn, and the tokens they signed with them.
+    pub fn replace(&self, successor: Successor) {
         let before = self.current.load_full();
-        let open = match server {
-            None => None,
-            Some(server) => Some(Arc::new(Open::new(server, before.as_deref())?)),
-        };
+        let open = successor.open;
         let kept = open.as_ref().map(|open| Arc::clone(&open.keys));
         self.current.store(open);
         for key in before.iter().flat_map(|open| open.keys.iter()) {
@@ -54,7 +63,6 @@ impl EmbeddedIssuer {
                 key.withdraw();
             }
         }
-        Ok(())
     }
 
     /// The document published at `path`.

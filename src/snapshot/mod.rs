@@ -34,7 +34,7 @@ use crate::{
 pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
-    embedded::EmbeddedIssuer,
+    embedded::{EmbeddedIssuer, Successor},
     reload::{Activation, AppliedReload, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,

@@ -10,4 +10,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
+mod embedded_issuer;
 mod first_steps;
+mod issuer_faults;
+mod key_rotation;
+mod metrics;
+mod startup;

@@ -6,5 +6,6 @@ pub(crate) mod client;
 pub(crate) mod forge;
 pub(crate) mod gateway;
 pub(crate) mod issuer;
+pub(crate) mod openmetrics;
 pub(crate) mod upstream;
 pub(crate) mod wait;
