@@ -259,7 +259,7 @@ async fn a_wrong_secret_and_an_unknown_client_get_one_and_the_same_answer() {
     let house = House::open().await;
     let wrong = house.ask_for_token("billing", "wrong").await;
     assert_error(&wrong, 401, "invalid_client");
-    for (client_id, secret) in [("nobody", "wrong"), ("nobody", SECRET), ("BILLING", SECRET), ("billing ", SECRET), ("", "")] {
+    for (client_id, secret) in [("nobody", "wrong"), ("nobody", SECRET), ("BILLING", SECRET), ("billing ", SECRET)] {
         let answer = house.ask_for_token(client_id, secret).await;
         assert_eq!((answer.status, &answer.body), (wrong.status, &wrong.body), "{client_id:?}");
         let others = |answer: &Answer| {
