@@ -122,7 +122,11 @@ impl Operations for Operator {
 
     fn issuers(&self) -> Vec<IssuerStatus> {
         let snapshot = self.snapshot();
-        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.living.embedded)).collect()
+        snapshot
+            .issuers
+            .iter()
+            .map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.living.embedded))
+            .collect()
     }
 
     fn refresh<'a>(

@@ -187,7 +187,9 @@ async fn a_token_comes_by_form_json_and_basic_and_opens_the_route() {
     let answers = [
         house.ask_for_token("billing", SECRET).await,
         house.post("application/json", None, json_body.to_string()).await,
-        house.post(form, Some(&format!("Basic {basic}")), "grant_type=client_credentials&scope=orders%3Aread".to_owned()).await,
+        house
+            .post(form, Some(&format!("Basic {basic}")), "grant_type=client_credentials&scope=orders%3Aread".to_owned())
+            .await,
     ];
     let mut ids = Vec::new();
     for answer in answers {
@@ -202,7 +204,10 @@ async fn a_token_comes_by_form_json_and_basic_and_opens_the_route() {
         ids.push(claims["jti"].as_str().expect("an id").to_owned());
         assert_eq!(house.orders(&token).await.status, StatusCode::OK);
         let arrived = house.upstream.last().headers;
-        assert_eq!((arrived["x-client-id"].as_bytes(), arrived["x-tenant"].as_bytes()), (&b"billing"[..], &b"acme"[..]));
+        assert_eq!(
+            (arrived["x-client-id"].as_bytes(), arrived["x-tenant"].as_bytes()),
+            (&b"billing"[..], &b"acme"[..])
+        );
         assert!(!arrived.contains_key("authorization"));
     }
     ids.dedup();
@@ -233,7 +238,9 @@ async fn what_is_refused_is_refused_in_the_shape_of_the_rfc() {
         assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401, "{parameters:?}");
         assert!(!answer.text().contains(SECRET));
     }
-    for (content_type, body) in [("text/plain", "grant_type=client_credentials"), ("application/json", "{"), ("application/json", "[]")] {
+    for (content_type, body) in
+        [("text/plain", "grant_type=client_credentials"), ("application/json", "{"), ("application/json", "[]")]
+    {
         assert_error(&house.post(content_type, None, body.to_owned()).await, 400, "invalid_request");
     }
     let huge = format!("grant_type=client_credentials&client_id={}", "x".repeat(1024 * 1024));
@@ -276,7 +283,8 @@ async fn a_wrong_secret_and_an_unknown_client_get_one_and_the_same_answer() {
 #[tokio::test]
 async fn the_documents_are_served_agree_and_lead_to_what_they_name() {
     let house = House::open().await;
-    let oauth = house.get(&format!("http://{}/.well-known/oauth-authorization-server/tenants/one", house.address)).await;
+    let oauth =
+        house.get(&format!("http://{}/.well-known/oauth-authorization-server/tenants/one", house.address)).await;
     let openid = house.get(&format!("{}/.well-known/openid-configuration", house.issuer())).await;
     for answer in [&oauth, &openid] {
         assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
@@ -406,7 +414,8 @@ async fn a_reload_without_the_issuer_refuses_its_tokens_and_serves_its_documents
     assert_eq!(house.orders(&token).await.status, StatusCode::OK);
     let text = std::fs::read_to_string(house.gateway.file()).expect("readable");
     let (head, _) = text.split_once("[token_endpoints.oauth]").expect("a token endpoint");
-    let without = head.replace("embedded = true", "issuer = \"http://127.0.0.1:1\"\njwks_uri = \"http://127.0.0.1:1/jwks\"");
+    let without =
+        head.replace("embedded = true", "issuer = \"http://127.0.0.1:1\"\njwks_uri = \"http://127.0.0.1:1/jwks\"");
     house.reload_with(&text, &without).await;
     let before = house.upstream.count();
     let refused = house.orders(&token).await;

@@ -91,7 +91,11 @@ impl Ward {
 
     async fn status(&self, gateway: &Gateway) -> Value {
         let issuers = self.client.get(&gateway.admin_url("/api/v1/issuers"), None).await.json();
-        issuers.as_array().and_then(|all| all.iter().find(|one| one["name"] == "corp")).cloned().expect("corp is listed")
+        issuers
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["name"] == "corp"))
+            .cloned()
+            .expect("corp is listed")
     }
 }
 
@@ -171,7 +175,11 @@ async fn no_answer_that_is_not_a_key_set_harms_the_keys_that_are_known() {
         let before = scrape(&ward.client, &gateway).await.value("postern_key_set_fetches_total", &labels);
         ward.corp.conduct(conduct);
         let refreshed = ward.refresh(&gateway).await;
-        assert_eq!((refreshed.status.as_u16(), refreshed.json()["code"].as_str()), (502, Some("fetch_failed")), "{what}");
+        assert_eq!(
+            (refreshed.status.as_u16(), refreshed.json()["code"].as_str()),
+            (502, Some("fetch_failed")),
+            "{what}"
+        );
         let (seen, fresh) = ward.ask_patient(&gateway).await;
         assert_eq!((seen.status, fresh.status), (StatusCode::OK, StatusCode::OK), "{what}");
         ward.assert_well(&gateway, what).await;
@@ -208,7 +216,8 @@ async fn one_odd_key_does_not_spoil_the_set() {
     ward.corp.conduct(Conduct::Says(odd.to_string()));
     let gateway = ward.gateway().start().await;
     ward.until_ready(&gateway).await;
-    for (key, kid) in [(&twin, "twin"), (&other_twin, "twin"), (&encryption, "encryption"), (&encryption, "symmetric")] {
+    for (key, kid) in [(&twin, "twin"), (&other_twin, "twin"), (&encryption, "encryption"), (&encryption, "symmetric")]
+    {
         let header = json!({ "alg": "ES256", "kid": kid, "typ": "at+jwt" }).to_string();
         let token = key.token_of("ES256", &header, &claims(&ward.corp.name()).to_string());
         let answer = ward.ask(&gateway, &token).await;

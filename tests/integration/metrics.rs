@@ -186,7 +186,9 @@ async fn no_label_comes_from_a_token_that_was_not_verified_and_none_from_a_reque
         format!("{}.{}.{}", base64url(canary), base64url(canary), base64url(canary)),
         "canary".to_owned(),
     ];
-    tokens.extend((0..50).map(|number| stranger.token_of("ES256", &header(&format!("canary-{number}")), &hostile.to_string())));
+    tokens.extend(
+        (0..50).map(|number| stranger.token_of("ES256", &header(&format!("canary-{number}")), &hostile.to_string())),
+    );
     for token in &tokens {
         for path in ["/orders/canary?canary=1", "/watched"] {
             let status = scene.get(path, Some(token)).await;

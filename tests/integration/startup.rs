@@ -188,11 +188,12 @@ async fn a_key_file_that_was_tampered_with_is_ignored() {
     let forged = good.replace(&text(&own["x"]), &text(&theirs["x"])).replace(&text(&own["y"]), &text(&theirs["y"]));
     assert_ne!(forged, good);
     let before = scene.upstream.count();
-    for (what, content) in [("forged", forged), ("cut", good[..good.len() / 2].to_owned()), ("empty", String::new())] {
+    for (what, content) in [("forged", forged), ("cut", good.split_at(good.len() / 2).0.to_owned()), ("empty", String::new())] {
         fs::write(&file, content).expect("written");
         let gateway = scene.gateway("degraded").start().await;
         for key in [&attacker, &scene.key] {
-            let answer = scene.client.get(&gateway.url("/orders/1"), Some(&key.token(&claims(&scene.issuer.name())))).await;
+            let answer =
+                scene.client.get(&gateway.url("/orders/1"), Some(&key.token(&claims(&scene.issuer.name())))).await;
             assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (503, "keys_unavailable"), "{what}");
         }
     }

@@ -81,7 +81,8 @@ impl Exposition {
     }
 
     fn all<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {
-        let has = |sample: &Sample| labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|is| is == value));
+        let has =
+            |sample: &Sample| labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|is| is == value));
         self.samples.iter().filter(move |sample| sample.name == name && has(sample))
     }
 
@@ -98,7 +99,10 @@ impl Exposition {
             assert!(buckets.is_sorted_by(|left, right| left.0 < right.0 && left.1 <= right.1), "{family}: {buckets:?}");
             let one = |ending: &str| {
                 let name = format!("{family}{ending}");
-                self.samples.iter().find(|sample| sample.name == name && sample.labels == labels).map(|found| found.value)
+                self.samples
+                    .iter()
+                    .find(|sample| sample.name == name && sample.labels == labels)
+                    .map(|found| found.value)
             };
             let last = buckets.last().copied().unwrap_or_default();
             assert_eq!((last.0, Some(last.1)), (f64::INFINITY, one("_count")), "{family} {labels:?}");
@@ -158,7 +162,7 @@ fn parse_labels(text: &str) -> (Labels, &str) {
             }
         };
         assert!(labels.insert(name.to_owned(), value).is_none(), "a label twice: {text}");
-        rest = &quoted[end..];
+        rest = quoted.split_at(end).1;
         match rest.strip_prefix(',') {
             Some(further) => {
                 assert!(!further.starts_with('}'), "{text}");
