@@ -4,7 +4,6 @@
 
 use std::{
     error::Error,
-    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -17,29 +16,24 @@ use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
     clock::Clock,
-    config::ProcessConfig,
-    secret::Secret,
-    server::Server,
-    snapshot::{Activation, EmbeddedIssuer, Snapshot, Successor},
-    telemetry::{AccessLog, AccessLogError, Destination, Log},
+    config::Config,
+    server::{Bindings, Server},
+    snapshot::{Activation, Commit, EmbeddedIssuer, EmbeddedKeys, Snapshot},
+    telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
 };
 
 /// The living parts that a snapshot is brought to.
 pub(super) struct Living {
     pub(super) server: Arc<Server>,
-    pub(super) embedded: Arc<EmbeddedIssuer>,
+    pub(super) embedded_keys: Arc<EmbeddedKeys>,
+    /// Where keys are kept, from the first snapshot that says so.
+    pub(super) data_directory: OnceLock<PathBuf>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
     pub(super) control: Handle,
     pub(super) clock: Clock,
     /// Where the access log goes now.
     pub(super) destination: Mutex<Destination>,
-    /// Where the embedded issuer keeps its keys, since it first opened them.
-    pub(super) data_directory: OnceLock<PathBuf>,
-    /// The admin listener's address, since the start.
-    pub(super) admin_address: OnceLock<SocketAddr>,
-    /// What callers of the admin listener must present.
-    pub(super) admin_token: Mutex<Option<Secret>>,
 }
 
 impl Activation for Living {
@@ -67,14 +61,27 @@ impl Activation for Living {
         Err(format!("`startup = \"require\"` asks for keys that could not be had: {required}"))
     }
 
-    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String> {
-        let issuer = self.open_issuer(next).map_err(|error| in_words(&error))?;
-        let log_before = self.move_access_log(next).map_err(|error| in_words(&error))?;
-        let grace_period = next.config.process.grace_period.0;
-        let applied = self.server.apply(&next.listeners, grace_period).map_err(|error| {
-            self.move_access_log_back(log_before);
-            in_words(&error)
-        })?;
+    fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
+        refuse_unguarded_admin(next, previous)?;
+        self.open_issuer(next, previous).map_err(|error| in_words(&error))?;
+        let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
+        let bindings = self.server.bind(&next.listeners).map_err(|error| in_words(&error))?;
+        if let Some(previous) = previous {
+            warn_of_fixed(&previous.config, &next.config);
+        }
+        let next = Arc::clone(next);
+        Ok(Box::new(move || self.commit(&next, bindings, access_log)))
+    }
+}
+
+impl Living {
+    /// Brings everything that lives to `next`, which is in force.
+    fn commit(&self, next: &Snapshot, bindings: Bindings, access_log: Option<(Destination, OpenDestination)>) {
+        if let Some((destination, opened)) = access_log {
+            self.access_log.switch(opened);
+            *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = destination;
+        }
+        let applied = self.server.commit(&next.listeners, bindings, next.config.process.grace_period.0);
         for name in &applied.added {
             let address = self.server.address_of(name).map(|address| address.to_string()).unwrap_or_default();
             info!("listener {name}: listening on {address}");
@@ -82,24 +89,11 @@ impl Activation for Living {
         for name in &applied.removed {
             info!("listener {name}: closed, requests under way are finished");
         }
-        self.embedded.replace(issuer);
-        if let Some(previous) = previous {
-            warn_of_fixed(&previous.config.process, &next.config.process);
-            if previous.config.admin.as_ref().map(|admin| admin.address)
-                != next.config.admin.as_ref().map(|admin| admin.address)
-            {
-                warn!("`admin.address` is read at start only: restart for the new one");
-            }
-        }
-        Ok(())
-    }
-
-    fn applied(&self, next: &Arc<Snapshot>) {
+        self.embedded_keys.retain(next.embedded().map(|issuer| &**issuer.server()));
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
         self.server.look_again();
-        self.follow_admin_token(next);
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))
         {
@@ -109,51 +103,31 @@ impl Activation for Living {
             warn!("route {} {}", route.name, exposure.in_words());
         }
     }
-}
 
-impl Living {
-    /// The embedded issuer of `next` with its keys open, if it has one.
-    fn open_issuer(&self, next: &Snapshot) -> Result<Successor, EmbeddedError> {
-        let opened = match (&next.authorization_server, next.data_directory()) {
-            (Some(settings), Some(directory)) => {
-                // Other keys than those at the start would make every token that is out there worthless.
-                let directory = self.data_directory.get_or_init(|| directory.to_owned());
-                let (settings, before) = (Arc::clone(settings), self.embedded.server());
-                Some(AuthorizationServer::open(settings, directory, before.as_deref(), self.clock.now())?)
-            }
-            _ => None,
+    /// Opens the keys of the embedded issuer of `next`, if it has one, and publishes them.
+    fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), EmbeddedError> {
+        let Some(settings) = &next.authorization_server else { return Ok(()) };
+        // Where the keys are is read once: another place would mean other keys, and tokens that nobody accepts any more.
+        let Some(directory) = next.data_directory().map(|now| self.data_directory.get_or_init(|| now.to_owned()))
+        else {
+            return Ok(());
         };
-        Ok(self.embedded.prepare(opened)?)
+        let before = previous.and_then(Snapshot::embedded).map(EmbeddedIssuer::server);
+        let server =
+            AuthorizationServer::open(Arc::clone(settings), directory, before.map(Arc::as_ref), self.clock.now())?;
+        self.embedded_keys.publish(&server)?;
+        next.open_embedded(EmbeddedIssuer::new(server));
+        Ok(())
     }
 
-    /// Gives the destination before, if it is another one now.
-    fn move_access_log(&self, next: &Snapshot) -> Result<Option<Destination>, AccessLogError> {
+    /// Opens the file that the access log of `next` goes to, if it is another one than now.
+    fn open_access_log(&self, next: &Snapshot) -> Result<Option<(Destination, OpenDestination)>, AccessLogError> {
         let wanted = telemetry::access_log(&next.config.telemetry);
-        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
-        if *destination == wanted {
+        if *self.destination.lock().unwrap_or_else(PoisonError::into_inner) == wanted {
             return Ok(None);
         }
-        self.access_log.redirect(&wanted)?;
-        Ok(Some(std::mem::replace(&mut *destination, wanted)))
-    }
-
-    fn move_access_log_back(&self, before: Option<Destination>) {
-        let Some(before) = before else { return };
-        *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = before;
-        self.reopen_access_log();
-    }
-
-    /// The token follows reloads, the address does not: a listener that others reach is never left without a token, and
-    /// one that is no longer configured stays as it was.
-    fn follow_admin_token(&self, next: &Snapshot) {
-        let Some(admin) = &next.config.admin else { return };
-        let bound = self.admin_address.get_or_init(|| admin.address);
-        let mut in_force = self.admin_token.lock().unwrap_or_else(PoisonError::into_inner);
-        match &admin.token {
-            Some(token) => *in_force = Some(token.secret().clone()),
-            None if bound.ip().is_loopback() => *in_force = None,
-            None => warn!("`admin.token` stays in force until a restart: the admin listener is still bound to {bound}"),
-        }
+        let opened = OpenDestination::open(&wanted)?;
+        Ok(Some((wanted, opened)))
     }
 
     /// Opens the access log's file anew, after it was renamed away.
@@ -165,12 +139,25 @@ impl Living {
     }
 }
 
-fn warn_of_fixed(before: &ProcessConfig, after: &ProcessConfig) {
-    if before.workers != after.workers {
+/// The admin listener stays where it was bound, so a token that guarded it must not go away with a reload.
+fn refuse_unguarded_admin(next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), String> {
+    let guarded = |snapshot: &Snapshot| snapshot.config.admin.as_ref().is_some_and(|admin| admin.token.is_some());
+    if previous.is_some_and(guarded) && !guarded(next) {
+        return Err("the admin listener is guarded by a token: restart to run it without one".to_owned());
+    }
+    Ok(())
+}
+
+fn warn_of_fixed(before: &Config, after: &Config) {
+    if before.process.workers != after.process.workers {
         warn!("`process.workers` is read at start only: restart for the new number");
     }
-    if before.data_directory != after.data_directory {
+    if before.process.data_directory != after.process.data_directory {
         warn!("`process.data_directory` is read at start only: restart for the new one");
+    }
+    let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
+    if address(before) != address(after) {
+        warn!("`admin.address` is read at start only: restart for the new one");
     }
 }
 

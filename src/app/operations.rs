@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -19,8 +19,9 @@ use crate::{
         Configuration, IssuerStatus, Operations, Readiness, RefreshError, RejectedReload, ReloadRejected, Reloaded,
     },
     auth::SharedTokenCache,
+    clock::Clock,
     secret::Secret,
-    snapshot::{Exposure, Reloader, Snapshot},
+    snapshot::{EmbeddedKeys, Exposure, Reloader, Snapshot},
     telemetry::Metrics,
 };
 
@@ -29,7 +30,8 @@ pub(super) struct Operator {
     reloader: Arc<Reloader>,
     metrics: Arc<Metrics>,
     elsewhere: Elsewhere,
-    living: Arc<Living>,
+    embedded_keys: Arc<EmbeddedKeys>,
+    clock: Clock,
     draining: AtomicBool,
 }
 
@@ -51,7 +53,8 @@ impl Operator {
             reloader: Arc::clone(reloader),
             metrics,
             elsewhere,
-            living: Arc::clone(living),
+            embedded_keys: Arc::clone(&living.embedded_keys),
+            clock: living.clock.clone(),
             draining: AtomicBool::new(false),
         }
     }
@@ -68,17 +71,18 @@ impl Operator {
     fn status_of(&self, name: &str) -> Result<IssuerStatus, RefreshError> {
         let snapshot = self.snapshot();
         let issuer = snapshot.issuers.by_name(name).ok_or(RefreshError::Unknown)?;
-        Ok(readiness::issuer_status(issuer, &snapshot, &self.living.embedded))
+        Ok(readiness::issuer_status(issuer, &snapshot, &self.embedded_keys))
     }
 }
 
 impl Operations for Operator {
     fn token(&self) -> Option<Secret> {
-        self.living.admin_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let snapshot = self.snapshot();
+        snapshot.config.admin.as_ref().and_then(|admin| admin.token.as_ref()).map(|token| token.secret().clone())
     }
 
     fn readiness(&self) -> Readiness {
-        readiness::readiness(&self.snapshot(), self.living.clock.now(), self.draining.load(Ordering::Acquire))
+        readiness::readiness(&self.snapshot(), self.clock.now(), self.draining.load(Ordering::Acquire))
     }
 
     fn metrics(&self) -> Result<String, fmt::Error> {
@@ -122,11 +126,7 @@ impl Operations for Operator {
 
     fn issuers(&self) -> Vec<IssuerStatus> {
         let snapshot = self.snapshot();
-        snapshot
-            .issuers
-            .iter()
-            .map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.living.embedded))
-            .collect()
+        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.embedded_keys)).collect()
     }
 
     fn refresh<'a>(

@@ -11,7 +11,7 @@ use crate::{
     },
     clock::UnixTime,
     jose::Algorithm,
-    snapshot::{EmbeddedIssuer, Exposure, Snapshot},
+    snapshot::{EmbeddedKeys, Exposure, Snapshot},
 };
 
 /// Whether `snapshot` can serve every request that it routes.
@@ -60,13 +60,13 @@ pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
 }
 
 /// How one issuer stands.
-pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &EmbeddedIssuer) -> IssuerStatus {
+pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &EmbeddedKeys) -> IssuerStatus {
     let key_set = snapshot.key_sets.get(issuer.name()).map(|keys| keys.set.status());
     let state = match key_set.as_ref().map(|status| status.state) {
         Some(KeySetState::Fresh) => IssuerState::Usable,
         Some(KeySetState::Stale) => IssuerState::Stale,
         Some(KeySetState::Unavailable) => IssuerState::Unavailable,
-        None if embedded.is_enabled() => IssuerState::Usable,
+        None if issuer.is_enabled() => IssuerState::Usable,
         None => IssuerState::Disabled,
     };
     let embedded_keys = if key_set.is_some() { Vec::new() } else { embedded_keys(embedded) };
@@ -74,9 +74,9 @@ pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Emb
     IssuerStatus { name, issuer, state, key_set, embedded_keys }
 }
 
-fn embedded_keys(embedded: &EmbeddedIssuer) -> Vec<KeyStatus> {
+fn embedded_keys(embedded: &EmbeddedKeys) -> Vec<KeyStatus> {
     let moment = |time: UnixTime| crate::telemetry::Rfc3339(time).to_string();
-    let keys = embedded.published_keys();
+    let keys = embedded.published();
     let status = |key: &Arc<crate::auth::TrustedKey>| KeyStatus {
         key_id: key.key().key_id().map(str::to_owned),
         thumbprint: key.key().thumbprint().to_owned(),

@@ -87,17 +87,18 @@ impl Gateway {
         let host = NormalHost::from_request(&parts)?;
         record.host(&host);
         let path = NormalPath::parse(parts.uri.path())?;
-        let matched = snapshot.table.match_route(&host, &path, &parts.method)?;
+        let matched = snapshot.match_route(&host, &path, &parts.method)?;
         let route = match matched.value {
             Destination::Route(index) => {
                 record.matched(*index);
                 snapshot.route(*index).ok_or(Rejection::NoRoute)?
             }
-            Destination::TokenEndpoint(endpoint) => {
+            Destination::TokenEndpoint(endpoint, metrics) => {
+                record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
-                return Ok(own::issue(endpoint, request, connection, self.worker.embedded(), record).await);
+                return own::issue(endpoint, request, connection, &snapshot, record).await;
             }
-            Destination::Document(path) => return own::document(path, self.worker.embedded()),
+            Destination::Document(path) => return own::document(path, &snapshot),
         };
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())

@@ -26,15 +26,16 @@ pub trait Activation: Send + Sync {
     /// A sentence that says what could not be had; the program then does not start.
     fn before_first(&self, first: &Arc<Snapshot>) -> Result<(), String>;
 
-    /// Makes everything ready that `next` needs.
+    /// Makes everything ready that `next` needs, changing nothing that lives. What is given back is called once `next` is in
+    /// force: it brings the living parts to it, lets go of what only the one before it needed, and cannot fail.
     ///
     /// # Errors
     /// A sentence that says what could not be had; `next` is then not applied.
-    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String>;
-
-    /// `next` is in force now: lets go of what only the one before it needed.
-    fn applied(&self, next: &Arc<Snapshot>);
+    fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String>;
 }
+
+/// The second half of an activation.
+pub type Commit = Box<dyn FnOnce() + Send>;
 
 /// Keeps the applied snapshot and replaces it.
 pub struct Reloader {
@@ -106,8 +107,8 @@ impl Reloader {
         let contents = fingerprint(&watched);
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
-        activation.prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
-        activation.applied(&snapshot);
+        let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
+        commit();
         let last = LastReload {
             at: surroundings.clock.now(),
             watched,
@@ -190,12 +191,13 @@ impl Reloader {
     }
 
     fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, Box<ReloadRejection>> {
-        self.activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let mut words = changes(&previous.config, &next.config);
         words.extend(next.changed_files(previous));
+        let activation = Arc::clone(&self.activation);
+        let commit = activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let applied = AppliedReload { generation: next.generation, hash: next.hash.clone(), changes: words };
-        self.current.store(Arc::clone(&next));
-        self.activation.applied(&next);
+        self.current.store(next);
+        commit();
         Ok(applied)
     }
 }

@@ -419,10 +419,10 @@ async fn a_reload_changes_the_token_and_never_takes_it_from_a_listener_that_othe
     office
         .gateway
         .edit("address = \"${ADMIN:-127.0.0.1:0}\"\ntoken = \"another-token-0123456789\"\n[issuers.corp]", without);
-    assert_eq!(reload(another).await, StatusCode::OK);
+    assert_eq!(reload(another).await, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!((status(None).await, status(Some(TOKEN)).await, status(Some(another)).await), (401, 401, 200));
     office.gateway.edit(&format!("[admin]\n{without}"), "[issuers.corp]");
-    assert_eq!(reload(another).await, StatusCode::OK);
+    assert_eq!(reload(another).await, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!((status(None).await, status(Some(another)).await), (401, 200));
 }
 

@@ -188,7 +188,9 @@ async fn a_key_file_that_was_tampered_with_is_ignored() {
     let forged = good.replace(&text(&own["x"]), &text(&theirs["x"])).replace(&text(&own["y"]), &text(&theirs["y"]));
     assert_ne!(forged, good);
     let before = scene.upstream.count();
-    for (what, content) in [("forged", forged), ("cut", good.split_at(good.len() / 2).0.to_owned()), ("empty", String::new())] {
+    for (what, content) in
+        [("forged", forged), ("cut", good.split_at(good.len() / 2).0.to_owned()), ("empty", String::new())]
+    {
         fs::write(&file, content).expect("written");
         let gateway = scene.gateway("degraded").start().await;
         for key in [&attacker, &scene.key] {
