@@ -11,7 +11,7 @@ use std::{
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::{EmbeddedError, telemetry};
+use super::{EmbeddedError, readiness, telemetry};
 use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
@@ -53,8 +53,12 @@ impl Activation for Living {
         if missing.required.is_empty() {
             return Ok(());
         }
-        let names = missing.required.join(", ");
-        Err(format!("the keys of {names} could not be had, and `startup = \"require\"` asks for them"))
+        let required = missing.required.iter().map(|issuer| {
+            let why = first.key_sets.get(issuer).map(|keys| readiness::why_unusable(&keys.set.status()));
+            format!("{issuer} ({})", why.unwrap_or_default())
+        });
+        let required = required.collect::<Vec<_>>().join(", ");
+        Err(format!("`startup = \"require\"` asks for keys that could not be had: {required}"))
     }
 
     fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
@@ -89,6 +93,7 @@ impl Living {
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
+        self.server.look_again();
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))
         {

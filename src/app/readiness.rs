@@ -7,7 +7,7 @@ use crate::{
     admin::{IssuerState, IssuerStatus, Missing, MissingKind, Readiness},
     auth::{
         Issuer,
-        key_set::{KeySetState, KeyStatus},
+        key_set::{KeySetState, KeySetStatus, KeyStatus},
     },
     clock::UnixTime,
     jose::Algorithm,
@@ -19,7 +19,7 @@ pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> R
     let mut missing: Vec<Missing> = Vec::new();
     for (name, keys) in &snapshot.key_sets {
         if !keys.set.is_ready() {
-            let reason = keys.set.status().last_error.unwrap_or_else(|| "no keys have been fetched yet".to_owned());
+            let reason = why_unusable(&keys.set.status());
             missing.push(Missing { kind: MissingKind::Issuer, name: Arc::clone(name), reason });
         }
     }
@@ -35,6 +35,22 @@ pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> R
         public_routes: exposed(snapshot, Exposure::Public),
         report_only_routes: exposed(snapshot, Exposure::Reports),
     }
+}
+
+/// Why an issuer's keys cannot be used.
+pub(super) fn why_unusable(status: &KeySetStatus) -> String {
+    let mut reason = match status.age_seconds {
+        Some(age) => {
+            format!("its keys are {age} s old, which is more than max_stale, {} s", status.max_stale_seconds)
+        }
+        None => "no keys have been fetched yet".to_owned(),
+    };
+    // An error that a later success has followed explains nothing.
+    if let Some(error) = status.last_error.as_ref().filter(|_| status.consecutive_failures > 0) {
+        reason.push_str(": ");
+        reason.push_str(error);
+    }
+    reason
 }
 
 /// The routes on which less is enforced in this way.

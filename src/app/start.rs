@@ -55,12 +55,12 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let living = Arc::new(Living {
         server: Arc::clone(&server),
         embedded_keys: Arc::clone(&embedded_keys),
-        data_directory: OnceLock::new(),
         access_log: Arc::clone(&access_log),
         log: log.clone(),
         control: control.handle().clone(),
         clock: options.clock.clone(),
         destination: Mutex::new(Destination::Off),
+        data_directory: OnceLock::new(),
     });
     let surroundings = Surroundings {
         clock: options.clock.clone(),
@@ -70,7 +70,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);
-    let reloader = Arc::new(Reloader::start(options.files, options.environment, surroundings, activation)?);
+    let reloader = match Reloader::start(options.files, options.environment, surroundings, activation) {
+        Ok(reloader) => Arc::new(reloader),
+        Err(rejection) => {
+            // Dropping the runtime would wait for a name that does not resolve, or for a disk.
+            control.shutdown_background();
+            return Err(rejection.into());
+        }
+    };
 
     let tokens = Arc::new(SharedTokenCache::new());
     let shared = Shared {

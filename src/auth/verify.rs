@@ -39,7 +39,7 @@ pub async fn verify(
     cache.note_miss();
     let (verified, issuer) = verify_anew(text, issuers, now).await?;
     let verified = Arc::new(verified);
-    cache.remember(CachedToken::new(text, Arc::clone(issuer.verification()), Arc::clone(&verified)));
+    cache.remember(CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
     Ok(verified)
 }
 

@@ -56,6 +56,11 @@ impl Handler for Gateway {
         }
     }
 
+    fn configuration_changed(&self) {
+        // Asking for the snapshot in force lets go of the one before, of its key sets and of its connections.
+        drop(self.worker.snapshot());
+    }
+
     fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &Request::new(()));
         respond::reject(&Rejection::TooManyHeaders, false, record)

@@ -23,6 +23,8 @@ pub(super) enum Order {
     Listen { listener: Arc<Listener>, socket: TcpListener },
     /// Close `listener`, and wait so long for its connections.
     Close { listener: Arc<Listener>, grace_period: Duration },
+    /// Let go of what only the configuration before needed.
+    LookAgain,
     /// Close all of them, and end.
     Drain { grace_period: Duration },
 }
@@ -142,6 +144,14 @@ impl Server {
         applied
     }
 
+    /// Tells every worker that another configuration is in force: one without requests would not notice, and would keep
+    /// alive what only the one before needed.
+    pub fn look_again(&self) {
+        for worker in &self.workers {
+            worker.order(Order::LookAgain);
+        }
+    }
+
     /// Stops accepting, lets every worker finish what is under way for up to `grace_period`, and ends it.
     pub fn drain(&self, grace_period: Duration) {
         self.bound().clear();
@@ -190,6 +200,7 @@ impl std::fmt::Debug for Order {
         match self {
             Self::Listen { listener, .. } => write!(formatter, "listen({})", listener.name()),
             Self::Close { listener, .. } => write!(formatter, "close({})", listener.name()),
+            Self::LookAgain => formatter.write_str("look again"),
             Self::Drain { .. } => formatter.write_str("drain"),
         }
     }

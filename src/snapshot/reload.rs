@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
-use super::{Judged, Snapshot, Surroundings, changes, load_and_compile};
+use super::{Judged, Snapshot, Surroundings, changes, load_and_compile, watch::fingerprint};
 use crate::{
     clock::UnixTime,
     config::{Environment, Sources},
@@ -45,7 +45,8 @@ pub struct Reloader {
     activation: Arc<dyn Activation>,
     current: Arc<ArcSwap<Snapshot>>,
     last: Mutex<LastReload>,
-    one_at_a_time: Mutex<()>,
+    /// Whoever holds it may reload; whether the program is stopping, so that nobody may any more.
+    turn: Mutex<bool>,
 }
 
 /// How the last reload ended.
@@ -55,6 +56,8 @@ pub struct LastReload {
     pub at: UnixTime,
     /// The files whose change should cause the next one.
     pub watched: Vec<PathBuf>,
+    /// A digest of their contents, taken right after they were read.
+    pub contents: Vec<u8>,
     /// Why it was refused; `None` if it was applied.
     pub rejection: Option<ReloadRejection>,
     /// How many were refused since the start.
@@ -100,12 +103,20 @@ impl Reloader {
         activation: Arc<dyn Activation>,
     ) -> Result<Self, Box<ReloadRejection>> {
         let Attempt { outcome, watched } = attempt(&files, &*environment, None, &surroundings);
+        // Before the waiting: what changes meanwhile has to be noticed afterwards.
+        let contents = fingerprint(&watched);
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
         let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
         commit();
-        let last =
-            LastReload { at: surroundings.clock.now(), watched, rejection: None, rejected_total: 0, applied_total: 0 };
+        let last = LastReload {
+            at: surroundings.clock.now(),
+            watched,
+            contents,
+            rejection: None,
+            rejected_total: 0,
+            applied_total: 0,
+        };
         Ok(Self {
             files,
             environment,
@@ -113,7 +124,7 @@ impl Reloader {
             activation,
             current: Arc::new(ArcSwap::new(snapshot)),
             last: Mutex::new(last),
-            one_at_a_time: Mutex::new(()),
+            turn: Mutex::new(false),
         })
     }
 
@@ -135,19 +146,29 @@ impl Reloader {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits for a reload under way and refuses every later one: it would open anew what is being closed.
+    pub fn close(&self) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
     /// Reads the files again and applies them, even if nothing changed. Blocks; not for a worker's thread.
     ///
     /// # Errors
     /// [`ReloadRejection`]; the applied configuration then stays in force.
     pub fn reload(&self) -> Result<AppliedReload, Box<ReloadRejection>> {
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopping = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stopping {
+            return Err(ReloadRejection::of_activation("the program is stopping".to_owned()));
+        }
         let previous = self.current.load_full();
         let Attempt { outcome, watched } =
             attempt(&self.files, &*self.environment, Some(&previous), &self.surroundings);
+        let contents = fingerprint(&watched);
         let outcome = outcome.and_then(|next| self.apply(&previous, next));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at = self.surroundings.clock.now();
         last.watched = watched;
+        last.contents = contents;
         match &outcome {
             Ok(applied) => {
                 last.rejection = None;

@@ -86,7 +86,7 @@ impl Watcher {
         let mut watcher =
             Self { reloader, wake, events, stopping, watched: Vec::new(), seen: Vec::new(), folders: None };
         watcher.follow_last_reload();
-        watcher.seen = fingerprint(&watcher.watched);
+        watcher.seen = watcher.reloader.last().contents;
         watcher
     }
 
@@ -188,7 +188,7 @@ fn may_matter(event: &Event, targets: &BTreeSet<PathBuf>) -> bool {
 }
 
 /// A digest of the contents of all of `files`, a missing one included.
-fn fingerprint(files: &[PathBuf]) -> Vec<u8> {
+pub(super) fn fingerprint(files: &[PathBuf]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
     for file in files {
         match fs::read(file) {

@@ -10,6 +10,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
+mod embedded_issuer;
 mod first_steps;
 mod identity;
 mod paths;
@@ -20,3 +22,7 @@ mod secrecy;
 mod statuses;
 mod token_attacks;
 mod token_cache;
+mod issuer_faults;
+mod key_rotation;
+mod metrics;
+mod startup;

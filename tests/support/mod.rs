@@ -9,5 +9,6 @@ pub(crate) mod issuer;
 pub(crate) mod observe;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod openmetrics;
 pub(crate) mod upstream;
 pub(crate) mod wait;
