@@ -10,4 +10,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_log;
+mod balancing;
 mod first_steps;
+mod grpc;
+mod limits;
+mod protocols;
+mod streaming;
+mod tls;
+mod upgrade;
