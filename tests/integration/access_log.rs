@@ -1,12 +1,6 @@
 //! The access log: what a line says, when it is written, and that nobody ever waits for its reader.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::Read as _,
-    process::Command,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, io::Read as _, process::Command, time::Duration};
 
 use http::{Method, Request, Response};
 use http_body_util::Full;
@@ -87,7 +81,13 @@ async fn a_line_says_all_that_an_operator_was_promised() {
 async fn refusals_and_failures_have_a_line_each_with_their_reason() {
     let corp = Corp::start().await;
     let upstream = RecordedUpstream::start().await;
-    let gateway = corp.before(&upstream.url(), "[routes.one]\npath = \"/one\"\nupstream = \"orders\"\nmethods = [\"PUT\"]\npublic = true\n").start().await;
+    let gateway = corp
+        .before(
+            &upstream.url(),
+            "[routes.one]\npath = \"/one\"\nupstream = \"orders\"\nmethods = [\"PUT\"]\npublic = true\n",
+        )
+        .start()
+        .await;
     let client = HttpClient::http1();
     let poor = corp.token_with(|claims| claims["scope"] = "other".into());
     let cases: [(&str, Option<&str>, u16, &str); 4] = [
@@ -220,7 +220,8 @@ async fn overwhelm(postern: &PosternProcess, corp: &Corp) -> u64 {
                 tokio::spawn(async move {
                     let client = HttpClient::http1();
                     for _ in 0..250 {
-                        let answer = tokio::time::timeout(Duration::from_secs(20), client.get(&url, Some(&token))).await;
+                        let answer =
+                            tokio::time::timeout(Duration::from_secs(20), client.get(&url, Some(&token))).await;
                         assert_eq!(answer.expect("nobody waits for the log").status, 200);
                     }
                 })

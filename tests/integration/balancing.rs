@@ -120,7 +120,9 @@ async fn round_robin_keeps_to_the_weights() {
 #[tokio::test]
 async fn a_hash_sticks_to_its_endpoint_and_different_values_are_spread() {
     let endpoints = r#""{0}", "{1}", "{2}", "{3}""#;
-    for (keys, by_claim) in [("balance.hash.claim = \"tenant_id\"", true), ("balance.hash.header = \"x-tenant\"", false)] {
+    for (keys, by_claim) in
+        [("balance.hash.claim = \"tenant_id\"", true), ("balance.hash.header = \"x-tenant\"", false)]
+    {
         let scene = balanced(4, endpoints, keys).await;
         let mut homes: HashMap<String, String> = HashMap::new();
         for round in 0..3 {
@@ -159,9 +161,14 @@ async fn nobody_notices_a_dead_endpoint() {
             assert_eq!(scene.client.send(asked).await.status, 200, "{balance} {number}");
         }
         assert_eq!(scene.counts().iter().sum::<usize>(), 30, "{balance}");
-        assert!(scene.upstreams.iter().all(|upstream| upstream.requests().iter().all(|seen| seen.body == "written once")));
+        assert!(
+            scene.upstreams.iter().all(|upstream| upstream.requests().iter().all(|seen| seen.body == "written once"))
+        );
         let metrics = scene.client.get(&scene.gateway.admin_url("/metrics"), None).await.text();
-        let failures = metrics.lines().find(|line| line.starts_with("postern_upstream_connect_failures_total") && line.contains(dead.trim_start_matches("http://")));
+        let failures = metrics.lines().find(|line| {
+            line.starts_with("postern_upstream_connect_failures_total")
+                && line.contains(dead.trim_start_matches("http://"))
+        });
         assert!(failures.is_some_and(|line| !line.ends_with(" 0")), "{balance}: {failures:?}");
     }
 }
@@ -190,7 +197,8 @@ async fn nothing_is_sent_twice() {
     let reading = listen().await;
     let other = ServedUpstream::start(|_| async { Response::new(bytes("other")) }).await;
     // The other endpoint is there to be tempted by, but so light that it is never drawn first.
-    let endpoints = format!("{{ url = \"{}\", weight = 60000 }}, {{ url = \"{}\", weight = 1 }}", url_of(&reading), other.url());
+    let endpoints =
+        format!("{{ url = \"{}\", weight = 60000 }}, {{ url = \"{}\", weight = 1 }}", url_of(&reading), other.url());
     let gateway = gateway_before(&corp, &endpoints, "balance = \"round_robin\"").await;
     let client = HttpClient::http1();
     let mut asked = request(Method::POST, &gateway.url("/a"), Some(&corp.token()));
@@ -216,7 +224,11 @@ async fn a_connection_that_was_closed_while_it_was_kept_costs_no_request() {
     let token = corp.token();
     let mut downstream = RawSocket::connect(gateway.address()).await;
     for _ in 0..5 {
-        downstream.send(format!("POST /a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 2\r\n\r\nhi")).await;
+        downstream
+            .send(format!(
+                "POST /a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 2\r\n\r\nhi"
+            ))
+            .await;
         let mut upstream = RawSocket::accept(&listener).await;
         upstream.head().await;
         assert_eq!(upstream.exactly(2).await, b"hi");

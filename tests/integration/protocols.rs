@@ -125,10 +125,8 @@ async fn everything_is_carried_whichever_protocols_meet() {
             let mut connection = crossing.connect(downstream, tls).await;
             for (upstream, version) in UPSTREAMS {
                 let what = format!("{downstream:?} tls={tls} -> {upstream}");
-                let checksum = HeaderMap::from_iter([(
-                    "x-checksum".parse().expect("a name"),
-                    HeaderValue::from_static("c0ffee"),
-                )]);
+                let checksum =
+                    HeaderMap::from_iter([("x-checksum".parse().expect("a name"), HeaderValue::from_static("c0ffee"))]);
                 let body = frames(vec![
                     Frame::data(Bytes::from("first ")),
                     Frame::data(Bytes::from("second")),
@@ -248,7 +246,11 @@ async fn answers_without_a_body_leave_both_connections_in_order() {
                 assert_eq!((same.status, same.body.len()), (304, 0), "{what}");
                 assert_eq!(same.headers["etag"], "\"v1\"", "{what}");
                 let length = connection.exchange(get(&gateway.url("/length"), Some(&token))).await;
-                assert_eq!((&length.headers["content-length"], &length.body[..]), (&"12".parse().unwrap(), &b"twelve bytes"[..]), "{what}");
+                assert_eq!(
+                    (&length.headers["content-length"], &length.body[..]),
+                    (&"12".parse().unwrap(), &b"twelve bytes"[..]),
+                    "{what}"
+                );
                 let chunks = connection.exchange(get(&gateway.url("/chunks"), Some(&token))).await;
                 assert_eq!(chunks.body, "chunks", "{what}");
                 assert!(!chunks.headers.contains_key("content-length"), "{what}");
@@ -311,7 +313,10 @@ async fn an_answer_may_begin_and_go_on_while_the_body_still_comes() {
         for protocol in PROTOCOLS {
             let what = format!("{protocol:?} -> {upstream_protocol}");
             let corp = Corp::start().await;
-            let upstream = ServedUpstream::start(|request| async move { Response::new(request.into_body().map_err(Into::into).boxed_unsync()) }).await;
+            let upstream = ServedUpstream::start(|request| async move {
+                Response::new(request.into_body().map_err(Into::into).boxed_unsync())
+            })
+            .await;
             let config = format!("protocol = \"{upstream_protocol}\"\n");
             let gateway = corp.before(&upstream.url(), &config).start().await;
             let mut connection = Connection::open(gateway.address(), protocol).await;
@@ -342,7 +347,9 @@ async fn an_upstream_that_has_enough_of_a_body_is_believed() {
     let mut downstream = RawSocket::connect(gateway.address()).await;
     let token = corp.token();
     downstream
-        .send(format!("POST /a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 1000000\r\n\r\nbegun"))
+        .send(format!(
+            "POST /a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 1000000\r\n\r\nbegun"
+        ))
         .await;
     let mut upstream = RawSocket::accept(&listener).await;
     upstream.head().await;

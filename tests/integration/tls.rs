@@ -142,10 +142,8 @@ async fn broken_certificate_files_are_said_and_the_old_ones_stay() {
     ] {
         let kept = fs::read_to_string(folder.join(file)).expect("readable");
         fs::write(folder.join(file), contents).expect("written");
-        let said_so = until("the admin API says so", || async {
-            rejection().await.filter(|text| text.contains(said))
-        })
-        .await;
+        let said_so =
+            until("the admin API says so", || async { rejection().await.filter(|text| text.contains(said)) }).await;
         assert!(said_so.contains("listeners.secure.tls"), "{said_so}");
         let metrics = admin.get(&gateway.admin_url("/metrics"), None).await.text();
         assert!(metrics.contains("postern_config_last_reload_successful 0"), "{metrics}");
@@ -164,7 +162,9 @@ async fn client_certificates_are_required_or_optional_as_configured() {
     let scene = Scene::new().await;
     let clients = Authority::new("clients");
     let (known, stranger) = (clients.issue(&["client.test"]), scene.authority.issue(&["client.test"]));
-    for (setting, without) in [("", false), ("client_certificate = \"required\"", false), ("client_certificate = \"optional\"", true)] {
+    for (setting, without) in
+        [("", false), ("client_certificate = \"required\"", false), ("client_certificate = \"optional\"", true)]
+    {
         let builder = scene.gateway(&format!("client_ca = \"clients.pem\"\n{setting}"));
         clients.write(builder.folder(), "clients");
         let gateway = builder.start().await;

@@ -83,7 +83,9 @@ async fn a_websocket_works_after_authorization_and_not_before() {
     let corp = Corp::start().await;
     let echo = Echo::start().await;
     let gateway = corp.before(&echo.url, "").start().await;
-    for token in [None, Some("no.good.token"), Some(corp.token_with(|claims| claims["scope"] = "other".into()).as_str())] {
+    for token in
+        [None, Some("no.good.token"), Some(corp.token_with(|claims| claims["scope"] = "other".into()).as_str())]
+    {
         let stream = TcpStream::connect(gateway.address()).await.expect("a connection");
         let error = client_async(opening(&gateway, token), stream).await.expect_err("a refusal");
         let tungstenite::Error::Http(response) = error else { panic!("{error}") };
@@ -114,9 +116,7 @@ async fn a_silent_websocket_is_closed_and_one_that_speaks_is_not() {
     let gateway = corp.before(&echo.url, limits).start().await;
     let mut silent = open(&gateway, &corp.token()).await;
     let mut busy = open(&gateway, &corp.token()).await;
-    let closed = async {
-        while let Some(Ok(_)) = silent.next().await {}
-    };
+    let closed = async { while let Some(Ok(_)) = silent.next().await {} };
     tokio::pin!(closed);
     let mut rounds = 0;
     loop {
@@ -132,7 +132,8 @@ async fn a_silent_websocket_is_closed_and_one_that_speaks_is_not() {
     }
     busy.send(Message::text("still here")).await.expect("open");
     assert_eq!(busy.next().await.expect("open").expect("open").into_text().expect("text"), "still here");
-    until("the upstream's side was closed too", || async { (echo.ended.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    until("the upstream's side was closed too", || async { (echo.ended.load(Ordering::SeqCst) == 1).then_some(()) })
+        .await;
 }
 
 #[tokio::test]
@@ -175,7 +176,9 @@ async fn what_follows_an_upgrade_reaches_the_upstream_only_once_it_has_agreed() 
     let head = upstream.head().await.to_ascii_lowercase();
     assert!(head.contains("upgrade: websocket\r\n") && head.contains("connection: upgrade\r\n"), "{head}");
     assert!(upstream.is_silent().await, "nothing comes before the upstream has agreed");
-    upstream.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nand back").await;
+    upstream
+        .send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nand back")
+        .await;
     assert_eq!(upstream.exactly(12).await, b"right behind");
     let answer = downstream.head().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 101 ") && answer.contains("connection: upgrade\r\n"), "{answer}");
@@ -227,11 +230,13 @@ async fn an_open_websocket_counts_as_a_connection_until_it_ends() {
         let (admin, url) = (admin.clone(), gateway.admin_url("/metrics"));
         async move {
             let text = admin.get(&url, None).await.text();
-            let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+            let line =
+                text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
             line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number")
         }
     };
-    let names = ["postern_listener_open_connections", "postern_upstream_connections", "postern_upstream_requests_under_way"];
+    let names =
+        ["postern_listener_open_connections", "postern_upstream_connections", "postern_upstream_requests_under_way"];
     let socket = open(&gateway, &corp.token()).await;
     for name in names {
         assert!((gauge(name).await - 1.0).abs() < f64::EPSILON, "{name}");

@@ -60,7 +60,9 @@ impl PosternProcess {
     /// Where a listener is, by the name that the log gives it: `public`, or `admin`.
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
         let log = self.log();
-        let named = |line: &&str| line.contains(&format!("{name}: listening on")) || line.contains(&format!("{name} listener: listening on"));
+        let named = |line: &&str| {
+            line.contains(&format!("{name}: listening on")) || line.contains(&format!("{name} listener: listening on"))
+        };
         let line = log.lines().find(named).unwrap_or_else(|| panic!("no listener {name} in {log}"));
         let (_, address) = line.split_once("listening on ").expect("an address");
         address.split_whitespace().next().expect("an address").parse().expect("an address")
