@@ -12,10 +12,12 @@ mod support;
 
 mod access_log;
 mod balancing;
+mod bodies;
 mod first_steps;
 mod grpc;
 mod limits;
 mod protocols;
 mod streaming;
+mod timeouts;
 mod tls;
 mod upgrade;
