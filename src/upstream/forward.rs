@@ -153,7 +153,12 @@ impl<B: RequestBody> Attempt<'_, B> {
                     };
                     return self.receive(response, lease, under_way, timings, endpoint).map_err(Failure::Final);
                 }
-                Err(Unanswered::Failed(error)) => return Err(Failure::Final(error)),
+                Err(Unanswered::Failed(error)) => {
+                    if let ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } = error {
+                        lease.give_up();
+                    }
+                    return Err(Failure::Final(error));
+                }
                 Err(Unanswered::Unsent(unsent, error)) => (unsent, error),
             };
             if lease.is_fresh() || stale >= MOST_STALE {
