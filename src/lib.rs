@@ -14,6 +14,7 @@ pub mod http;
 pub mod id;
 pub mod jose;
 pub mod oauth;
+pub mod pem;
 pub mod routing;
 pub mod secret;
 pub mod server;

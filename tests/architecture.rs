@@ -23,6 +23,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("http", 1),
     ("jose", 1),
     ("oauth", 1),
+    ("pem", 1),
     ("telemetry", 1),
     ("clock", 0),
     ("id", 0),
