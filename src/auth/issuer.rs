@@ -5,10 +5,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{KeySource, nearest::nearest};
+use super::KeySource;
 use crate::{
     config::{Config, IssuerConfig, KeySetConfig, OneOrMany, TokenTypeConfig},
-    diagnostic::{Diagnostics, KeyPath},
+    diagnostic::{Diagnostics, KeyPath, nearest},
     jose::Algorithm,
 };
 

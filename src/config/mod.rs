@@ -26,7 +26,6 @@ mod schema;
 mod secret_source;
 mod source;
 mod sources;
-mod suggest;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -12,9 +12,10 @@ use tracing::error;
 
 use crate::{
     auth::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
-    authorization_server::{AuthorizationServer, Document, GrantError, GrantRequest, Refusal, UnverifiableKey},
+    authorization_server::{AuthorizationServer, Document, GrantError, GrantRequest, UnverifiableKey},
     clock::UnixTime,
-    token_endpoint::{IssueError, IssueRefusal, IssuedToken, TokenIssuer, TokenRequest},
+    oauth::IssuedToken,
+    token_endpoint::{IssueError, TokenIssuer, TokenRequest},
 };
 
 /// The embedded issuer of one snapshot, its keys open.
@@ -114,14 +115,7 @@ impl TokenIssuer for EmbeddedIssuer {
             audience: request.audience.as_deref(),
             scope: request.scope.as_deref(),
         };
-        let token = self.server.issue(&grant, now).map_err(issue_error)?;
-        Ok(IssuedToken {
-            access_token: token.access_token,
-            lifetime: token.lifetime,
-            scope: token.scope,
-            client_id: token.client_id,
-            token_id: token.token_id,
-        })
+        self.server.issue(&grant, now).map_err(issue_error)
     }
 }
 
@@ -129,24 +123,10 @@ fn issue_error(error: GrantError) -> IssueError {
     match error {
         GrantError::UnknownClient => IssueError::UnknownClient,
         GrantError::WrongSecret => IssueError::WrongSecret,
-        GrantError::Refused { client_id, refusal } => {
-            IssueError::Refused { client_id, refusal: issue_refusal(refusal) }
-        }
+        GrantError::Refused { client_id, refusal } => IssueError::Refused { client_id, refusal },
         GrantError::Signing { client_id, source } => {
             error!(%client_id, error = &source as &dyn std::error::Error, "a token could not be signed");
             IssueError::Unavailable { client_id: Some(client_id), source: source.into() }
         }
-    }
-}
-
-const fn issue_refusal(refusal: Refusal) -> IssueRefusal {
-    match refusal {
-        Refusal::Disabled => IssueRefusal::Disabled,
-        Refusal::NoGrants => IssueRefusal::NoGrants,
-        Refusal::AudienceMissing => IssueRefusal::AudienceMissing,
-        Refusal::UnknownAudience => IssueRefusal::UnknownAudience,
-        Refusal::AudienceNotGranted => IssueRefusal::AudienceNotGranted,
-        Refusal::MalformedScope => IssueRefusal::MalformedScope,
-        Refusal::ScopeNotGranted => IssueRefusal::ScopeNotGranted,
     }
 }

@@ -9,7 +9,7 @@ use http::HeaderName;
 use crate::{
     auth::{Access, Issuers},
     config::{AuthorizationConfig, IdentityConfig, RouteConfig},
-    diagnostic::{Diagnostics, KeyPath},
+    diagnostic::{Diagnostics, KeyPath, nearest},
     http::PathPrefix,
     routing::RoutePattern,
     telemetry::{Metrics, RouteMetrics, UpstreamMetrics},
@@ -174,8 +174,7 @@ impl Identity {
 
 fn upstream(path: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {
     if !parts.upstream_names.contains(&name) {
-        let nearest = parts.upstream_names.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
-        let remedy = match nearest {
+        let remedy = match nearest(name, parts.upstream_names.iter().copied()) {
             Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => format!("add [upstreams.{name}] with its endpoints"),
         };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use thiserror::Error;
 
-use super::{IssueError, IssueRefusal};
+use super::IssueError;
+use crate::oauth::IssueRefusal;
 
 /// Why a request was not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
