@@ -1,4 +1,35 @@
-//! Postern: a gateway for machine-to-machine traffic.
+//! Postern: a gateway for machine-to-machine traffic. It stands before backend APIs, lets a request through only with a token
+//! that the route asks for, and issues such tokens itself where it is told to.
+//!
+//! # The life of a request
+//!
+//! [`server`] accepts a connection and reads a request; [`gateway`] takes it from there:
+//!
+//! 1. the [`snapshot`] is loaded, once: one request is decided by one configuration
+//! 2. host and path are normalised, and what is ambiguous is refused: [`http::NormalHost`], [`http::NormalPath`]
+//! 3. the route is matched: [`routing::RouteTable`]
+//! 4. exactly one credential is extracted: [`auth::bearer`]
+//! 5. it is verified, out of the cache or by signature: [`auth::verify`] gives an [`auth::VerifiedToken`]
+//! 6. the route's rules are judged, on every request: [`auth::Requirement::authorize`] gives an [`auth::Permit`]
+//! 7. the fields are rewritten: [`http::headers`], [`http::forwarded`]
+//! 8. the request is forwarded: [`upstream::forward`] consumes the permit, and nothing else makes one, so what nobody
+//!    authorized cannot be forwarded: it does not compile
+//! 9. the answer streams back, and once its body has ended the request is counted and logged: [`telemetry`]
+//!
+//! # The rooms, by floors
+//!
+//! Imports go downwards only; `tests/architecture.rs` holds that, and `ARCHITECTURE.md` says why.
+//!
+//! | floor | rooms |
+//! | --- | --- |
+//! | 5 | [`cli`]: the commands; [`app`]: builds, starts and stops everything |
+//! | 4 | [`gateway`]: a request's way; [`admin`]: health, metrics, management |
+//! | 3 | [`snapshot`]: a configuration compiled whole, and its replacement |
+//! | 2 | [`routing`], [`auth`], [`upstream`], [`token_endpoint`], [`authorization_server`], [`server`]: siblings that do not know each other |
+//! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
+//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`] |
+//!
+//! The library is there for the program, its tests and its benchmarks; it promises nothing to other crates.
 #![forbid(unsafe_code)]
 
 pub mod admin;
@@ -14,6 +45,7 @@ pub mod http;
 pub mod id;
 pub mod jose;
 pub mod oauth;
+pub mod pem;
 pub mod routing;
 pub mod secret;
 pub mod server;

@@ -4,34 +4,36 @@
 
 use std::{
     error::Error,
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::{EmbeddedError, fixed::Fixed, telemetry};
+use super::{EmbeddedError, readiness, telemetry};
 use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
     clock::Clock,
-    server::Server,
-    snapshot::{Activation, EmbeddedIssuer, ReadyIssuer, Snapshot},
+    config::Config,
+    server::{Bindings, Server},
+    snapshot::{Activation, Commit, EmbeddedIssuer, EmbeddedKeys, Snapshot},
     telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
 };
 
 /// The living parts that a snapshot is brought to.
 pub(super) struct Living {
     pub(super) server: Arc<Server>,
-    pub(super) embedded: Arc<EmbeddedIssuer>,
+    pub(super) embedded_keys: Arc<EmbeddedKeys>,
+    /// Where keys are kept, from the first snapshot that says so.
+    pub(super) data_directory: OnceLock<PathBuf>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
     pub(super) control: Handle,
     pub(super) clock: Clock,
     /// Where the access log goes now.
     pub(super) destination: Mutex<Destination>,
-    /// What the first configuration said that no reload can change.
-    pub(super) fixed: OnceLock<Fixed>,
 }
 
 impl Activation for Living {
@@ -51,18 +53,35 @@ impl Activation for Living {
         if missing.required.is_empty() {
             return Ok(());
         }
-        let names = missing.required.join(", ");
-        Err(format!("the keys of {names} could not be had, and `startup = \"require\"` asks for them"))
+        let required = missing.required.iter().map(|issuer| {
+            let why = first.key_sets.get(issuer).map(|keys| readiness::why_unusable(&keys.set.status()));
+            format!("{issuer} ({})", why.unwrap_or_default())
+        });
+        let required = required.collect::<Vec<_>>().join(", ");
+        Err(format!("`startup = \"require\"` asks for keys that could not be had: {required}"))
     }
 
-    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String> {
-        let fixed = self.fixed.get_or_init(|| Fixed::of(&next.config));
-        fixed.admit(&next.config)?;
-        let issuer = self.open_issuer(next, fixed).map_err(|error| in_words(&error))?;
+    fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
+        refuse_unguarded_admin(next, previous)?;
+        self.open_issuer(next, previous).map_err(|error| in_words(&error))?;
         let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
-        let grace_period = next.config.process.grace_period.0;
-        // The last that can fail, and if it does it changes nothing.
-        let applied = self.server.apply(&next.listeners, grace_period).map_err(|error| in_words(&error))?;
+        let bindings = self.server.bind(&next.listeners).map_err(|error| in_words(&error))?;
+        if let Some(previous) = previous {
+            warn_of_fixed(&previous.config, &next.config);
+        }
+        let next = Arc::clone(next);
+        Ok(Box::new(move || self.commit(&next, bindings, access_log)))
+    }
+}
+
+impl Living {
+    /// Brings everything that lives to `next`, which is in force.
+    fn commit(&self, next: &Snapshot, bindings: Bindings, access_log: Option<(Destination, OpenDestination)>) {
+        if let Some((destination, opened)) = access_log {
+            self.access_log.switch(opened);
+            *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = destination;
+        }
+        let applied = self.server.commit(&next.listeners, bindings, next.config.process.grace_period.0);
         for name in &applied.added {
             let address = self.server.address_of(name).map(|address| address.to_string()).unwrap_or_default();
             info!("listener {name}: listening on {address}");
@@ -70,18 +89,11 @@ impl Activation for Living {
         for name in &applied.removed {
             info!("listener {name}: closed, requests under way are finished");
         }
-        self.embedded.replace(issuer);
-        self.move_access_log(access_log);
-        if previous.is_some() {
-            fixed.warn_of_differences(&next.config);
-        }
-        Ok(())
-    }
-
-    fn applied(&self, next: &Arc<Snapshot>) {
+        self.embedded_keys.retain(next.embedded().map(|issuer| &**issuer.server()));
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
+        self.server.look_again();
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))
         {
@@ -91,34 +103,31 @@ impl Activation for Living {
             warn!("route {} {}", route.name, exposure.in_words());
         }
     }
-}
 
-impl Living {
-    /// The embedded issuer of `next` with its keys open, if it has one.
-    fn open_issuer(&self, next: &Snapshot, fixed: &Fixed) -> Result<ReadyIssuer, EmbeddedError> {
-        let (Some(settings), Some(directory)) = (&next.authorization_server, fixed.data_directory()) else {
-            return Ok(ReadyIssuer::default());
+    /// Opens the keys of the embedded issuer of `next`, if it has one, and publishes them.
+    fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), EmbeddedError> {
+        let Some(settings) = &next.authorization_server else { return Ok(()) };
+        // Where the keys are is read once: another place would mean other keys, and tokens that nobody accepts any more.
+        let Some(directory) = next.data_directory().map(|now| self.data_directory.get_or_init(|| now.to_owned()))
+        else {
+            return Ok(());
         };
-        let before = self.embedded.server();
-        let opened = AuthorizationServer::open(Arc::clone(settings), directory, before.as_deref(), self.clock.now())?;
-        Ok(self.embedded.prepare(Some(opened))?)
+        let before = previous.and_then(Snapshot::embedded).map(EmbeddedIssuer::server);
+        let server =
+            AuthorizationServer::open(Arc::clone(settings), directory, before.map(Arc::as_ref), self.clock.now())?;
+        self.embedded_keys.publish(&server)?;
+        next.open_embedded(EmbeddedIssuer::new(server));
+        Ok(())
     }
 
-    /// The access log's destination in `next`, opened, if it is another one than now.
+    /// Opens the file that the access log of `next` goes to, if it is another one than now.
     fn open_access_log(&self, next: &Snapshot) -> Result<Option<(Destination, OpenDestination)>, AccessLogError> {
         let wanted = telemetry::access_log(&next.config.telemetry);
         if *self.destination.lock().unwrap_or_else(PoisonError::into_inner) == wanted {
             return Ok(None);
         }
-        let opened = wanted.open()?;
+        let opened = OpenDestination::open(&wanted)?;
         Ok(Some((wanted, opened)))
-    }
-
-    fn move_access_log(&self, moved: Option<(Destination, OpenDestination)>) {
-        if let Some((destination, opened)) = moved {
-            self.access_log.switch_to(opened);
-            *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = destination;
-        }
     }
 
     /// Opens the access log's file anew, after it was renamed away.
@@ -127,6 +136,28 @@ impl Living {
         if let Err(error) = self.access_log.redirect(&destination) {
             warn!(error = &error as &dyn Error, "the access log stays where it was");
         }
+    }
+}
+
+/// The admin listener stays where it was bound, so a token that guarded it must not go away with a reload.
+fn refuse_unguarded_admin(next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), String> {
+    let guarded = |snapshot: &Snapshot| snapshot.config.admin.as_ref().is_some_and(|admin| admin.token.is_some());
+    if previous.is_some_and(guarded) && !guarded(next) {
+        return Err("the admin listener is guarded by a token: restart to run it without one".to_owned());
+    }
+    Ok(())
+}
+
+fn warn_of_fixed(before: &Config, after: &Config) {
+    if before.process.workers != after.process.workers {
+        warn!("`process.workers` is read at start only: restart for the new number");
+    }
+    if before.process.data_directory != after.process.data_directory {
+        warn!("`process.data_directory` is read at start only: restart for the new one");
+    }
+    let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
+    if address(before) != address(after) {
+        warn!("`admin.address` is read at start only: restart for the new one");
     }
 }
 

@@ -53,12 +53,13 @@ pub struct Verdict {
 }
 
 impl Access {
-    /// Compiles what `routes.<name>` asks of its callers. `parameters` are the names in its path. Every problem is noted;
-    /// `None` if one of them is an error.
+    /// Compiles what `routes.<name>` asks of its callers. `parameters` are the names in its path. Without `issuers`, because
+    /// something is wrong elsewhere, rules cannot be judged; whether there are any can. Every problem is noted; `None` if one
+    /// of them is an error.
     pub fn compile(
         name: &str,
         raw: &RouteConfig,
-        issuers: &Issuers,
+        issuers: Option<&Issuers>,
         parameters: &[&str],
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
@@ -82,7 +83,8 @@ impl Access {
             }
             (true, None) => Some(Self::Public(PublicAccess { route })),
             (false, Some(require)) => {
-                let compiler = RequireCompiler { path: path.key("require"), issuers, parameters, diagnostics };
+                let compiler =
+                    RequireCompiler { path: path.key("require"), issuers: issuers?, parameters, diagnostics };
                 let rules = compiler.rules(require)?.into_boxed_slice();
                 let report_only = (raw.mode == ModeConfig::Report).then(|| ReportOnly { route: Arc::clone(&route) });
                 Some(Self::Protected(Requirement { route, rules, report_only }))
@@ -165,7 +167,7 @@ mod tests {
         // By way of TOML, whose integers are always signed.
         let raw: RouteConfig = toml::Value::try_from(raw).unwrap().try_into().unwrap();
         let mut diagnostics = Diagnostics::new();
-        Access::compile("r", &raw, &two_issuers(), &["tenant"], &mut diagnostics).ok_or_else(|| {
+        Access::compile("r", &raw, Some(&two_issuers()), &["tenant"], &mut diagnostics).ok_or_else(|| {
             diagnostics.iter().map(|entry| format!("{}: {} | {}", entry.path, entry.message, entry.remedy)).collect()
         })
     }
@@ -263,7 +265,7 @@ mod tests {
         assert!(requirement(json!({ "audience": "a" })).report_only().is_none());
         match compile(json!({ "mode": "report", "require": { "audience": "a" } })).unwrap() {
             Access::Protected(requirement) => {
-                let permit = Permit::report_only(requirement.report_only().unwrap(), None);
+                let permit = Permit::report_only(requirement.report_only().unwrap());
                 assert_eq!(&**permit.route(), "r");
             }
             Access::Public(_) => panic!("public"),

@@ -11,7 +11,6 @@ mod issuer;
 mod issuers;
 pub mod key_set;
 mod key_source;
-mod nearest;
 mod permit;
 mod require;
 mod rules;

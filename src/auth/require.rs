@@ -8,12 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Issuer, Issuers,
     issuer::audiences,
-    nearest::nearest,
     rules::{AcceptedIssuer, Rule},
 };
 use crate::{
     config::{ClaimValue, OneOrMany, RequireConfig},
-    diagnostic::{Diagnostics, KeyPath},
+    diagnostic::{Diagnostics, KeyPath, nearest},
     oauth::ScopeSet,
 };
 

@@ -12,16 +12,13 @@ use serde_json::{Map, Value};
 use super::{api::Api, client_secret::StoredSecret};
 use crate::{
     config::ClientConfig,
-    diagnostic::{Diagnostics, KeyPath},
+    diagnostic::{Diagnostics, KeyPath, nearest},
     oauth::ScopeSet,
     secret::Secret,
 };
 
 /// The shortest secret that passes without a warning, in characters.
 const SHORTEST_SECRET: usize = 16;
-
-/// How alike a name must be to be suggested (Jaro-Winkler, 0 to 1).
-const ALIKE: f64 = 0.75;
 
 /// Claims that the issuer alone may make: those it sets (RFC 9068 section 2.2), those that say when a token is good
 /// (RFC 7519 section 4.1), every name under which scopes are read, and the proof of possession (RFC 7800), which a
@@ -127,8 +124,10 @@ fn compile_grants(
     for (audience, scopes) in grants {
         let path = path.key(audience);
         let Some(api) = apis.get(audience.as_str()) else {
-            let remedy = suggestion(audience, apis.keys().map(|known| &**known))
-                .unwrap_or_else(|| format!("add [authorization_server.apis.{audience:?}], or grant one that is there"));
+            let remedy = nearest(audience, apis.keys().map(|known| &**known)).map_or_else(
+                || format!("add [authorization_server.apis.{audience:?}], or grant one that is there"),
+                |nearest| format!("did you mean `{nearest}`?"),
+            );
             diagnostics.key_error(&path, format!("there is no API `{audience}`"), remedy);
             continue;
         };
@@ -142,8 +141,10 @@ fn compile_scopes(scopes: &[String], api: &Api, path: &KeyPath, diagnostics: &mu
     for (position, scope) in scopes.iter().enumerate() {
         let path = path.index(position);
         if !api.scopes.contains(scope) {
-            let remedy = suggestion(scope, api.scopes.iter())
-                .unwrap_or_else(|| format!("add it to the scopes of [authorization_server.apis.{:?}]", api.audience));
+            let remedy = nearest(scope, api.scopes.iter()).map_or_else(
+                || format!("add it to the scopes of [authorization_server.apis.{:?}]", api.audience),
+                |nearest| format!("did you mean `{nearest}`?"),
+            );
             diagnostics.error(&path, format!("the API `{}` has no scope `{scope}`", api.audience), remedy);
         } else if granted.contains(&scope.as_str()) {
             diagnostics.warning(&path, format!("the scope `{scope}` is granted twice"), "leave one out");
@@ -153,11 +154,4 @@ fn compile_scopes(scopes: &[String], api: &Api, path: &KeyPath, diagnostics: &mu
     }
     // Each is a scope of the API, so it follows the grammar.
     ScopeSet::collect(granted).unwrap_or_default()
-}
-
-/// The nearest of the names that would have been right.
-fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(written, name), name));
-    let (likeness, nearest) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (likeness >= ALIKE).then(|| format!("did you mean `{nearest}`?"))
 }

@@ -4,7 +4,7 @@
 //! Always holds: the client is authenticated before anything else about its request is answered; its own claims never
 //! replace the issuer's.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -15,7 +15,12 @@ use super::{
     settings::Settings,
     signing_keys::SigningKey,
 };
-use crate::{clock::UnixTime, id::new_token_id, oauth::ScopeSet, secret::Secret};
+use crate::{
+    clock::UnixTime,
+    id::new_token_id,
+    oauth::{IssueRefusal, IssuedToken, ScopeSet},
+    secret::Secret,
+};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -28,20 +33,6 @@ pub struct GrantRequest<'a> {
     pub audience: Option<&'a str>,
     /// The scopes asked for, separated by spaces; left out: all that were granted.
     pub scope: Option<&'a str>,
-}
-
-/// An access token that was issued.
-pub struct GrantedToken {
-    /// The token.
-    pub access_token: Secret,
-    /// How long it lasts, in whole seconds.
-    pub lifetime: Duration,
-    /// Its scopes, separated by spaces; none if it has none.
-    pub scope: Option<String>,
-    /// The client that it was issued to.
-    pub client_id: Arc<str>,
-    /// Its `jti`, for the log.
-    pub token_id: String,
 }
 
 /// Why no token was issued.
@@ -59,7 +50,7 @@ pub enum GrantError {
         /// The client.
         client_id: Arc<str>,
         /// Why.
-        refusal: Refusal,
+        refusal: IssueRefusal,
     },
     /// The token could not be signed, which is our own fault.
     #[error("a token for the client {client_id} could not be signed")]
@@ -72,43 +63,17 @@ pub enum GrantError {
     },
 }
 
-/// Why an authenticated client gets no token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// `m2m_enabled = false`.
-    #[error("machine-to-machine tokens are switched off")]
-    Disabled,
-    /// It has no grant at all.
-    #[error("it has no grants")]
-    NoGrants,
-    /// It has several grants and did not say which it means.
-    #[error("it has several grants and named no audience")]
-    AudienceMissing,
-    /// There is no such API.
-    #[error("there is no such audience")]
-    UnknownAudience,
-    /// There is, and it was not granted.
-    #[error("the audience is not granted to it")]
-    AudienceNotGranted,
-    /// `scope` is not what RFC 6749 section 3.3 calls one.
-    #[error("the scope is malformed")]
-    MalformedScope,
-    /// A scope was not granted.
-    #[error("a scope is not granted to it")]
-    ScopeNotGranted,
-}
-
 /// Authenticates the client, judges what it asks for, and signs.
 pub(super) fn issue(
     settings: &Settings,
     key: &SigningKey,
     request: &GrantRequest<'_>,
     now: UnixTime,
-) -> Result<GrantedToken, GrantError> {
+) -> Result<IssuedToken, GrantError> {
     let client = settings.clients().authenticate(request.client_id, request.client_secret)?;
     let refused = |refusal| GrantError::Refused { client_id: Arc::clone(&client.id), refusal };
     if !settings.is_enabled() {
-        return Err(refused(Refusal::Disabled));
+        return Err(refused(IssueRefusal::Disabled));
     }
     let (api, granted) = choose_grant(settings, client, request.audience).map_err(refused)?;
     let scope = choose_scope(granted, request.scope).map_err(refused)?;
@@ -116,7 +81,7 @@ pub(super) fn issue(
     let claims = claims(settings, client, api, scope.as_deref(), (&token_id, now));
     let access_token =
         key.sign(&claims).map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
-    Ok(GrantedToken {
+    Ok(IssuedToken {
         access_token: Secret::new(access_token),
         lifetime: Duration::from_secs(api.token_lifetime.as_secs()),
         scope,
@@ -130,36 +95,36 @@ fn choose_grant<'a>(
     settings: &'a Settings,
     client: &'a Client,
     asked: Option<&str>,
-) -> Result<(&'a Api, &'a ScopeSet), Refusal> {
+) -> Result<(&'a Api, &'a ScopeSet), IssueRefusal> {
     let mut grants = client.grants.iter();
     let (audience, granted) = match asked {
-        _ if client.grants.is_empty() => return Err(Refusal::NoGrants),
+        _ if client.grants.is_empty() => return Err(IssueRefusal::NoGrants),
         Some(asked) => match client.grants.get_key_value(asked) {
             Some(grant) => grant,
-            None if settings.api(asked).is_some() => return Err(Refusal::AudienceNotGranted),
-            None => return Err(Refusal::UnknownAudience),
+            None if settings.api(asked).is_some() => return Err(IssueRefusal::AudienceNotGranted),
+            None => return Err(IssueRefusal::UnknownAudience),
         },
         None => match (grants.next(), grants.next()) {
             (Some(only), None) => only,
-            _ => return Err(Refusal::AudienceMissing),
+            _ => return Err(IssueRefusal::AudienceMissing),
         },
     };
-    let api = settings.api(audience).ok_or(Refusal::UnknownAudience)?;
+    let api = settings.api(audience).ok_or(IssueRefusal::UnknownAudience)?;
     Ok((api, granted))
 }
 
 /// The scopes of the token: those asked for, or all that were granted.
-fn choose_scope(granted: &ScopeSet, asked: Option<&str>) -> Result<Option<String>, Refusal> {
+fn choose_scope(granted: &ScopeSet, asked: Option<&str>) -> Result<Option<String>, IssueRefusal> {
     let asked = match asked {
         None => granted.clone(),
         Some(text) => match ScopeSet::parse(text) {
             // The grammar asks for one at least; nothing at all must not come to mean everything.
             Ok(asked) if !asked.is_empty() => asked,
-            _ => return Err(Refusal::MalformedScope),
+            _ => return Err(IssueRefusal::MalformedScope),
         },
     };
     if !granted.contains_all(&asked) {
-        return Err(Refusal::ScopeNotGranted);
+        return Err(IssueRefusal::ScopeNotGranted);
     }
     Ok((!asked.is_empty()).then(|| asked.to_string()))
 }
@@ -195,17 +160,5 @@ impl From<AuthenticationFailure> for GrantError {
             AuthenticationFailure::UnknownClient => Self::UnknownClient,
             AuthenticationFailure::WrongSecret => Self::WrongSecret,
         }
-    }
-}
-
-impl fmt::Debug for GrantedToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("GrantedToken")
-            .field("client_id", &self.client_id)
-            .field("token_id", &self.token_id)
-            .field("scope", &self.scope)
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
     }
 }

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::{
-    grant::{GrantError, GrantRequest, GrantedToken, Refusal},
+    grant::{GrantError, GrantRequest},
     metadata::Document,
     settings::{Settings, compile},
     signing_keys::{SigningKey, SigningKeyError, SigningKeys},
@@ -30,6 +30,7 @@ pub use self::{
 use crate::{
     clock::UnixTime,
     jose::{SkipReason, VerificationKey},
+    oauth::IssuedToken,
 };
 
 /// The directory of the signing keys within the data directory.
@@ -89,7 +90,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn issue(&self, request: &GrantRequest<'_>, now: UnixTime) -> Result<GrantedToken, GrantError> {
+    pub fn issue(&self, request: &GrantRequest<'_>, now: UnixTime) -> Result<IssuedToken, GrantError> {
         grant::issue(&self.settings, self.keys.current(), request, now)
     }
 

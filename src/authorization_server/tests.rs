@@ -4,7 +4,12 @@ use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::{config::Config, diagnostic::Diagnostics, secret::Secret};
+use crate::{
+    config::Config,
+    diagnostic::Diagnostics,
+    oauth::{IssueRefusal, IssuedToken},
+    secret::Secret,
+};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const SECRET: &str = "canary-secret-of-billing";
@@ -63,12 +68,12 @@ fn ask(
     secret: &str,
     audience: Option<&str>,
     scope: Option<&str>,
-) -> Result<GrantedToken, GrantError> {
+) -> Result<IssuedToken, GrantError> {
     let client_secret = Secret::new(secret.to_owned());
     server.issue(&GrantRequest { client_id, client_secret: &client_secret, audience, scope }, NOW)
 }
 
-fn verified_claims(server: &AuthorizationServer, token: &GrantedToken) -> Map<String, Value> {
+fn verified_claims(server: &AuthorizationServer, token: &IssuedToken) -> Map<String, Value> {
     let document: JwkSet = serde_json::from_slice(&server.jwks()).unwrap();
     let token = token.access_token.expose();
     let header = jsonwebtoken::decode_header(token).unwrap();
@@ -141,18 +146,18 @@ fn scopes_are_those_asked_for_or_all_that_were_granted() {
 fn every_refusal_has_its_cause() {
     let (server, _data) = open(CONFIG);
     for (client, audience, scope, expected) in [
-        ("none", None, None, Refusal::NoGrants),
-        ("none", Some(ORDERS), None, Refusal::NoGrants),
-        ("both", None, None, Refusal::AudienceMissing),
-        ("billing", Some("https://api.example.com/users"), None, Refusal::AudienceNotGranted),
-        ("billing", Some("https://api.example.com/nothing"), None, Refusal::UnknownAudience),
-        ("billing", Some(""), None, Refusal::UnknownAudience),
-        ("billing", None, Some("orders:admin"), Refusal::ScopeNotGranted),
-        ("billing", None, Some("orders:read orders:admin"), Refusal::ScopeNotGranted),
-        ("billing", None, Some("users:read"), Refusal::ScopeNotGranted),
-        ("billing", None, Some("orders:read  orders:write"), Refusal::MalformedScope),
-        ("billing", None, Some(""), Refusal::MalformedScope),
-        ("scopeless", None, Some("orders:read"), Refusal::ScopeNotGranted),
+        ("none", None, None, IssueRefusal::NoGrants),
+        ("none", Some(ORDERS), None, IssueRefusal::NoGrants),
+        ("both", None, None, IssueRefusal::AudienceMissing),
+        ("billing", Some("https://api.example.com/users"), None, IssueRefusal::AudienceNotGranted),
+        ("billing", Some("https://api.example.com/nothing"), None, IssueRefusal::UnknownAudience),
+        ("billing", Some(""), None, IssueRefusal::UnknownAudience),
+        ("billing", None, Some("orders:admin"), IssueRefusal::ScopeNotGranted),
+        ("billing", None, Some("orders:read orders:admin"), IssueRefusal::ScopeNotGranted),
+        ("billing", None, Some("users:read"), IssueRefusal::ScopeNotGranted),
+        ("billing", None, Some("orders:read  orders:write"), IssueRefusal::MalformedScope),
+        ("billing", None, Some(""), IssueRefusal::MalformedScope),
+        ("scopeless", None, Some("orders:read"), IssueRefusal::ScopeNotGranted),
     ] {
         match ask(&server, client, &format!("canary-secret-of-{client}"), audience, scope) {
             Err(GrantError::Refused { client_id, refusal }) => assert_eq!((&*client_id, refusal), (client, expected)),
@@ -180,7 +185,7 @@ fn switched_off_means_that_nothing_is_issued() {
     let (server, _data) = open(&CONFIG.replace("token_lifetime = \"1h\"", "m2m_enabled = false"));
     assert!(!server.is_enabled());
     let answer = ask(&server, "billing", SECRET, None, None);
-    assert!(matches!(answer, Err(GrantError::Refused { refusal: Refusal::Disabled, .. })), "{answer:?}");
+    assert!(matches!(answer, Err(GrantError::Refused { refusal: IssueRefusal::Disabled, .. })), "{answer:?}");
     // A stranger is not told.
     assert!(matches!(ask(&server, "billing", "wrong", None, None), Err(GrantError::WrongSecret)));
 }
@@ -294,7 +299,7 @@ fn the_demo_compiles_without_a_remark() {
     let (settings, told) = compile_text(include_str!("../../config/demo.toml"));
     assert_eq!(told, [""; 0]);
     let directory = tempfile::tempdir().unwrap();
-    let server = AuthorizationServer::open(settings.unwrap().into(), directory.path(), None, NOW).unwrap();
+    let server = AuthorizationServer::open(Arc::new(settings.unwrap()), directory.path(), None, NOW).unwrap();
     let token = ask(&server, "demo", "demo-secret-not-for-production", None, None).unwrap();
     assert_eq!(token.scope.as_deref(), Some("orders:read"));
 }

@@ -6,11 +6,8 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::{
-    suggest::{listed, nearest},
-    trail::Trail,
-};
-use crate::diagnostic::{KeyPath, Mark};
+use super::trail::Trail;
+use crate::diagnostic::{KeyPath, Mark, listed, nearest};
 
 /// What the reading of one value stopped at.
 #[derive(Debug)]

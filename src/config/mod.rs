@@ -27,7 +27,6 @@ mod schema;
 mod secret_source;
 mod source;
 mod sources;
-mod suggest;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -13,11 +13,10 @@ use super::{
     environment::Environment,
     fault::{Fault, shortened},
     secret_source::FoundSecret,
-    suggest::{listed, nearest},
     trail::Trail,
     tree::Node,
 };
-use crate::diagnostic::{Diagnostics, KeyPath, SourceSpan};
+use crate::diagnostic::{Diagnostics, KeyPath, SourceSpan, listed, nearest};
 
 /// The surroundings of a reading, and its notes.
 pub(super) struct Reading<'a> {

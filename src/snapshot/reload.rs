@@ -27,15 +27,16 @@ pub trait Activation: Send + Sync {
     /// A sentence that says what could not be had; the program then does not start.
     fn before_first(&self, first: &Arc<Snapshot>) -> Result<(), String>;
 
-    /// Makes everything ready that `next` needs.
+    /// Makes everything ready that `next` needs, changing nothing that lives. What is given back is called once `next` is in
+    /// force: it brings the living parts to it, lets go of what only the one before it needed, and cannot fail.
     ///
     /// # Errors
     /// A sentence that says what could not be had; `next` is then not applied.
-    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String>;
-
-    /// `next` is in force now: lets go of what only the one before it needed.
-    fn applied(&self, next: &Arc<Snapshot>);
+    fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String>;
 }
+
+/// The second half of an activation.
+pub type Commit = Box<dyn FnOnce() + Send>;
 
 /// Keeps the applied snapshot and replaces it.
 pub struct Reloader {
@@ -45,12 +46,9 @@ pub struct Reloader {
     activation: Arc<dyn Activation>,
     current: Arc<ArcSwap<Snapshot>>,
     last: Mutex<LastReload>,
-    /// Held by whoever reloads; whether nobody may any more.
-    turn: Mutex<Closed>,
+    /// Whoever holds it may reload; whether the program is stopping, so that nobody may any more.
+    turn: Mutex<bool>,
 }
-
-/// Whether the program is stopping.
-struct Closed(bool);
 
 /// How the last reload ended.
 #[derive(Clone, Debug)]
@@ -106,8 +104,8 @@ impl Reloader {
         let Attempt { outcome, read_files } = attempt(&files, &*environment, None, &surroundings);
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
-        activation.prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
-        activation.applied(&snapshot);
+        let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
+        commit();
         let at = surroundings.clock.now();
         let last = LastReload { at, read_files, rejection: None, rejected_total: 0, applied_total: 0 };
         Ok(Self {
@@ -117,7 +115,7 @@ impl Reloader {
             activation,
             current: Arc::new(ArcSwap::new(snapshot)),
             last: Mutex::new(last),
-            turn: Mutex::new(Closed(false)),
+            turn: Mutex::new(false),
         })
     }
 
@@ -145,13 +143,18 @@ impl Reloader {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).read_files.clone()
     }
 
+    /// Waits for a reload under way and refuses every later one: it would open anew what is being closed.
+    pub fn close(&self) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
     /// Reads the files again and applies them, even if nothing changed. Blocks; not for a worker's thread.
     ///
     /// # Errors
     /// [`ReloadRejection`]; the applied configuration then stays in force.
     pub fn reload(&self) -> Result<AppliedReload, Box<ReloadRejection>> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.0 {
+        let stopping = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stopping {
             return Err(ReloadRejection::of_activation("the program is stopping".to_owned()));
         }
         let previous = self.current.load_full();
@@ -182,18 +185,14 @@ impl Reloader {
         outcome
     }
 
-    /// Waits for a reload under way and refuses every further one, so that what is being stopped is not started anew.
-    pub fn close(&self) {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
-    }
-
     fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, Box<ReloadRejection>> {
-        self.activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let mut words = changes(&previous.config, &next.config);
         words.extend(next.changed_files(previous));
+        let activation = Arc::clone(&self.activation);
+        let commit = activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let applied = AppliedReload { generation: next.generation, hash: next.hash.clone(), changes: words };
-        self.current.store(Arc::clone(&next));
-        self.activation.applied(&next);
+        self.current.store(next);
+        commit();
         Ok(applied)
     }
 }

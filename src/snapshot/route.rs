@@ -9,7 +9,7 @@ use http::HeaderName;
 use crate::{
     auth::{Access, Issuers},
     config::{AuthorizationConfig, IdentityConfig, RouteConfig},
-    diagnostic::{Diagnostics, KeyPath},
+    diagnostic::{Diagnostics, KeyPath, nearest},
     http::PathPrefix,
     routing::RoutePattern,
     telemetry::{Metrics, RouteMetrics, UpstreamMetrics},
@@ -104,10 +104,8 @@ impl Route {
         };
         let parameters: Vec<&str> = pattern.iter().flat_map(|pattern| pattern.path.parameter_names()).collect();
         // Without the path's own parameters, or without the issuers, rules about them cannot be judged.
-        let access = match (parts.issuers, &pattern) {
-            (Some(issuers), Some(_)) => Access::compile(name, raw, issuers, &parameters, diagnostics),
-            _ => None,
-        };
+        let issuers = parts.issuers.filter(|_| pattern.is_some());
+        let access = Access::compile(name, raw, issuers, &parameters, diagnostics);
         let identity = Identity::compile(&at.key("identity"), &raw.identity, raw.public, diagnostics);
         if raw.timeout.0.is_zero() {
             let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";
@@ -174,8 +172,7 @@ impl Identity {
 
 fn upstream(path: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {
     if !parts.upstream_names.contains(&name) {
-        let nearest = parts.upstream_names.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
-        let remedy = match nearest {
+        let remedy = match nearest(name, parts.upstream_names.iter().copied()) {
             Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => format!("add [upstreams.{name}] with its endpoints"),
         };

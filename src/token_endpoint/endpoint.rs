@@ -9,8 +9,8 @@ use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
-use super::{IssuedToken, RequestError, TokenIssuer, TokenRefusal, request, response};
-use crate::{clock::UnixTime, config::TokenEndpointConfig};
+use super::{RequestError, TokenIssuer, TokenRefusal, request, response};
+use crate::{clock::UnixTime, config::TokenEndpointConfig, oauth::IssuedToken};
 
 /// A path to which clients post to get a token.
 #[derive(Clone, Debug)]

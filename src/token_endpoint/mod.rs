@@ -15,7 +15,7 @@ mod response;
 pub use self::{
     compile::compile,
     endpoint::{Answer, Outcome, TokenEndpoint},
-    issuer::{IssueError, IssueRefusal, IssuedToken, TokenIssuer, TokenRequest},
+    issuer::{IssueError, TokenIssuer, TokenRequest},
     refusal::{RequestError, TokenRefusal},
 };
 

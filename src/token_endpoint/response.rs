@@ -11,7 +11,8 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::{IssuedToken, TokenRefusal};
+use super::TokenRefusal;
+use crate::oauth::IssuedToken;
 
 /// Seconds after which a client may try again when the issuer failed.
 const RETRY_AFTER_SECONDS: &str = "5";

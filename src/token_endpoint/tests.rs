@@ -7,7 +7,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{clock::UnixTime, config::TokenEndpointConfig, secret::Secret};
+use crate::{
+    clock::UnixTime,
+    config::TokenEndpointConfig,
+    oauth::{IssueRefusal, IssuedToken},
+    secret::Secret,
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";

@@ -2,19 +2,20 @@
 //! Refuses: any way not to verify an upstream's certificate.
 //! Always holds: two [`TlsClient`]s with the same digest were made of the same file contents and settings.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 
 use super::endpoint::Protocol;
 use crate::{
     config::UpstreamTlsConfig,
     diagnostic::{Diagnostics, KeyPath},
+    pem,
 };
 
 /// TLS settings, ready for connections.
@@ -36,10 +37,16 @@ pub(super) struct SystemAuthorities {
     certificates: Option<Vec<CertificateDer<'static>>>,
 }
 
-/// The files that a `tls` table names, read but not yet understood.
+/// What a `tls` table names, read out of its files.
 struct Material {
     authorities: Vec<CertificateDer<'static>>,
-    identity: Option<(Vec<u8>, Vec<u8>)>,
+    identity: Option<Identity>,
+}
+
+/// What is shown to an upstream that asks who calls.
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
 }
 
 impl TlsClient {
@@ -86,7 +93,8 @@ impl Material {
         let authorities = match &raw.ca {
             Some(file) => {
                 let place = path.key("ca");
-                read_file(&file.0, &place, diagnostics).and_then(|pem| certificates(&pem, &file.0, &place, diagnostics))
+                let read = pem::read(&file.0).and_then(|bytes| pem::certificates(&bytes));
+                read.inspect_err(|error| error.note(&place, &file.0, diagnostics)).ok()
             }
             None => {
                 let found = system.read();
@@ -102,11 +110,7 @@ impl Material {
         };
         let identity = match (&raw.certificate, &raw.private_key) {
             (None, None) => Some(None),
-            (Some(certificate), Some(key)) => {
-                let certificate = read_file(&certificate.0, &path.key("certificate"), diagnostics);
-                let key = read_file(&key.0, &path.key("private_key"), diagnostics);
-                certificate.zip(key).map(Some)
-            }
+            (Some(certificate), Some(key)) => Identity::read(&certificate.0, &key.0, path, diagnostics).map(Some),
             (Some(_), None) => {
                 diagnostics.error(
                     &path.key("certificate"),
@@ -142,9 +146,10 @@ impl Material {
             part(certificate);
         }
         part(b"");
-        if let Some((certificate, key)) = &self.identity {
-            part(certificate);
-            part(key);
+        if let Some(identity) = &self.identity {
+            identity.chain.iter().for_each(|certificate| part(certificate));
+            part(b"");
+            part(identity.key.secret_der());
         }
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
@@ -180,33 +185,31 @@ impl Material {
             .with_root_certificates(roots);
         let mut config = match self.identity {
             None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let certificate_file = raw.certificate.as_ref().map_or(Path::new(""), |file| &file.0);
-                let chain = certificates(&certificate, certificate_file, &path.key("certificate"), diagnostics);
-                let key_path = path.key("private_key");
-                let key = PrivateKeyDer::from_pem_slice(&key)
-                    .inspect_err(|error| {
-                        diagnostics.error(
-                            &key_path,
-                            format!("the file holds no private key that can be read: {error}"),
-                            "name a PEM file with a PKCS#8, PKCS#1 or SEC1 private key that is not encrypted",
-                        );
-                    })
-                    .ok();
-                builder
-                    .with_client_auth_cert(chain?, key?)
-                    .inspect_err(|error| {
-                        diagnostics.error(
-                            &key_path,
-                            format!("certificate and private key do not go together: {error}"),
-                            "name the private key that the certificate was made for",
-                        );
-                    })
-                    .ok()?
-            }
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain, identity.key)
+                .inspect_err(|error| {
+                    diagnostics.error(
+                        &path.key("private_key"),
+                        format!("certificate and private key do not go together: {error}"),
+                        "name the private key that the certificate was made for",
+                    );
+                })
+                .ok()?,
         };
         config.alpn_protocols = application_protocols(protocol);
         Some(config)
+    }
+}
+
+impl Identity {
+    fn read(certificate: &Path, key: &Path, path: &KeyPath, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let chain = pem::read(certificate)
+            .and_then(|bytes| pem::certificates(&bytes))
+            .inspect_err(|error| error.note(&path.key("certificate"), certificate, diagnostics));
+        let key = pem::read(key)
+            .and_then(|bytes| pem::private_key(&bytes))
+            .inspect_err(|error| error.note(&path.key("private_key"), key, diagnostics));
+        Some(Self { chain: chain.ok()?, key: key.ok()? })
     }
 }
 
@@ -229,37 +232,5 @@ fn application_protocols(protocol: Protocol) -> Vec<Vec<u8>> {
         Protocol::Http1 => vec![b"http/1.1".to_vec()],
         Protocol::Http2 => vec![b"h2".to_vec()],
         Protocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-    }
-}
-
-fn read_file(file: &Path, path: &KeyPath, diagnostics: &mut Diagnostics) -> Option<Vec<u8>> {
-    fs::read(file)
-        .inspect_err(|error| {
-            diagnostics.error(
-                path,
-                format!("`{}` cannot be read: {error}", file.display()),
-                "name a PEM file that Postern may read",
-            );
-        })
-        .ok()
-}
-
-fn certificates(
-    pem: &[u8],
-    file: &Path,
-    path: &KeyPath,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<CertificateDer<'static>>> {
-    let remedy = "name a file with certificates in PEM (`-----BEGIN CERTIFICATE-----`)";
-    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
-        Ok(certificates) if !certificates.is_empty() => Some(certificates),
-        Ok(_) => {
-            diagnostics.error(path, format!("`{}` holds no certificate", file.display()), remedy);
-            None
-        }
-        Err(error) => {
-            diagnostics.error(path, format!("`{}` is not proper PEM: {error}", file.display()), remedy);
-            None
-        }
     }
 }

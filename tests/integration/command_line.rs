@@ -8,7 +8,7 @@ use std::{
 use assert_cmd::assert::OutputAssertExt as _;
 use serde_json::Value;
 
-use crate::support::process::write;
+use crate::support::program::write;
 
 /// The program with no variables but `PATH`.
 pub(crate) fn postern(folder: &Path, arguments: &[&str]) -> Command {
@@ -137,7 +137,7 @@ fn a_good_configuration_is_said_to_be_good_and_what_it_leaves_open_is_named() {
 fn overlays_are_merged_and_secrets_are_not_printed() {
     let folder = tempfile::tempdir().unwrap();
     let admin = "[admin]\naddress = \"127.0.0.1:9090\"\ntoken = \"canary-inline-0123456789\"\n";
-    write(folder.path(), "base.toml", &format!("{GOOD}timeout = \"10s\"\n{admin}"));
+    write(folder.path(), "base.toml", &format!("{GOOD}timeout = \"11s\"\n{admin}"));
     write(folder.path(), "client.secret", "canary-file-0123456789\n");
     let overlay = r#"
 [process]
@@ -164,13 +164,17 @@ secret = "${THREE}"
             command.env("TWO", "canary-env-0123456789").env("THREE", "canary-in-place-0123456789").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", err(&output));
         let printed = out(&output) + &err(&output);
-        assert!(printed.contains("7s") && !printed.contains("10s\""), "{printed}");
+        assert!(printed.contains("7s") && !printed.contains("11s"), "{printed}");
         assert!(printed.contains("127.0.0.1:8080") && printed.contains("https://id.example/"), "{printed}");
         assert!(printed.contains("redacted"), "{printed}");
         assert!(!printed.contains("canary"), "{printed}");
     }
     // Nor in a diagnostic about the very value.
-    write(folder.path(), "bad.toml", "[admin]\naddress = \"127.0.0.1:1\"\ntoken = { secret = \"canary-0123456789\" }\n");
+    write(
+        folder.path(),
+        "bad.toml",
+        "[admin]\naddress = \"127.0.0.1:1\"\ntoken = { secret = \"canary-0123456789\" }\n",
+    );
     let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "bad.toml"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(!err(&output).contains("canary"), "{}", err(&output));
@@ -277,7 +281,9 @@ fn the_schema_is_json_and_the_reference_is_the_page_in_docs() {
 #[test]
 fn completions_are_printed_for_every_shell() {
     let folder = tempfile::tempdir().unwrap();
-    for (shell, word) in [("bash", "complete -F _postern"), ("zsh", "#compdef postern"), ("fish", "complete -c postern")] {
+    for (shell, word) in
+        [("bash", "complete -F _postern"), ("zsh", "#compdef postern"), ("fish", "complete -c postern")]
+    {
         let output = run(folder.path(), &["completions", shell]);
         assert!(out(&output).contains(word), "{shell}: {}", out(&output));
         assert!(out(&output).contains("explain"), "{shell}");

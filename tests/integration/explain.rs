@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::command_line::postern;
 use crate::support::{
     forge::{SigningKey, claims, now},
-    process::write,
+    program::write,
 };
 
 /// An issuer that nobody answers for: a command that asked it for keys would fail or hang.
@@ -53,6 +53,11 @@ fn token(change: impl FnOnce(&mut Value)) -> String {
     SigningKey::es256("k1").token(&claims)
 }
 
+fn expired_an_hour_ago(claims: &mut Value) {
+    claims["iat"] = json!(now() - 7200);
+    claims["exp"] = json!(now() - 3600);
+}
+
 /// Runs it with `input` on standard input.
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut command = postern(folder, arguments);
@@ -85,10 +90,21 @@ fn explained(token: Option<&str>, method: &str, url: &str) -> (String, Value) {
     (forms.swap_remove(0), document)
 }
 
-fn assert_outcome(token: Option<&str>, method: &str, url: &str, forwarded: bool, status: Value, reason: Value) -> (String, Value) {
+fn assert_outcome(
+    token: Option<&str>,
+    method: &str,
+    url: &str,
+    forwarded: bool,
+    status: Value,
+    reason: Value,
+) -> (String, Value) {
     let (text, document) = explained(token, method, url);
     let outcome = &document["outcome"];
-    assert_eq!((&outcome["forwarded"], &outcome["status"], &outcome["reason"]), (&forwarded.into(), &status, &reason), "{document:#}");
+    assert_eq!(
+        (&outcome["forwarded"], &outcome["status"], &outcome["reason"]),
+        (&forwarded.into(), &status, &reason),
+        "{document:#}"
+    );
     if let Some(reason) = reason.as_str() {
         assert!(text.contains(reason) && text.contains(&status.to_string()), "{text}");
     }
@@ -110,12 +126,13 @@ fn a_refused_request_is_explained_with_the_reason_that_the_caller_would_get() {
     let without_scope = token(|claims| claims["scope"] = json!("other"));
     let (text, document) = assert_outcome(Some(&without_scope), "GET", URL, false, json!(403), json!("scope_missing"));
     assert!(text.contains("orders:read"), "{text}");
-    let refused: Vec<_> = document["rules"].as_array().unwrap().iter().filter(|rule| rule["satisfied"] == false).collect();
+    let refused: Vec<_> =
+        document["rules"].as_array().unwrap().iter().filter(|rule| rule["satisfied"] == false).collect();
     assert_eq!(refused.len(), 1, "{document:#}");
 
     let of_another = token(|claims| claims["tenant_id"] = json!("other"));
     assert_outcome(Some(&of_another), "GET", URL, false, json!(403), json!("path_claim_mismatch"));
-    let expired = token(|claims| claims["exp"] = json!(now() - 3600));
+    let expired = token(expired_an_hour_ago);
     assert_outcome(Some(&expired), "GET", URL, false, json!(401), json!("token_expired"));
     let for_another = token(|claims| claims["aud"] = json!("https://other.test"));
     assert_outcome(Some(&for_another), "GET", URL, false, json!(403), json!("audience_mismatch"));
@@ -141,7 +158,8 @@ fn a_method_that_is_never_forwarded_is_not_said_to_be() {
 
 #[test]
 fn a_route_that_only_reports_is_said_to_let_through_all_the_same() {
-    let (text, _) = assert_outcome(Some(&token(|_| {})), "GET", "http://a/trial", true, json!(403), json!("scope_missing"));
+    let (text, _) =
+        assert_outcome(Some(&token(|_| {})), "GET", "http://a/trial", true, json!(403), json!("scope_missing"));
     assert!(text.contains("only reports"), "{text}");
     assert_outcome(None, "GET", "http://a/trial", true, json!(401), json!("no_token"));
 }
@@ -149,9 +167,11 @@ fn a_route_that_only_reports_is_said_to_let_through_all_the_same() {
 #[test]
 fn a_token_is_taken_apart_without_showing_what_could_be_used() {
     let folder = tempfile::tempdir().unwrap();
-    let token = token(|claims| claims["exp"] = json!(now() - 3600));
+    let token = token(expired_an_hour_ago);
     let signature = token.rsplit('.').next().unwrap();
-    for arguments in [&["token", "inspect", "-"][..], &["token", "inspect", "--json", "-"], &["token", "inspect", &token]] {
+    for arguments in
+        [&["token", "inspect", "-"][..], &["token", "inspect", "--json", "-"], &["token", "inspect", &token]]
+    {
         let output = run(folder.path(), arguments, &format!("Bearer {token}\n"));
         let shown = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{shown}");

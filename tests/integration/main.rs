@@ -10,12 +10,37 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_log;
+mod admin;
+mod balancing;
+mod bodies;
 mod command_line;
 mod demo;
 mod drain;
+mod embedded_issuer;
 mod explain;
 mod first_steps;
+mod grpc;
+mod identity;
+mod issuer_faults;
+mod key_rotation;
+mod limits;
+mod metrics;
+mod paths;
+mod protocols;
+mod reasons;
 mod reload;
 mod reload_kept;
 mod reload_refused;
 mod reload_under_load;
+mod report_mode;
+mod rules;
+mod secrecy;
+mod startup;
+mod statuses;
+mod streaming;
+mod timeouts;
+mod tls;
+mod token_attacks;
+mod token_cache;
+mod upgrade;

@@ -12,9 +12,9 @@ use tokio::{
 
 use crate::support::{
     client::{HttpClient, request},
-    connection::Connection,
     gateway::Gateway,
     issuer::{Conduct, ScriptedIssuer},
+    lasting_connection::LastingConnection,
     scoped::{Scoped, metric},
     wait::{PATIENCE, until},
 };
@@ -37,8 +37,8 @@ async fn a_listener_that_stays_never_rebinds_and_its_connections_go_on() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
     let address = gateway.address();
-    let mut http1 = Connection::http1(address).await.unwrap();
-    let mut http2 = Connection::http2(address).await.unwrap();
+    let mut http1 = LastingConnection::http1(address).await.unwrap();
+    let mut http2 = LastingConnection::http2(address).await.unwrap();
     // A request that is half sent when the rules change is decided by the new ones.
     let mut half = TcpStream::connect(address).await.unwrap();
     half.write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n").await.unwrap();
@@ -68,14 +68,14 @@ async fn a_listener_that_stays_never_rebinds_and_its_connections_go_on() {
 async fn listeners_come_and_go_and_what_is_under_way_there_is_finished() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
-    let mut staying = Connection::http1(gateway.address()).await.unwrap();
+    let mut staying = LastingConnection::http1(gateway.address()).await.unwrap();
     assert_eq!(staying.get("/x", Some(&scoped.token("a"))).await.unwrap().status, 200);
     let second = "[listeners.second]\naddress = \"127.0.0.1:0\"\n[admin]";
     gateway.edit("[admin]", second);
     let answer = reload(&gateway).await;
     assert!(answer["changes"] == serde_json::json!(["listener second: added"]) || answer["generation"] == 3);
     let address = gateway.running().address("second").expect("bound");
-    let mut leaving = Connection::http1(address).await.unwrap();
+    let mut leaving = LastingConnection::http1(address).await.unwrap();
     assert_eq!(leaving.get("/x", Some(&scoped.token("a"))).await.unwrap().status, 200);
 
     scoped.upstream.hold();
@@ -95,6 +95,24 @@ async fn listeners_come_and_go_and_what_is_under_way_there_is_finished() {
     assert_eq!(answer.expect("it was under way").status, 200);
     timeout(PATIENCE, leaving.closed()).await.expect("closed").expect("in order");
     assert_eq!(staying.get("/x", Some(&scoped.token("a"))).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_listener_that_only_gets_another_name_stays_reachable() {
+    let scoped = Scoped::start().await;
+    let gateway = scoped.builder("a").start().await;
+    let address = gateway.address();
+    gateway.edit(
+        "[listeners.public]\naddress = \"127.0.0.1:0\"",
+        &format!("[listeners.outside]\naddress = \"{address}\""),
+    );
+    reload(&gateway).await;
+    assert_eq!(gateway.running().address("outside"), Some(address));
+    let client = HttpClient::http1();
+    for _ in 0..20 {
+        let answer = client.get(&format!("http://{address}/x"), Some(&scoped.token("a"))).await;
+        assert_eq!(answer.status, 200);
+    }
 }
 
 #[tokio::test]
@@ -145,7 +163,7 @@ async fn upstream_connections_and_verified_tokens_are_kept_over_reloads() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
     // One connection is served by one worker, which has connections of its own.
-    let mut connection = Connection::http1(gateway.address()).await.unwrap();
+    let mut connection = LastingConnection::http1(gateway.address()).await.unwrap();
     let token = scoped.token("a b");
     assert_eq!(connection.get("/x", Some(&token)).await.unwrap().status, 200);
     assert_eq!(scoped.upstream.connections(), 1);
@@ -160,8 +178,8 @@ async fn upstream_connections_and_verified_tokens_are_kept_over_reloads() {
     assert_eq!(metric(&gateway, "postern_token_cache_misses_total").await, misses);
     assert_eq!(metric(&gateway, "postern_token_cache_hits_total").await, hits + 4.0);
 
-    // The control: an upstream that changed is connected to anew.
-    gateway.edit("[routes.x]", "connect_timeout = \"3s\"\n[routes.x]");
+    // The control: an endpoint that changed is connected to anew.
+    gateway.edit("[\"${UPSTREAM}\"]", &format!("[\"http://localhost:{}\"]", scoped.upstream.address.port()));
     reload(&gateway).await;
     assert_eq!(connection.get("/x", Some(&token)).await.unwrap().status, 200);
     assert_eq!(scoped.upstream.connections(), 2);

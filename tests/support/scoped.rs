@@ -7,7 +7,7 @@ use super::{
     forge::{SigningKey, claims},
     gateway::{Gateway, GatewayBuilder},
     issuer::ScriptedIssuer,
-    process::{Launch, PREAMBLE},
+    program::{Launch, PREAMBLE},
     upstream::RecordedUpstream,
     wait::until,
 };

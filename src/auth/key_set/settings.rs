@@ -153,7 +153,7 @@ fn compile_trust(
             let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
             diagnostics.error(
                 &path,
-                format!("{} cannot be used: {error}{cause}", file.0.display()),
+                format!("{} {error}{cause}", file.0.display()),
                 "name a readable PEM file with the certificates of the authorities to trust",
             );
             None

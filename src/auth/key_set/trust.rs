@@ -5,16 +5,16 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    io,
     path::Path,
     sync::{Arc, OnceLock},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, pem, pem::PemObject as _};
 use thiserror::Error;
 use tracing::warn;
+
+use crate::pem::{self, PemError};
 
 /// The certificate authorities that a fetch accepts.
 #[derive(Clone)]
@@ -33,17 +33,11 @@ pub(super) enum TrustAnchors {
 /// Why a file of authorities cannot be used.
 #[derive(Debug, Error)]
 pub(super) enum TrustError {
-    /// It cannot be read.
-    #[error("it cannot be read")]
-    Unreadable(#[source] io::Error),
-    /// It is not PEM (RFC 7468).
-    #[error("it is not PEM")]
-    NotPem(#[source] pem::Error),
-    /// There is no certificate in it.
-    #[error("it holds no certificate")]
-    Empty,
+    /// It holds no certificates.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// One of its certificates cannot be an authority.
-    #[error("it holds a certificate that cannot be an authority")]
+    #[error("holds a certificate that cannot be an authority")]
     Unsuitable(#[source] rustls::Error),
 }
 
@@ -59,16 +53,12 @@ impl TrustAnchors {
     /// # Errors
     /// Why it cannot be used.
     pub(super) fn read(file: &Path) -> Result<Self, TrustError> {
-        let text = std::fs::read(file).map_err(TrustError::Unreadable)?;
+        let certificates = pem::certificates(&pem::read(file)?)?;
         let mut roots = RootCertStore::empty();
         let mut digest = Context::new(&SHA256);
-        for certificate in CertificateDer::pem_slice_iter(&text) {
-            let certificate = certificate.map_err(TrustError::NotPem)?;
+        for certificate in certificates {
             digest.update(&certificate);
             roots.add(certificate).map_err(TrustError::Unsuitable)?;
-        }
-        if roots.is_empty() {
-            return Err(TrustError::Empty);
         }
         let mut sum = [0; 32];
         sum.iter_mut().zip(digest.finish().as_ref()).for_each(|(to, from)| *to = *from);

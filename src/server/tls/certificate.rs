@@ -13,11 +13,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rustls::{Error, InconsistentKeys, crypto::CryptoProvider, sign::CertifiedKey};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::pem;
 use crate::{
     clock::UnixTime,
     config,
     diagnostic::{Diagnostics, KeyPath},
+    pem,
 };
 
 /// How long before its end a certificate is warned of.
@@ -82,12 +82,12 @@ impl Certificate {
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let (path, key_path) = (path.key("certificate"), path.key("private_key"));
-        let bytes = pem::read(&path, file, diagnostics);
-        let key_bytes = pem::read(&key_path, key_file, diagnostics);
-        let (bytes, key_bytes) = (bytes?, key_bytes?);
-        let chain = pem::certificates(&path, file, &bytes, diagnostics);
-        let key = pem::private_key(&key_path, key_file, &key_bytes, diagnostics);
-        let (chain, key) = (chain?, key?);
+        let bytes = pem::read(file).inspect_err(|error| error.note(&path, file, diagnostics));
+        let key_bytes = pem::read(key_file).inspect_err(|error| error.note(&key_path, key_file, diagnostics));
+        let (bytes, key_bytes) = (bytes.ok()?, key_bytes.ok()?);
+        let chain = pem::certificates(&bytes).inspect_err(|error| error.note(&path, file, diagnostics));
+        let key = pem::private_key(&key_bytes).inspect_err(|error| error.note(&key_path, key_file, diagnostics));
+        let (chain, key) = (chain.ok()?, key.ok()?);
         let leaf = chain.first()?;
         let (names, not_after) = judge(&path, file, leaf, now, diagnostics)?;
         let key = match provider.key_provider.load_private_key(key) {

@@ -15,10 +15,10 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::pem;
 use crate::{
     config::{ClientCertificateConfig, ListenerTlsConfig},
     diagnostic::{Diagnostics, KeyPath},
+    pem::{self, PemError},
 };
 
 /// What is asked of clients.
@@ -42,9 +42,11 @@ impl ClientAuth {
             return None;
         };
         let path = path.key("client_ca");
-        let bytes = pem::read(&path, file, diagnostics)?;
+        let mut note = |error: &PemError| error.note(&path, file, diagnostics);
+        let bytes = pem::read(file).inspect_err(&mut note).ok()?;
+        let certificates = pem::certificates(&bytes).inspect_err(&mut note).ok()?;
         let mut roots = RootCertStore::empty();
-        for certificate in pem::certificates(&path, file, &bytes, diagnostics)? {
+        for certificate in certificates {
             if let Err(error) = roots.add(certificate) {
                 let message = format!("a certificate in {} cannot be trusted: {error}", file.display());
                 diagnostics.error(&path, message, "name a PEM file of certificate authorities only");

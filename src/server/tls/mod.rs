@@ -4,7 +4,6 @@
 
 mod certificate;
 mod client_auth;
-mod pem;
 mod resolver;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};

@@ -106,7 +106,7 @@ fn every_mistake_is_found_and_said_where_it_is() {
         ),
         (
             json!({ "endpoints": https, "tls": { "ca": "/nowhere.pem" } }),
-            "upstreams.orders.tls.ca: `/nowhere.pem` cannot be read",
+            "upstreams.orders.tls.ca: /nowhere.pem cannot be read",
         ),
         (json!({ "endpoints": https, "tls": { "ca": junk } }), "upstreams.orders.tls.ca: "),
         (json!({ "endpoints": https, "tls": { "ca": broken } }), "upstreams.orders.tls.ca: "),
@@ -128,7 +128,7 @@ fn every_mistake_is_found_and_said_where_it_is() {
         ),
         (
             json!({ "endpoints": https, "tls": { "ca": ca, "certificate": a, "private_key": a } }),
-            "upstreams.orders.tls.private_key: the file holds no private key",
+            &format!("upstreams.orders.tls.private_key: {} contains no private key", a.display()),
         ),
     ] {
         let found = mistakes(upstream.clone());

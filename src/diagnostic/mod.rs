@@ -2,7 +2,11 @@
 //! Refuses: knowing files or how to print; `config` resolves a [`KeyPath`] to a file and a line.
 //! Always holds: every diagnostic carries a remedy; collecting one never stops the search for the next.
 
+mod suggest;
+
 use std::{collections::BTreeSet, fmt, ops::Range};
+
+pub use self::suggest::{listed, nearest};
 
 /// The way from the top of the configuration to one value: `routes.orders-read.require.scopes[1]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
