@@ -101,7 +101,8 @@ impl World {
         for (done, attack) in attacks.iter().enumerate() {
             let Attack { what, token, status, reason } = attack;
             let answer = self.client.get(&self.gateway.url("/orders/attack"), Some(token)).await;
-            assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (*status, *reason), "{what}");
+            assert_eq!(answer.status.as_u16(), *status, "{what}: {}", answer.text());
+            assert_eq!(answer.reason(), *reason, "{what}");
             let challenge = answer.header("www-authenticate");
             assert!(challenge.starts_with(r#"Bearer realm="postern", error="invalid_token""#), "{what}: {challenge}");
             assert_eq!(self.upstream.count(), before + done, "{what} got through");
