@@ -1,6 +1,8 @@
 //! One table of token attacks over the wire. Behind each comes a control request that gets through, and the upstream has
 //! seen the controls only.
 
+mod world;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -8,114 +10,13 @@ use serde_json::{Value, json};
 use crate::support::{
     client::HttpClient,
     forge::{SigningKey, base64url, changed, claims, now},
-    gateway::{Gateway, GatewayBuilder},
+    gateway::GatewayBuilder,
     issuer::ScriptedIssuer,
     observe::metric,
     raw::RawServer,
     upstream::RecordedUpstream,
 };
-
-const CORP: &str = "https://id.corp.example/";
-const PARTNER: &str = "https://id.partner.example/";
-
-const CONFIG: &str = r#"
-[listeners.public.limits]
-header_bytes = "4MiB"     # so that the long tokens get as far as the code that reads tokens
-[issuers.corp]
-issuer = "https://id.corp.example/"
-jwks_uri = "${CORP_KEYS}"
-algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
-audience = "https://api.test/orders"
-[issuers.partner]
-issuer = "https://id.partner.example/"
-jwks_uri = "${PARTNER_KEYS}"
-audience = "https://api.test/orders"
-[upstreams.orders]
-endpoints = ["${UPSTREAM}"]
-[routes.orders]
-path = "/orders/{*rest}"
-upstream = "orders"
-[routes.orders.require]
-scopes = ["orders:read"]
-"#;
-
-/// One token that must not get through.
-struct Attack {
-    what: String,
-    token: String,
-    status: u16,
-    reason: &'static str,
-}
-
-impl Attack {
-    fn new(what: impl Into<String>, token: impl Into<String>, reason: &'static str) -> Self {
-        Self { what: what.into(), token: token.into(), status: 401, reason }
-    }
-}
-
-/// Two issuers, of which each has a key called `ec`, and a gateway before an upstream that records.
-struct World {
-    ec: SigningKey,
-    rsa: SigningKey,
-    ed: SigningKey,
-    es384: SigningKey,
-    partner_ec: SigningKey,
-    partner: ScriptedIssuer,
-    upstream: RecordedUpstream,
-    gateway: Gateway,
-    client: HttpClient,
-    _corp: ScriptedIssuer,
-}
-
-impl World {
-    async fn new() -> Self {
-        let (ec, partner_ec) = (SigningKey::es256("ec"), SigningKey::es256("ec"));
-        let (rsa, ed, es384) = (SigningKey::rsa("rsa"), SigningKey::ed25519("ed"), SigningKey::es384("es384"));
-        let corp = ScriptedIssuer::start(&[&ec, &rsa, &ed, &es384]).await;
-        let partner = ScriptedIssuer::start(&[&partner_ec]).await;
-        let upstream = RecordedUpstream::start().await;
-        let gateway = GatewayBuilder::new(CONFIG)
-            .variable("CORP_KEYS", &corp.jwks_uri())
-            .variable("PARTNER_KEYS", &partner.jwks_uri())
-            .upstream(&upstream)
-            .start()
-            .await;
-        let client = HttpClient::http1();
-        Self { ec, rsa, ed, es384, partner_ec, partner, upstream, gateway, client, _corp: corp }
-    }
-
-    /// A token of corp's P-256 key with these changes to an ordinary header and to ordinary claims.
-    fn token(&self, header: &Value, payload: &Value) -> String {
-        let header = changed(json!({ "alg": "ES256", "kid": "ec", "typ": "at+jwt" }), header);
-        self.ec.token_of("ES256", &header.to_string(), &changed(claims(CORP), payload).to_string())
-    }
-
-    /// A token with exactly this payload, but for its end, which is `,"exp":...}`.
-    fn token_of_text(&self, header: &str, payload: &str) -> String {
-        self.ec.token_of("ES256", header, payload)
-    }
-
-    async fn status_of(&self, token: &str) -> u16 {
-        self.client.get(&self.gateway.url("/orders/control"), Some(token)).await.status.as_u16()
-    }
-
-    /// Sends every attack, each with a control behind it.
-    async fn suffer(&self, attacks: Vec<Attack>) {
-        let control = self.token(&json!({}), &json!({}));
-        let before = self.upstream.count();
-        for (done, attack) in attacks.iter().enumerate() {
-            let Attack { what, token, status, reason } = attack;
-            let answer = self.client.get(&self.gateway.url("/orders/attack"), Some(token)).await;
-            assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (*status, *reason), "{what}");
-            let challenge = answer.header("www-authenticate");
-            assert!(challenge.starts_with(r#"Bearer realm="postern", error="invalid_token""#), "{what}: {challenge}");
-            assert_eq!(self.upstream.count(), before + done, "{what} got through");
-            assert_eq!(self.status_of(&control).await, 200, "the control behind {what}");
-            assert_eq!(self.upstream.last().target, "/orders/control");
-        }
-        assert_eq!(self.upstream.count(), before + attacks.len());
-    }
-}
+use world::{Attack, CONFIG, CORP, PARTNER, World};
 
 #[tokio::test]
 async fn headers_that_lie_are_refused() {
@@ -195,7 +96,11 @@ async fn signatures_that_prove_nothing_are_refused() {
         Attack::new("another's key", world.partner_ec.token(&claims(CORP)), "bad_signature"),
         Attack::new("another's name", world.ec.token(&claims(PARTNER)), "bad_signature"),
         Attack::new("another's key id", world.rsa.token(&claims(PARTNER)), "unknown_key"),
-        Attack::new("another payload", swap_payload(&good, &changed(claims(CORP), &json!({ "sub": "root" }))), "bad_signature"),
+        Attack::new(
+            "another payload",
+            swap_payload(&good, &changed(claims(CORP), &json!({ "sub": "root" }))),
+            "bad_signature",
+        ),
         // RFC 7515 has fixed-size signatures; DER is how others write them.
         Attack::new("a DER signature", format!("{input}.{}", base64url([0x30, 6, 2, 1, 1, 2, 1, 1])), "bad_signature"),
         Attack::new("a signature of zeros in RSA", zeroed(&world.rsa.token(&claims(CORP)), 256), "bad_signature"),
@@ -314,7 +219,12 @@ async fn texts_that_two_readers_read_differently_are_refused() {
         ("alg twice", r#"{"alg":"ES256","kid":"ec","alg":"none"}"#, sound.clone(), "token_malformed"),
         ("alg twice by an escape", r#"{"alg":"ES256","kid":"ec","\u0061lg":"none"}"#, sound.clone(), "token_malformed"),
         ("kid twice", r#"{"alg":"ES256","kid":"ec","kid":"ec"}"#, sound.clone(), "token_malformed"),
-        ("crit by an escape", r#"{"alg":"ES256","kid":"ec","\u0063rit":["exp"]}"#, sound.clone(), "header_not_accepted"),
+        (
+            "crit by an escape",
+            r#"{"alg":"ES256","kid":"ec","\u0063rit":["exp"]}"#,
+            sound.clone(),
+            "header_not_accepted",
+        ),
         ("scope twice", header, format!(r#"{open},"scope":"orders:read"}}"#), "token_malformed"),
         ("iss twice by an escape", header, format!(r#"{open},"\u0069ss":"{PARTNER}"}}"#), "token_malformed"),
         ("a deep member twice", header, format!(r#"{open},"a":{{"b":[{{"c":1,"c":2}}]}}}}"#), "token_malformed"),
@@ -331,9 +241,19 @@ async fn texts_that_two_readers_read_differently_are_refused() {
         ("a comment", header, format!("{open}/**/}}"), "token_malformed"),
         ("a comma too many", header, format!("{open},}}"), "token_malformed"),
         ("a header that is a list", r#"["ES256","ec"]"#, sound.clone(), "token_malformed"),
-        ("lists in lists", header, format!(r#"{open},"a":{}{}}}"#, "[".repeat(5000), "]".repeat(5000)), "token_malformed"),
+        (
+            "lists in lists",
+            header,
+            format!(r#"{open},"a":{}{}}}"#, "[".repeat(5000), "]".repeat(5000)),
+            "token_malformed",
+        ),
         ("objects in objects", header, r#"{"a":"#.repeat(1500), "token_malformed"),
-        ("a header of lists", r#"{"alg":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#, sound.clone(), "token_malformed"),
+        (
+            "a header of lists",
+            r#"{"alg":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,
+            sound.clone(),
+            "token_malformed",
+        ),
     ] {
         attacks.push(Attack::new(what, world.token_of_text(header, &payload), reason));
     }
@@ -350,7 +270,11 @@ async fn a_token_has_one_spelling() {
     let mut attacks = vec![
         Attack::new("padding behind the signature", format!("{good}="), "token_malformed"),
         Attack::new("padding in full", format!("{good}=="), "token_malformed"),
-        Attack::new("unused bits of the signature", format!("{header}.{payload}.{}", nudged(signature)), "token_malformed"),
+        Attack::new(
+            "unused bits of the signature",
+            format!("{header}.{payload}.{}", nudged(signature)),
+            "token_malformed",
+        ),
         Attack::new("a dot behind", format!("{good}."), "token_malformed"),
         Attack::new("a dot before", format!(".{good}"), "token_malformed"),
         Attack::new("two parts", format!("{header}.{payload}"), "token_malformed"),
@@ -363,7 +287,9 @@ async fn a_token_has_one_spelling() {
         Attack::new("1 MB of payload", format!("{header}.{}.{signature}", "a".repeat(1_000_000)), "token_too_large"),
         Attack::new("1 MB of signature", format!("{header}.{payload}.{}", "a".repeat(1_000_000)), "token_too_large"),
     ];
-    for (what, inside) in [("padding", "="), ("a space", " "), ("a tab", "\t"), ("a plus", "+"), ("a slash", "/"), ("a tilde", "~")] {
+    for (what, inside) in
+        [("padding", "="), ("a space", " "), ("a tab", "\t"), ("a plus", "+"), ("a slash", "/"), ("a tilde", "~")]
+    {
         for (part, token) in [
             ("the header", format!("{header}{inside}.{payload}.{signature}")),
             ("the payload", format!("{header}.{inside}{payload}.{signature}")),
@@ -401,7 +327,12 @@ async fn every_algorithm_and_every_form_of_scope_is_accepted() {
     for scopes in [json!({ "scope": null }), json!({ "scope": "" }), json!({ "scope": "orders:reader" })] {
         assert_eq!(world.status_of(&world.token(&json!({}), &scopes)).await, 403, "{scopes}");
     }
-    for header in [json!({ "typ": null }), json!({ "typ": "JWT" }), json!({ "typ": "application/at+jwt" }), json!({ "kid": null, "alg": "ES256" })] {
+    for header in [
+        json!({ "typ": null }),
+        json!({ "typ": "JWT" }),
+        json!({ "typ": "application/at+jwt" }),
+        json!({ "kid": null, "alg": "ES256" }),
+    ] {
         assert_eq!(world.status_of(&world.token(&header, &json!({}))).await, 200, "{header}");
     }
     let audiences = json!({ "aud": ["https://other.test/", "https://api.test/orders"] });
