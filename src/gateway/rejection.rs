@@ -213,11 +213,7 @@ impl Rejection {
     pub const fn is_decision(&self) -> bool {
         matches!(
             self,
-            Self::NoToken
-                | Self::Credential(_)
-                | Self::Token(_)
-                | Self::Denied(_)
-                | Self::ClaimNotForwardable { .. }
+            Self::NoToken | Self::Credential(_) | Self::Token(_) | Self::Denied(_) | Self::ClaimNotForwardable { .. }
         )
     }
 

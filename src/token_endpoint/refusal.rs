@@ -259,12 +259,13 @@ mod tests {
             IssueError::WrongSecret,
             IssueError::Unavailable { client_id: None, source: "x".into() },
         ];
-        let all = requests
-            .map(TokenRefusal::Request)
-            .chain(refusals.map(|refusal| {
-                TokenRefusal::Issue(IssueError::Refused { client_id: Arc::clone(&client_id), refusal })
-            }))
-            .chain(others.map(TokenRefusal::Issue));
+        let all =
+            requests
+                .map(TokenRefusal::Request)
+                .chain(refusals.map(|refusal| {
+                    TokenRefusal::Issue(IssueError::Refused { client_id: Arc::clone(&client_id), refusal })
+                }))
+                .chain(others.map(TokenRefusal::Issue));
         let rows: BTreeSet<String> = all
             .map(|refusal| {
                 let Wording { status, code, reason, .. } = refusal.wording();

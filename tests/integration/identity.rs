@@ -62,11 +62,8 @@ impl World {
     async fn before(upstream: RecordedUpstream) -> Self {
         let key = SigningKey::es256("k1");
         let issuer = ScriptedIssuer::start(&[&key]).await;
-        let gateway = GatewayBuilder::new(CONFIG)
-            .variable("KEYS", &issuer.jwks_uri())
-            .upstream(&upstream)
-            .start()
-            .await;
+        let gateway =
+            GatewayBuilder::new(CONFIG).variable("KEYS", &issuer.jwks_uri()).upstream(&upstream).start().await;
         let token = key.token(&changed(claims(CORP), &json!({ "scope": "orders:read orders:list" })));
         Self { token, upstream, gateway, client: HttpClient::http1(), _issuer: issuer }
     }
@@ -127,7 +124,10 @@ async fn a_connection_field_takes_nothing_away_that_the_gateway_says() {
         assert_eq!(answer.status, 200, "{}", answer.text);
         let headers = world.upstream.last().headers;
         if path == "/orders/1" {
-            assert_eq!((values(&headers, "x-client-id"), values(&headers, "x-tenant")), (vec!["billing"], vec!["acme"]));
+            assert_eq!(
+                (values(&headers, "x-client-id"), values(&headers, "x-tenant")),
+                (vec!["billing"], vec!["acme"])
+            );
             assert!(!headers.contains_key("authorization"));
         } else {
             assert_eq!(values(&headers, "authorization"), [format!("Bearer {}", world.token)]);
@@ -159,7 +159,9 @@ async fn the_credential_goes_on_only_where_the_route_says_so() {
 async fn a_request_has_one_id_everywhere() {
     let world = World::new().await;
     let two = |builder: http::request::Builder| builder.header("x-request-id", "a").header("x-request-id", "b");
-    let with = |id: &str| world.get("/open/1").header("x-request-id", http::HeaderValue::from_bytes(id.as_bytes()).expect("a value"));
+    let with = |id: &str| {
+        world.get("/open/1").header("x-request-id", http::HeaderValue::from_bytes(id.as_bytes()).expect("a value"))
+    };
     for (request, kept) in [
         (with("caller-1.2_3"), Some("caller-1.2_3")),
         (world.get("/open/1"), None),
@@ -206,7 +208,10 @@ async fn who_asked_is_believed_from_trusted_proxies_only() {
     let headers = world.seen(done(spoofed(world.get("/open/stranger")).header("forwarded", "for=192.0.2.7"))).await;
     assert_eq!(values(&headers, "forwarded"), [format!("for=127.0.0.1;host=\"{own}\";proto=http")]);
     assert_eq!(values(&headers, "x-forwarded-for"), ["127.0.0.1"]);
-    assert_eq!((values(&headers, "x-forwarded-proto"), values(&headers, "x-forwarded-host")), (vec!["http"], vec![own.as_str()]));
+    assert_eq!(
+        (values(&headers, "x-forwarded-proto"), values(&headers, "x-forwarded-host")),
+        (vec!["http"], vec![own.as_str()])
+    );
     let line = log_line(&world.gateway, "the stranger", |line| line["path"] == "/open/stranger").await;
     assert_eq!(line["peer"], "127.0.0.1");
     for name in ["x-forwarded-port", "x-real-ip", "x-forwarded-prefix"] {
@@ -239,7 +244,8 @@ async fn what_is_meant_for_one_connection_stays_on_it() {
         let _ = stream.write_all(answer.as_bytes()).await;
     })
     .await;
-    let config = "[upstreams.raw]\nendpoints = [\"${RAW}\"]\n[routes.raw]\npath = \"/raw\"\nupstream = \"raw\"\npublic = true";
+    let config =
+        "[upstreams.raw]\nendpoints = [\"${RAW}\"]\n[routes.raw]\npath = \"/raw\"\nupstream = \"raw\"\npublic = true";
     let gateway = GatewayBuilder::new(config).variable("RAW", &server.url()).start().await;
     let sent = "GET /raw HTTP/1.1\r\nhost: a\r\nconnection: close, x-mine\r\nx-mine: 1\r\nkeep-alive: timeout=9\r\n\
                 proxy-connection: keep-alive\r\nte: gzip, trailers\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\
@@ -247,7 +253,8 @@ async fn what_is_meant_for_one_connection_stays_on_it() {
     let answer = exchange(gateway.address(), sent).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let forwarded = answer.rest.to_ascii_lowercase();
-    for gone in ["x-mine", "keep-alive", "proxy-connection", "gzip", "upgrade", "http2-settings", "proxy-authorization"] {
+    for gone in ["x-mine", "keep-alive", "proxy-connection", "gzip", "upgrade", "http2-settings", "proxy-authorization"]
+    {
         assert!(!forwarded.contains(gone), "{gone}: {forwarded}");
     }
     assert!(forwarded.contains("te: trailers\r\n") && forwarded.contains("x-kept: 2\r\n"), "{forwarded}");
@@ -262,7 +269,8 @@ async fn what_is_meant_for_one_connection_stays_on_it() {
 async fn tracing_is_passed_on() {
     let world = World::new().await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let request = world.get("/open/1").header("traceparent", parent).header("tracestate", "a=1").header("baggage", "b=2");
+    let request =
+        world.get("/open/1").header("traceparent", parent).header("tracestate", "a=1").header("baggage", "b=2");
     let headers = world.seen(done(request)).await;
     assert_eq!((values(&headers, "traceparent"), values(&headers, "tracestate")), (vec![parent], vec!["a=1"]));
     assert_eq!(values(&headers, "baggage"), ["b=2"]);
@@ -271,7 +279,14 @@ async fn tracing_is_passed_on() {
 #[tokio::test]
 async fn what_claims_another_method_or_path_is_taken_out() {
     let world = World::new().await;
-    let names = ["x-http-method-override", "X_HTTP_Method", "x-method-override", "x-original-url", "x-rewrite-url", "X_Original_Uri"];
+    let names = [
+        "x-http-method-override",
+        "X_HTTP_Method",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+        "X_Original_Uri",
+    ];
     let builder = names.iter().fold(world.get("/open/1"), |builder, name| builder.header(*name, "/admin"));
     let headers = world.seen(done(builder.header("x-original-note", "stays"))).await;
     assert!(!headers.values().any(|value| value == "/admin"), "{headers:?}");

@@ -332,8 +332,10 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     assert_eq!(produced, listed, "what can be produced is the list, and the list can be produced");
 
     let rows = documented("## Refused requests");
-    let documented: BTreeMap<String, BTreeSet<u16>> =
-        rows.into_iter().map(|(reason, status)| (reason, BTreeSet::from([status.parse().expect("a status")]))).collect();
+    let documented: BTreeMap<String, BTreeSet<u16>> = rows
+        .into_iter()
+        .map(|(reason, status)| (reason, BTreeSet::from([status.parse().expect("a status")])))
+        .collect();
     assert_eq!(documented, world.seen, "docs/errors.md tells every reason with its status");
 
     // Each is counted under the same name, and by nothing else.
@@ -344,16 +346,13 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     let text = HttpClient::http1().get(&world.gateway.admin_url("/metrics"), None).await.text();
     let labels = text.lines().filter_map(|line| Some(line.split_once("reason=\"")?.1.split_once('"')?.0));
     let strangers: BTreeSet<&str> = labels.filter(|label| !listed.contains(label) && *label != "authorized").collect();
-    let of_listeners = [
-        "accept_error",
-        "grace_period",
-        "header_timeout",
-        "malformed",
-        "per_peer",
-        "stalled",
-        "tls_handshake",
-    ];
-    assert_eq!(strangers, BTreeSet::from(of_listeners), "connections have their own words, requests have none but these");
+    let of_listeners =
+        ["accept_error", "grace_period", "header_timeout", "malformed", "per_peer", "stalled", "tls_handshake"];
+    assert_eq!(
+        strangers,
+        BTreeSet::from(of_listeners),
+        "connections have their own words, requests have none but these"
+    );
 }
 
 #[tokio::test]

@@ -127,7 +127,10 @@ async fn what_would_be_refused_is_let_through_and_told() {
     let answer = world.client.send(world.request("/trial/good", Some(&good))).await;
     assert_eq!(answer.status, 200);
     let seen = world.upstream.last();
-    assert_eq!((&seen.headers["x-client-id"], &seen.headers["x-note"]), (&"billing".parse().unwrap(), &"hello".parse().unwrap()));
+    assert_eq!(
+        (&seen.headers["x-client-id"], &seen.headers["x-note"]),
+        (&"billing".parse().unwrap(), &"hello".parse().unwrap())
+    );
     let line = log_line(&world.gateway, "the good one", |line| line["path"] == "/trial/good").await;
     assert_eq!((line.get("would_be_reason"), line.get("reason")), (None, None));
     assert_eq!(world.decisions("allowed", "authorized", "report").await, 1.0);

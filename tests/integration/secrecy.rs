@@ -99,7 +99,8 @@ impl World {
             .replace("${GARBAGE}", &garbage.url());
         let environment = [("SECRET_CANARY", SECRET), ("ADMIN_CANARY", ADMIN)];
         let process = PosternProcess::start(&config, &environment).await;
-        let canaries = [("the secret", SECRET), ("the admin token", ADMIN)].map(|(what, text)| (what.to_owned(), text.to_owned()));
+        let canaries =
+            [("the secret", SECRET), ("the admin token", ADMIN)].map(|(what, text)| (what.to_owned(), text.to_owned()));
         Self {
             key,
             process,
@@ -186,7 +187,8 @@ impl World {
             ] {
                 self.present(what, path, &authorization, enforced(status)).await;
             }
-            let both = self.get(&format!("{path}?access_token={good}")).header("authorization", format!("Bearer {opaque}"));
+            let both =
+                self.get(&format!("{path}?access_token={good}")).header("authorization", format!("Bearer {opaque}"));
             assert_eq!(self.send("both", both, "").await.status, enforced(400));
             let query = self.get(&format!("{path}?access_token={opaque}&a=b"));
             assert_eq!(self.send("query", query, "").await.status, enforced(400));
@@ -196,7 +198,8 @@ impl World {
         self.present("with a bad path", "/orders/%2e%2e", &format!("Bearer {good}"), 400).await;
         let large = self.get("/orders/1").header("authorization", format!("Bearer {opaque}{}", "a".repeat(20_000)));
         assert_eq!(self.send("large", large, "").await.status, 401);
-        let unparsable = format!("GET /orders/1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\nbad header\r\n\r\n");
+        let unparsable =
+            format!("GET /orders/1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\nbad header\r\n\r\n");
         let answer = exchange(self.process.public, unparsable).await;
         assert_eq!(answer.status, 400);
         self.answers.push(("unparsable".to_owned(), answer.text));
@@ -213,7 +216,8 @@ impl World {
             let basic = BASE64_STANDARD.encode(format!("billing:{secret}"));
             self.canary(format!("Basic credentials with {secret}"), basic.clone());
             let in_form = format!("grant_type=client_credentials&client_id=billing&client_secret={secret}");
-            let in_json = json!({ "grant_type": "client_credentials", "client_id": "billing", "client_secret": secret });
+            let in_json =
+                json!({ "grant_type": "client_credentials", "client_id": "billing", "client_secret": secret });
             let by_basic = self.post(form).header("authorization", format!("Basic {basic}"));
             for (request, body) in [
                 (self.post(form), in_form.clone()),
@@ -261,7 +265,13 @@ impl World {
                 let url = format!("http://{}{path}?token={token}", self.process.admin);
                 let answer = self.clients[0].get(&url, Some(token)).await;
                 let open = ["/readyz", "/livez"].contains(&path);
-                let expected = if token != ADMIN && !open { 401 } else if path == "/nothing" { 404 } else { 200 };
+                let expected = if token != ADMIN && !open {
+                    401
+                } else if path == "/nothing" {
+                    404
+                } else {
+                    200
+                };
                 assert_eq!(answer.status, expected, "{path}");
                 self.answers.push((path.to_owned(), format!("{:?} {}", answer.headers, answer.text())));
             }
@@ -313,11 +323,14 @@ async fn a_request_is_one_record_whatever_it_says() {
     let hostile = "a\r\n{\"status\":200}\n\u{1b}[2J\"'\\";
     let header = json!({ "alg": "ES256", "kid": hostile, "typ": "at+jwt" }).to_string();
     let in_key_id = world.key.token_of("ES256", &header, &claims(CORP).to_string());
-    let printable = json!({ "alg": "ES256", "kid": "\"}\\ {\"status\":200}\u{2028}\u{202e}", "typ": "at+jwt" }).to_string();
+    let printable =
+        json!({ "alg": "ES256", "kid": "\"}\\ {\"status\":200}\u{2028}\u{202e}", "typ": "at+jwt" }).to_string();
     let printable = world.key.token_of("ES256", &printable, &claims(CORP).to_string());
     let hostile_claims = json!({ "client_id": hostile, "jti": hostile });
     let in_client_id = world.key.token(&changed(claims(CORP), &hostile_claims));
-    for (what, token, status) in [("a key id", in_key_id, 401), ("another key id", printable, 401), ("a client id", in_client_id, 403)] {
+    for (what, token, status) in
+        [("a key id", in_key_id, 401), ("another key id", printable, 401), ("a client id", in_client_id, 403)]
+    {
         world.present(what, "/orders/1", &format!("Bearer {token}"), status).await;
     }
     for path in ["/orders/a%0d%0ab", "/orders/%1b%5b2J", "/orders/\"quoted\"", "/orders/%22%0a", "/nowhere/\\\""] {
@@ -329,20 +342,25 @@ async fn a_request_is_one_record_whatever_it_says() {
     let answer = world.send("a client's id", world.post("application/x-www-form-urlencoded"), &form).await;
     assert_eq!(answer.status, 401);
     // What no client library sends: raw control characters never get as far as a record.
-    for bytes in [&b"GET /orders/\x1b[2J HTTP/1.1\r\nhost: a\r\n\r\n"[..], b"GET /orders/1 HTTP/1.1\r\nhost: a\r\nx: a\rb\r\n\r\n"] {
+    for bytes in [
+        &b"GET /orders/\x1b[2J HTTP/1.1\r\nhost: a\r\n\r\n"[..],
+        b"GET /orders/1 HTTP/1.1\r\nhost: a\r\nx: a\rb\r\n\r\n",
+    ] {
         let answer = exchange(world.process.public, bytes).await;
         assert!([400, 0].contains(&answer.status), "{}", answer.text);
     }
     let (access_log, log) = world.written().await;
     world.process.kill();
-    let records: Vec<Value> = access_log.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
+    let records: Vec<Value> =
+        access_log.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
     assert_eq!(records.len(), world.requests, "{access_log}");
     assert!(records.iter().all(|record| record["status"].as_u64().is_some_and(|status| status >= 400)));
     assert!(!access_log.contains('\u{1b}') && !access_log.contains('\r'));
     assert!(!log.contains('\u{1b}') && !log.contains('\r'));
     for line in log.lines() {
         // Every line begins with a moment: none was begun by somebody else's line break.
-        let begins = line.as_bytes().get(..5).is_some_and(|start| start[..4].iter().all(u8::is_ascii_digit) && start[4] == b'-');
+        let begins =
+            line.as_bytes().get(..5).is_some_and(|start| start[..4].iter().all(u8::is_ascii_digit) && start[4] == b'-');
         assert!(begins, "{line}");
     }
 }

@@ -137,13 +137,13 @@ async fn every_row_of_the_table_of_statuses() {
             "token_expired",
             challenge("invalid_token", "The token has expired."),
         ),
+        (bearer(orders(), "no-jwt"), 401, "token_malformed", challenge("invalid_token", "The token is malformed.")),
         (
-            bearer(orders(), "no-jwt"),
-            401,
-            "token_malformed",
-            challenge("invalid_token", "The token is malformed."),
+            bearer(orders().header("authorization", format!("Bearer {good}")), &good),
+            400,
+            "several_credentials",
+            several(),
         ),
-        (bearer(orders().header("authorization", format!("Bearer {good}")), &good), 400, "several_credentials", several()),
         (bearer(world.get(&format!("/orders/acme?access_token={good}")), &good), 400, "several_credentials", several()),
         (
             bare(orders().header("authorization", format!("Bearer {good}, Bearer {good}"))),
@@ -169,12 +169,7 @@ async fn every_row_of_the_table_of_statuses() {
         (bearer(world.get("/orders/other"), &good), 403, "path_claim_mismatch", String::new()),
         (bearer(orders(), &world.key.token(&down)), 503, "keys_unavailable", String::new()),
         (bearer(world.get("/nothing"), &good), 404, "no_route", String::new()),
-        (
-            bearer(Request::delete(world.gateway.url("/orders/acme")), &good),
-            405,
-            "method_not_allowed",
-            String::new(),
-        ),
+        (bearer(Request::delete(world.gateway.url("/orders/acme")), &good), 405, "method_not_allowed", String::new()),
     ];
     let attacks = rows.len();
     for (request, status, reason, challenge) in rows {
@@ -205,7 +200,11 @@ async fn a_caller_that_speaks_grpc_gets_a_grpc_status() {
     for (request, status, message) in [
         (call("/orders/acme", None), "16", "A bearer token is needed."),
         (call("/orders/acme", Some("x")), "16", "The token is malformed."),
-        (call("/orders/acme", Some(&world.token(&json!({ "scope": "a" })))), "7", "The token lacks a scope that is needed here."),
+        (
+            call("/orders/acme", Some(&world.token(&json!({ "scope": "a" })))),
+            "7",
+            "The token lacks a scope that is needed here.",
+        ),
         (call("/orders/other", Some(&good)), "7", "The token is not for what the path names."),
         (call("/orders/acme", Some(&down)), "14", "The keys of the token's issuer cannot be had at the moment."),
         (call("/nothing", Some(&good)), "12", "There is nothing here."),

@@ -195,7 +195,11 @@ async fn signatures_that_prove_nothing_are_refused() {
         Attack::new("another's key", world.partner_ec.token(&claims(CORP)), "bad_signature"),
         Attack::new("another's name", world.ec.token(&claims(PARTNER)), "bad_signature"),
         Attack::new("another's key id", world.rsa.token(&claims(PARTNER)), "unknown_key"),
-        Attack::new("another payload", swap_payload(&good, &changed(claims(CORP), &json!({ "sub": "root" }))), "bad_signature"),
+        Attack::new(
+            "another payload",
+            swap_payload(&good, &changed(claims(CORP), &json!({ "sub": "root" }))),
+            "bad_signature",
+        ),
         // RFC 7515 has fixed-size signatures; DER is how others write them.
         Attack::new("a DER signature", format!("{input}.{}", base64url([0x30, 6, 2, 1, 1, 2, 1, 1])), "bad_signature"),
         Attack::new("a signature of zeros in RSA", zeroed(&world.rsa.token(&claims(CORP)), 256), "bad_signature"),
@@ -314,7 +318,12 @@ async fn texts_that_two_readers_read_differently_are_refused() {
         ("alg twice", r#"{"alg":"ES256","kid":"ec","alg":"none"}"#, sound.clone(), "token_malformed"),
         ("alg twice by an escape", r#"{"alg":"ES256","kid":"ec","\u0061lg":"none"}"#, sound.clone(), "token_malformed"),
         ("kid twice", r#"{"alg":"ES256","kid":"ec","kid":"ec"}"#, sound.clone(), "token_malformed"),
-        ("crit by an escape", r#"{"alg":"ES256","kid":"ec","\u0063rit":["exp"]}"#, sound.clone(), "header_not_accepted"),
+        (
+            "crit by an escape",
+            r#"{"alg":"ES256","kid":"ec","\u0063rit":["exp"]}"#,
+            sound.clone(),
+            "header_not_accepted",
+        ),
         ("scope twice", header, format!(r#"{open},"scope":"orders:read"}}"#), "token_malformed"),
         ("iss twice by an escape", header, format!(r#"{open},"\u0069ss":"{PARTNER}"}}"#), "token_malformed"),
         ("a deep member twice", header, format!(r#"{open},"a":{{"b":[{{"c":1,"c":2}}]}}}}"#), "token_malformed"),
@@ -331,9 +340,19 @@ async fn texts_that_two_readers_read_differently_are_refused() {
         ("a comment", header, format!("{open}/**/}}"), "token_malformed"),
         ("a comma too many", header, format!("{open},}}"), "token_malformed"),
         ("a header that is a list", r#"["ES256","ec"]"#, sound.clone(), "token_malformed"),
-        ("lists in lists", header, format!(r#"{open},"a":{}{}}}"#, "[".repeat(5000), "]".repeat(5000)), "token_malformed"),
+        (
+            "lists in lists",
+            header,
+            format!(r#"{open},"a":{}{}}}"#, "[".repeat(5000), "]".repeat(5000)),
+            "token_malformed",
+        ),
         ("objects in objects", header, r#"{"a":"#.repeat(1500), "token_malformed"),
-        ("a header of lists", r#"{"alg":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#, sound.clone(), "token_malformed"),
+        (
+            "a header of lists",
+            r#"{"alg":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,
+            sound.clone(),
+            "token_malformed",
+        ),
     ] {
         attacks.push(Attack::new(what, world.token_of_text(header, &payload), reason));
     }
@@ -350,7 +369,11 @@ async fn a_token_has_one_spelling() {
     let mut attacks = vec![
         Attack::new("padding behind the signature", format!("{good}="), "token_malformed"),
         Attack::new("padding in full", format!("{good}=="), "token_malformed"),
-        Attack::new("unused bits of the signature", format!("{header}.{payload}.{}", nudged(signature)), "token_malformed"),
+        Attack::new(
+            "unused bits of the signature",
+            format!("{header}.{payload}.{}", nudged(signature)),
+            "token_malformed",
+        ),
         Attack::new("a dot behind", format!("{good}."), "token_malformed"),
         Attack::new("a dot before", format!(".{good}"), "token_malformed"),
         Attack::new("two parts", format!("{header}.{payload}"), "token_malformed"),
@@ -363,7 +386,9 @@ async fn a_token_has_one_spelling() {
         Attack::new("1 MB of payload", format!("{header}.{}.{signature}", "a".repeat(1_000_000)), "token_too_large"),
         Attack::new("1 MB of signature", format!("{header}.{payload}.{}", "a".repeat(1_000_000)), "token_too_large"),
     ];
-    for (what, inside) in [("padding", "="), ("a space", " "), ("a tab", "\t"), ("a plus", "+"), ("a slash", "/"), ("a tilde", "~")] {
+    for (what, inside) in
+        [("padding", "="), ("a space", " "), ("a tab", "\t"), ("a plus", "+"), ("a slash", "/"), ("a tilde", "~")]
+    {
         for (part, token) in [
             ("the header", format!("{header}{inside}.{payload}.{signature}")),
             ("the payload", format!("{header}.{inside}{payload}.{signature}")),
@@ -401,7 +426,12 @@ async fn every_algorithm_and_every_form_of_scope_is_accepted() {
     for scopes in [json!({ "scope": null }), json!({ "scope": "" }), json!({ "scope": "orders:reader" })] {
         assert_eq!(world.status_of(&world.token(&json!({}), &scopes)).await, 403, "{scopes}");
     }
-    for header in [json!({ "typ": null }), json!({ "typ": "JWT" }), json!({ "typ": "application/at+jwt" }), json!({ "kid": null, "alg": "ES256" })] {
+    for header in [
+        json!({ "typ": null }),
+        json!({ "typ": "JWT" }),
+        json!({ "typ": "application/at+jwt" }),
+        json!({ "kid": null, "alg": "ES256" }),
+    ] {
         assert_eq!(world.status_of(&world.token(&header, &json!({}))).await, 200, "{header}");
     }
     let audiences = json!({ "aud": ["https://other.test/", "https://api.test/orders"] });

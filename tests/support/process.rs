@@ -40,8 +40,7 @@ impl PosternProcess {
             let stderr = stderr.clone();
             async move { until(what, || async { address_behind(&stderr, what) }).await }
         };
-        let mut this =
-            Self { child, public: ([127, 0, 0, 1], 0).into(), admin: ([127, 0, 0, 1], 0).into(), folder };
+        let mut this = Self { child, public: ([127, 0, 0, 1], 0).into(), admin: ([127, 0, 0, 1], 0).into(), folder };
         this.public = place("listener public: listening on ").await;
         this.admin = place("admin listener: listening on ").await;
         this
