@@ -10,6 +10,7 @@ pub(crate) mod forge;
 pub(crate) mod gateway;
 pub(crate) mod issuer;
 pub(crate) mod observe;
+
 pub(crate) mod launch;
 pub(crate) mod lone_connection;
 pub(crate) mod measured_process;
@@ -19,5 +20,30 @@ pub(crate) mod raw_socket;
 pub(crate) mod openmetrics;
 pub(crate) mod served_upstream;
 pub(crate) mod scoped;
+
+pub(crate) mod openmetrics;
+pub(crate) mod process;
+pub(crate) mod raw;
+
+pub(crate) mod upstream;
+pub(crate) mod wait;
+
+pub(crate) mod certificates;
+pub(crate) mod client;
+pub(crate) mod connection;
+pub(crate) mod corp;
+pub(crate) mod forge;
+pub(crate) mod gateway;
+pub(crate) mod issuer;
+pub(crate) mod launch;
+pub(crate) mod lone_connection;
+pub(crate) mod measured_process;
+pub(crate) mod observe;
+pub(crate) mod openmetrics;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod raw_socket;
+pub(crate) mod scoped;
+pub(crate) mod served_upstream;
 pub(crate) mod upstream;
 pub(crate) mod wait;
