@@ -63,7 +63,7 @@ impl RawSocket {
     }
 
     /// Reads until the other side closes, or resets the connection.
-    pub(crate) async fn to_end(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         while self.more().await > 0 {}
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
     }
