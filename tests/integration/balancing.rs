@@ -11,7 +11,7 @@ use crate::support::{
     connection::{bytes, empty},
     corp::{Corp, ROUTE},
     gateway::Gateway,
-    raw::{RawSocket, listen, url_of},
+    raw_socket::{RawSocket, listen, url_of},
     served_upstream::ServedUpstream,
     upstream::RecordedUpstream,
 };

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::support::{
     connection::{AnyBody, Connection, Protocol, bytes, piecewise, whole},
     corp::Corp,
-    raw::{RawSocket, listen, url_of},
+    raw_socket::{RawSocket, listen, url_of},
     served_upstream::ServedUpstream,
 };
 

@@ -11,7 +11,7 @@ use crate::support::{
     connection::{AnyBody, Connection, Protocol, WholeAnswer, bytes, empty, frames, piecewise, whole},
     corp::Corp,
     gateway::Gateway,
-    raw::RawSocket,
+    raw_socket::RawSocket,
     served_upstream::ServedUpstream,
     upstream::RecordedUpstream,
     wait::until,

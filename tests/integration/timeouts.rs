@@ -11,7 +11,7 @@ use crate::support::{
     connection::{AnyBody, Connection, Protocol, WholeAnswer, empty, piecewise},
     corp::Corp,
     gateway::Gateway,
-    raw::{RawSocket, listen, url_of},
+    raw_socket::{RawSocket, listen, url_of},
     served_upstream::ServedUpstream,
     upstream::RecordedUpstream,
 };

@@ -17,7 +17,7 @@ use crate::support::{
     client::HttpClient,
     corp::Corp,
     gateway::Gateway,
-    raw::{RawSocket, listen, url_of},
+    raw_socket::{RawSocket, listen, url_of},
     upstream::RecordedUpstream,
     wait::until,
 };
