@@ -42,6 +42,5 @@ mod streaming;
 mod timeouts;
 mod tls;
 mod token_attacks;
-mod token_attacks;
 mod token_cache;
 mod upgrade;
