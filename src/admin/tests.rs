@@ -192,7 +192,7 @@ fn the_configuration_a_reload_and_the_issuers_are_told() {
     let (status, body) = served.json("POST /api/v1/reload", &[]);
     assert_eq!((status, &body["changes"]), (200, &json!(["route orders-read: scopes +orders:write"])));
     let (status, body) = served.json("GET /api/v1/issuers", &[]);
-    assert_eq!((status, &body[0]["state"], &body[0]["keys"][0]["key_id"]), (200, &json!("stale"), &json!("k1")));
+    assert_eq!((status, &body[0]["state"], &body[0]["name"]), (200, &json!("stale"), &json!("corp")));
 
     let served = Served::new(Invented { reload_fails: true, ..Invented::default() });
     let (status, body) = served.json("POST /api/v1/reload", &[]);

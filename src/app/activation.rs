@@ -4,27 +4,30 @@
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::{EmbeddedError, telemetry};
+use super::{EmbeddedError, readiness, telemetry};
 use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
     clock::Clock,
-    config::ProcessConfig,
-    server::Server,
-    snapshot::{Activation, EmbeddedIssuer, Snapshot},
-    telemetry::{AccessLog, Destination, Log},
+    config::Config,
+    server::{Bindings, Server},
+    snapshot::{Activation, Commit, EmbeddedIssuer, EmbeddedKeys, Snapshot},
+    telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
 };
 
 /// The living parts that a snapshot is brought to.
 pub(super) struct Living {
     pub(super) server: Arc<Server>,
-    pub(super) embedded: Arc<EmbeddedIssuer>,
+    pub(super) embedded_keys: Arc<EmbeddedKeys>,
+    /// Where keys are kept, from the first snapshot that says so.
+    pub(super) data_directory: OnceLock<PathBuf>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
     pub(super) control: Handle,
@@ -50,15 +53,35 @@ impl Activation for Living {
         if missing.required.is_empty() {
             return Ok(());
         }
-        let names = missing.required.join(", ");
-        Err(format!("the keys of {names} could not be had, and `startup = \"require\"` asks for them"))
+        let required = missing.required.iter().map(|issuer| {
+            let why = first.key_sets.get(issuer).map(|keys| readiness::why_unusable(&keys.set.status()));
+            format!("{issuer} ({})", why.unwrap_or_default())
+        });
+        let required = required.collect::<Vec<_>>().join(", ");
+        Err(format!("`startup = \"require\"` asks for keys that could not be had: {required}"))
     }
 
-    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String> {
-        let issuer = self.open_issuer(next).map_err(|error| in_words(&error))?;
-        self.move_access_log(next).map_err(|error| in_words(&error))?;
-        let grace_period = next.config.process.grace_period.0;
-        let applied = self.server.apply(&next.listeners, grace_period).map_err(|error| in_words(&error))?;
+    fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
+        refuse_unguarded_admin(next, previous)?;
+        self.open_issuer(next, previous).map_err(|error| in_words(&error))?;
+        let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
+        let bindings = self.server.bind(&next.listeners).map_err(|error| in_words(&error))?;
+        if let Some(previous) = previous {
+            warn_of_fixed(&previous.config, &next.config);
+        }
+        let next = Arc::clone(next);
+        Ok(Box::new(move || self.commit(&next, bindings, access_log)))
+    }
+}
+
+impl Living {
+    /// Brings everything that lives to `next`, which is in force.
+    fn commit(&self, next: &Snapshot, bindings: Bindings, access_log: Option<(Destination, OpenDestination)>) {
+        if let Some((destination, opened)) = access_log {
+            self.access_log.switch(opened);
+            *self.destination.lock().unwrap_or_else(PoisonError::into_inner) = destination;
+        }
+        let applied = self.server.commit(&next.listeners, bindings, next.config.process.grace_period.0);
         for name in &applied.added {
             let address = self.server.address_of(name).map(|address| address.to_string()).unwrap_or_default();
             info!("listener {name}: listening on {address}");
@@ -66,22 +89,11 @@ impl Activation for Living {
         for name in &applied.removed {
             info!("listener {name}: closed, requests under way are finished");
         }
-        self.embedded.replace(issuer).map_err(|error| in_words(&error))?;
-        if let Some(previous) = previous {
-            warn_of_fixed(&previous.config.process, &next.config.process);
-            if previous.config.admin.as_ref().map(|admin| admin.address)
-                != next.config.admin.as_ref().map(|admin| admin.address)
-            {
-                warn!("`admin.address` is read at start only: restart for the new one");
-            }
-        }
-        Ok(())
-    }
-
-    fn applied(&self, next: &Arc<Snapshot>) {
+        self.embedded_keys.retain(next.embedded().map(|issuer| &**issuer.server()));
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
+        self.server.look_again();
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))
         {
@@ -91,27 +103,31 @@ impl Activation for Living {
             warn!("route {} {}", route.name, exposure.in_words());
         }
     }
-}
 
-impl Living {
-    /// The embedded issuer of `next` with its keys open, if it has one.
-    fn open_issuer(&self, next: &Snapshot) -> Result<Option<AuthorizationServer>, EmbeddedError> {
-        let (Some(settings), Some(directory)) = (&next.authorization_server, next.data_directory()) else {
-            return Ok(None);
+    /// Opens the keys of the embedded issuer of `next`, if it has one, and publishes them.
+    fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), EmbeddedError> {
+        let Some(settings) = &next.authorization_server else { return Ok(()) };
+        // Where the keys are is read once: another place would mean other keys, and tokens that nobody accepts any more.
+        let Some(directory) = next.data_directory().map(|now| self.data_directory.get_or_init(|| now.to_owned()))
+        else {
+            return Ok(());
         };
-        let before = self.embedded.server();
-        let opened = AuthorizationServer::open(Arc::clone(settings), directory, before.as_deref(), self.clock.now())?;
-        Ok(Some(opened))
+        let before = previous.and_then(Snapshot::embedded).map(EmbeddedIssuer::server);
+        let server =
+            AuthorizationServer::open(Arc::clone(settings), directory, before.map(Arc::as_ref), self.clock.now())?;
+        self.embedded_keys.publish(&server)?;
+        next.open_embedded(EmbeddedIssuer::new(server));
+        Ok(())
     }
 
-    fn move_access_log(&self, next: &Snapshot) -> Result<(), crate::telemetry::AccessLogError> {
+    /// Opens the file that the access log of `next` goes to, if it is another one than now.
+    fn open_access_log(&self, next: &Snapshot) -> Result<Option<(Destination, OpenDestination)>, AccessLogError> {
         let wanted = telemetry::access_log(&next.config.telemetry);
-        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
-        if *destination != wanted {
-            self.access_log.redirect(&wanted)?;
-            *destination = wanted;
+        if *self.destination.lock().unwrap_or_else(PoisonError::into_inner) == wanted {
+            return Ok(None);
         }
-        Ok(())
+        let opened = OpenDestination::open(&wanted)?;
+        Ok(Some((wanted, opened)))
     }
 
     /// Opens the access log's file anew, after it was renamed away.
@@ -123,12 +139,25 @@ impl Living {
     }
 }
 
-fn warn_of_fixed(before: &ProcessConfig, after: &ProcessConfig) {
-    if before.workers != after.workers {
+/// The admin listener stays where it was bound, so a token that guarded it must not go away with a reload.
+fn refuse_unguarded_admin(next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), String> {
+    let guarded = |snapshot: &Snapshot| snapshot.config.admin.as_ref().is_some_and(|admin| admin.token.is_some());
+    if previous.is_some_and(guarded) && !guarded(next) {
+        return Err("the admin listener is guarded by a token: restart to run it without one".to_owned());
+    }
+    Ok(())
+}
+
+fn warn_of_fixed(before: &Config, after: &Config) {
+    if before.process.workers != after.process.workers {
         warn!("`process.workers` is read at start only: restart for the new number");
     }
-    if before.data_directory != after.data_directory {
-        warn!("`process.data_directory` is read at start only for key sets: restart for the new one");
+    if before.process.data_directory != after.process.data_directory {
+        warn!("`process.data_directory` is read at start only: restart for the new one");
+    }
+    let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
+    if address(before) != address(after) {
+        warn!("`admin.address` is read at start only: restart for the new one");
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     config::{Config, Environment},
     diagnostic::{Diagnostics, KeyPath},
-    snapshot::{EmbeddedIssuer, ReloadRejection, Surroundings},
+    snapshot::{EmbeddedKeys, ReloadRejection, Surroundings},
     telemetry::{AccessLogError, Metrics, log::LogError},
 };
 
@@ -86,7 +86,7 @@ pub fn offline_surroundings() -> Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
         clock,
         metrics,
-        embedded: Arc::new(EmbeddedIssuer::default()),
+        embedded_keys: Arc::new(EmbeddedKeys::default()),
         also_compile: ALSO_COMPILE,
     }
 }

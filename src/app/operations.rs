@@ -21,7 +21,7 @@ use crate::{
     auth::SharedTokenCache,
     clock::Clock,
     secret::Secret,
-    snapshot::{EmbeddedIssuer, Exposure, Reloader, Snapshot},
+    snapshot::{EmbeddedKeys, Exposure, Reloader, Snapshot},
     telemetry::Metrics,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Operator {
     reloader: Arc<Reloader>,
     metrics: Arc<Metrics>,
     elsewhere: Elsewhere,
-    embedded: Arc<EmbeddedIssuer>,
+    embedded_keys: Arc<EmbeddedKeys>,
     clock: Clock,
     draining: AtomicBool,
 }
@@ -53,7 +53,7 @@ impl Operator {
             reloader: Arc::clone(reloader),
             metrics,
             elsewhere,
-            embedded: Arc::clone(&living.embedded),
+            embedded_keys: Arc::clone(&living.embedded_keys),
             clock: living.clock.clone(),
             draining: AtomicBool::new(false),
         }
@@ -71,7 +71,7 @@ impl Operator {
     fn status_of(&self, name: &str) -> Result<IssuerStatus, RefreshError> {
         let snapshot = self.snapshot();
         let issuer = snapshot.issuers.by_name(name).ok_or(RefreshError::Unknown)?;
-        Ok(readiness::issuer_status(issuer, &snapshot, &self.embedded))
+        Ok(readiness::issuer_status(issuer, &snapshot, &self.embedded_keys))
     }
 }
 
@@ -126,7 +126,7 @@ impl Operations for Operator {
 
     fn issuers(&self) -> Vec<IssuerStatus> {
         let snapshot = self.snapshot();
-        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.embedded)).collect()
+        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.embedded_keys)).collect()
     }
 
     fn refresh<'a>(

@@ -7,11 +7,11 @@ use crate::{
     admin::{IssuerState, IssuerStatus, Missing, MissingKind, Readiness},
     auth::{
         Issuer,
-        key_set::{KeySetState, KeyStatus},
+        key_set::{KeySetState, KeySetStatus, KeyStatus},
     },
     clock::UnixTime,
     jose::Algorithm,
-    snapshot::{EmbeddedIssuer, Exposure, Snapshot},
+    snapshot::{EmbeddedKeys, Exposure, Snapshot},
 };
 
 /// Whether `snapshot` can serve every request that it routes.
@@ -19,7 +19,7 @@ pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> R
     let mut missing: Vec<Missing> = Vec::new();
     for (name, keys) in &snapshot.key_sets {
         if !keys.set.is_ready() {
-            let reason = keys.set.status().last_error.unwrap_or_else(|| "no keys have been fetched yet".to_owned());
+            let reason = why_unusable(&keys.set.status());
             missing.push(Missing { kind: MissingKind::Issuer, name: Arc::clone(name), reason });
         }
     }
@@ -37,6 +37,22 @@ pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> R
     }
 }
 
+/// Why an issuer's keys cannot be used.
+pub(super) fn why_unusable(status: &KeySetStatus) -> String {
+    let mut reason = match status.age_seconds {
+        Some(age) => {
+            format!("its keys are {age} s old, which is more than max_stale, {} s", status.max_stale_seconds)
+        }
+        None => "no keys have been fetched yet".to_owned(),
+    };
+    // An error that a later success has followed explains nothing.
+    if let Some(error) = status.last_error.as_ref().filter(|_| status.consecutive_failures > 0) {
+        reason.push_str(": ");
+        reason.push_str(error);
+    }
+    reason
+}
+
 /// The routes on which less is enforced in this way.
 pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
     let routes = snapshot.exposed_routes().filter(|(_, exposure)| *exposure == wanted);
@@ -44,13 +60,13 @@ pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
 }
 
 /// How one issuer stands.
-pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &EmbeddedIssuer) -> IssuerStatus {
+pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &EmbeddedKeys) -> IssuerStatus {
     let key_set = snapshot.key_sets.get(issuer.name()).map(|keys| keys.set.status());
     let state = match key_set.as_ref().map(|status| status.state) {
         Some(KeySetState::Fresh) => IssuerState::Usable,
         Some(KeySetState::Stale) => IssuerState::Stale,
         Some(KeySetState::Unavailable) => IssuerState::Unavailable,
-        None if embedded.is_enabled() => IssuerState::Usable,
+        None if issuer.is_enabled() => IssuerState::Usable,
         None => IssuerState::Disabled,
     };
     let embedded_keys = if key_set.is_some() { Vec::new() } else { embedded_keys(embedded) };
@@ -58,9 +74,9 @@ pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Emb
     IssuerStatus { name, issuer, state, key_set, embedded_keys }
 }
 
-fn embedded_keys(embedded: &EmbeddedIssuer) -> Vec<KeyStatus> {
+fn embedded_keys(embedded: &EmbeddedKeys) -> Vec<KeyStatus> {
     let moment = |time: UnixTime| crate::telemetry::Rfc3339(time).to_string();
-    let keys = embedded.published_keys();
+    let keys = embedded.published();
     let status = |key: &Arc<crate::auth::TrustedKey>| KeyStatus {
         key_id: key.key().key_id().map(str::to_owned),
         thumbprint: key.key().thumbprint().to_owned(),

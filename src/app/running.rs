@@ -117,6 +117,7 @@ impl Parts {
     fn stop(self, grace_period: Duration) {
         let began = Instant::now();
         drop(self.watch);
+        self.reloader.close();
         self.server.drain(grace_period);
         let mut finished = 0;
         let mut cut = 0;

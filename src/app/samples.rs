@@ -1,7 +1,7 @@
 //! Owns: the metrics whose numbers live in other rooms, gathered when somebody asks.
 //! Always holds: no label comes from a request.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
     auth::SharedTokenCache,
@@ -97,8 +97,13 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
 }
 
 fn certificates(snapshot: &Snapshot, samples: &mut Samples) {
-    for (listener, certificate) in snapshot.listeners.certificates() {
-        let file = certificate.file.file_name().map(Path::new).unwrap_or(&certificate.file).display().to_string();
-        samples.add(&catalogue::TLS_NOT_AFTER, &[listener, &file], certificate.not_after);
+    // By the whole path: in mounted secrets every file is called `tls.crt`. One file may be named twice.
+    let by_file: BTreeMap<(&str, &Path), u64> = snapshot
+        .listeners
+        .certificates()
+        .map(|(listener, certificate)| ((&**listener, certificate.file.as_path()), certificate.not_after))
+        .collect();
+    for ((listener, file), not_after) in by_file {
+        samples.add(&catalogue::TLS_NOT_AFTER, &[listener, &file.display().to_string()], not_after);
     }
 }

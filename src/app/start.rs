@@ -3,7 +3,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     config::{self, Config},
     gateway::Shared,
     server::Server,
-    snapshot::{Activation, EmbeddedIssuer, Reloader, Surroundings, Watch},
+    snapshot::{Activation, EmbeddedKeys, Reloader, Surroundings, Watch},
     telemetry::{AccessLog, Destination, Metrics, log},
 };
 
@@ -50,33 +50,40 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (metrics, worker_metrics) = Metrics::new(workers.get());
     let (server, seats) = Server::new(workers);
     let server = Arc::new(server);
-    let embedded = Arc::new(EmbeddedIssuer::default());
+    let embedded_keys = Arc::new(EmbeddedKeys::default());
     let access_log = Arc::new(AccessLog::start(&Destination::Off)?);
     let living = Arc::new(Living {
         server: Arc::clone(&server),
-        embedded: Arc::clone(&embedded),
+        embedded_keys: Arc::clone(&embedded_keys),
         access_log: Arc::clone(&access_log),
         log: log.clone(),
         control: control.handle().clone(),
         clock: options.clock.clone(),
         destination: Mutex::new(Destination::Off),
+        data_directory: OnceLock::new(),
     });
     let surroundings = Surroundings {
         clock: options.clock.clone(),
         metrics: Arc::clone(&metrics),
         key_sets: Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first))),
-        embedded: Arc::clone(&embedded),
+        embedded_keys,
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);
-    let reloader = Arc::new(Reloader::start(options.files, options.environment, surroundings, activation)?);
+    let reloader = match Reloader::start(options.files, options.environment, surroundings, activation) {
+        Ok(reloader) => Arc::new(reloader),
+        Err(rejection) => {
+            // Dropping the runtime would wait for a name that does not resolve, or for a disk.
+            control.shutdown_background();
+            return Err(rejection.into());
+        }
+    };
 
     let tokens = Arc::new(SharedTokenCache::new());
     let shared = Shared {
         current: Arc::clone(reloader.current()),
         access_log: Arc::clone(&access_log),
         clock: options.clock.clone(),
-        embedded: Arc::clone(&embedded),
         unmatched: metrics.unmatched(),
     };
     let mut threads = Vec::with_capacity(workers.get());

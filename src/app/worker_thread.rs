@@ -34,7 +34,10 @@ pub(super) fn spawn(
                 return DrainReport::default();
             }
         };
-        runtime.block_on(run_worker(Gateway::new(shared, metrics, tokens()), seat))
+        let report = runtime.block_on(run_worker(Gateway::new(shared, metrics, tokens()), seat));
+        // A name that is being looked up may hold a blocking thread for longer than the grace period.
+        runtime.shutdown_background();
+        report
     };
     let thread = thread::Builder::new().name(format!("postern-worker-{index}")).spawn(run)?;
     waiting.recv().unwrap_or_else(|_| Err(io::Error::other("the worker ended before it began")))?;

@@ -263,7 +263,7 @@ mod tests {
         assert!(requirement(json!({ "audience": "a" })).report_only().is_none());
         match compile(json!({ "mode": "report", "require": { "audience": "a" } })).unwrap() {
             Access::Protected(requirement) => {
-                let permit = Permit::report_only(requirement.report_only().unwrap(), None);
+                let permit = Permit::report_only(requirement.report_only().unwrap());
                 assert_eq!(&**permit.route(), "r");
             }
             Access::Public(_) => panic!("public"),

@@ -21,6 +21,7 @@ pub struct Issuer {
     name: Arc<str>,
     audience: Box<[Box<str>]>,
     verification: Arc<Verification>,
+    is_enabled: bool,
 }
 
 /// All that verifying an issuer's token depends on.
@@ -54,7 +55,7 @@ impl Issuer {
             algorithms: algorithms?.into_boxed_slice(),
             leeway: raw.leeway.0,
             token_type: raw.token_type,
-            required_claims: raw.required_claims.iter().map(|claim| Box::from(claim.as_str())).collect(),
+            required_claims: required_claims(raw),
             max_lifetime: raw.max_lifetime.map(|longest| longest.0),
             key_source: key_source?,
         };
@@ -64,6 +65,7 @@ impl Issuer {
         Some(Self {
             name: Arc::from(name),
             audience,
+            is_enabled: !raw.embedded || config.authorization_server.as_ref().is_none_or(|server| server.m2m_enabled),
             verification: kept.map_or_else(|| Arc::new(verification), Arc::clone),
         })
     }
@@ -78,6 +80,12 @@ impl Issuer {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.verification.issuer
+    }
+
+    /// Whether its tokens are accepted at all. The embedded issuer can be switched off (`m2m_enabled`).
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.is_enabled
     }
 
     /// The algorithms it signs with.
@@ -130,6 +138,16 @@ impl fmt::Debug for Verification {
             .field("algorithms", &self.algorithms)
             .finish_non_exhaustive()
     }
+}
+
+/// The claims that must be there: those named, and for access tokens of RFC 9068 those of its section 2.2.
+fn required_claims(raw: &IssuerConfig) -> Box<[Box<str>]> {
+    let profile: &[&str] = match raw.token_type {
+        TokenTypeConfig::AccessToken => &["aud", "sub", "client_id", "iat", "jti"],
+        TokenTypeConfig::Any => &[],
+    };
+    let named = raw.required_claims.iter().map(String::as_str);
+    named.chain(profile.iter().copied()).map(Box::from).collect()
 }
 
 /// The list that `audience = ...` gives, or `None` and a diagnostic.

@@ -27,7 +27,6 @@ pub trait KeySource: Send + Sync + fmt::Debug {
         match self.current(now) {
             TrustedKeySet::Usable(_) => KeyStanding::Usable,
             TrustedKeySet::Unavailable => KeyStanding::Unavailable,
-            TrustedKeySet::Disabled => KeyStanding::Disabled,
         }
     }
 
@@ -50,8 +49,6 @@ pub enum TrustedKeySet {
     Usable(Arc<[Arc<TrustedKey>]>),
     /// None have been fetched yet, or the last good ones are older than `max_stale`: nothing can be decided.
     Unavailable,
-    /// The issuer is switched off: every token of it is refused.
-    Disabled,
 }
 
 /// How an issuer's keys stand at one moment; see [`TrustedKeySet`].
@@ -61,8 +58,6 @@ pub enum KeyStanding {
     Usable,
     /// Nothing can be decided.
     Unavailable,
-    /// Every token is refused.
-    Disabled,
 }
 
 /// How a fetch on account of an unknown key id ended.

@@ -22,11 +22,11 @@ impl Permit {
         Self { route: Arc::clone(access.route()), token: None }
     }
 
-    /// For a request on a route whose operator wrote `mode = "report"`, whatever its rules said. `token` is what was
-    /// verified, if anything was.
+    /// For a request on a route whose operator wrote `mode = "report"` and whose rules refused it. It carries no token: the
+    /// upstream must not be told of an identity that the rules did not accept.
     #[must_use]
-    pub fn report_only(report: &ReportOnly, token: Option<Arc<VerifiedToken>>) -> Self {
-        Self { route: Arc::clone(report.route()), token }
+    pub fn report_only(report: &ReportOnly) -> Self {
+        Self { route: Arc::clone(report.route()), token: None }
     }
 
     /// A permit for the tests of the rooms that use one up.
@@ -41,7 +41,7 @@ impl Permit {
         &self.route
     }
 
-    /// The token that satisfied them; none on a public route, or where the rules are only reported and there was none.
+    /// The token that satisfied them; none on a public route, or where the rules are only reported and refused it.
     #[must_use]
     pub const fn token(&self) -> Option<&Arc<VerifiedToken>> {
         self.token.as_ref()

@@ -7,7 +7,7 @@ use std::{
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -34,7 +34,8 @@ pub struct SharedTokenCache {
 /// A token that was verified.
 pub(super) struct CachedToken {
     text: Zeroizing<Box<str>>,
-    verification: Arc<Verification>,
+    /// Only to be compared: an entry must not keep alive the keys, and the fetching, of an issuer that a reload removed.
+    verification: Weak<Verification>,
     verified: Arc<VerifiedToken>,
 }
 
@@ -129,8 +130,8 @@ impl fmt::Debug for SharedTokenCache {
 }
 
 impl CachedToken {
-    pub(super) fn new(text: &str, verification: Arc<Verification>, verified: Arc<VerifiedToken>) -> Self {
-        Self { text: Zeroizing::new(text.into()), verification, verified }
+    pub(super) fn new(text: &str, verification: &Arc<Verification>, verified: Arc<VerifiedToken>) -> Self {
+        Self { text: Zeroizing::new(text.into()), verification: Arc::downgrade(verification), verified }
     }
 
     pub(super) const fn verified(&self) -> &Arc<VerifiedToken> {
@@ -146,7 +147,8 @@ impl CachedToken {
     }
 
     pub(super) fn was_verified_under(&self, verification: &Arc<Verification>) -> bool {
-        Arc::ptr_eq(&self.verification, verification)
+        // No other one can be at the address as long as this reference is held.
+        std::ptr::eq(self.verification.as_ptr(), Arc::as_ptr(verification))
     }
 
     pub(super) fn weight_bytes(&self) -> usize {
@@ -184,7 +186,7 @@ mod tests {
         let members: Map<_, _> = payload.as_object().unwrap().clone();
         let claims = Claims::read(members, TokenType::Jwt, &verification).unwrap();
         let key = trusted(&[EC.jwk()]).remove(0);
-        CachedToken::new(text, verification, Arc::new(VerifiedToken::new("corp".into(), key, claims)))
+        CachedToken::new(text, &verification, Arc::new(VerifiedToken::new("corp".into(), key, claims)))
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub async fn verify(
     cache.note_miss();
     let (verified, issuer) = verify_anew(text, issuers, now).await?;
     let verified = Arc::new(verified);
-    cache.remember(CachedToken::new(text, Arc::clone(issuer.verification()), Arc::clone(&verified)));
+    cache.remember(CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
     Ok(verified)
 }
 
@@ -58,6 +58,7 @@ async fn verify_anew<'i>(
 ) -> Result<(VerifiedToken, &'i Issuer), VerifyError> {
     let token = UnverifiedToken::parse(text)?;
     let issuer = token.choose_issuer(issuers)?;
+    refuse_disabled(issuer)?;
     let key = find_key(issuer, token.header(), now).await?;
     let jws = token.jws();
     key.key()
@@ -70,11 +71,18 @@ async fn verify_anew<'i>(
 }
 
 fn judge_standing(issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {
+    refuse_disabled(issuer)?;
     match issuer.key_source().standing(now) {
         KeyStanding::Usable => Ok(()),
         KeyStanding::Unavailable => Err(VerifyError::KeysUnavailable { issuer: Arc::clone(issuer.name()) }),
-        KeyStanding::Disabled => Err(VerifyError::IssuerDisabled { issuer: Arc::clone(issuer.name()) }),
     }
+}
+
+fn refuse_disabled(issuer: &Issuer) -> Result<(), VerifyError> {
+    if issuer.is_enabled() {
+        return Ok(());
+    }
+    Err(VerifyError::IssuerDisabled { issuer: Arc::clone(issuer.name()) })
 }
 
 /// The key that must have signed: looked up among its issuer's, after one fetch if it is not there.
@@ -103,7 +111,6 @@ fn current_keys(issuer: &Issuer, now: UnixTime) -> Result<Arc<[Arc<TrustedKey>]>
     match issuer.key_source().current(now) {
         TrustedKeySet::Usable(keys) => Ok(keys),
         TrustedKeySet::Unavailable => Err(VerifyError::KeysUnavailable { issuer: Arc::clone(issuer.name()) }),
-        TrustedKeySet::Disabled => Err(VerifyError::IssuerDisabled { issuer: Arc::clone(issuer.name()) }),
     }
 }
 

@@ -299,7 +299,7 @@ fn the_demo_compiles_without_a_remark() {
     let (settings, told) = compile_text(include_str!("../../config/demo.toml"));
     assert_eq!(told, [""; 0]);
     let directory = tempfile::tempdir().unwrap();
-    let server = AuthorizationServer::open(settings.unwrap().into(), directory.path(), None, NOW).unwrap();
+    let server = AuthorizationServer::open(Arc::new(settings.unwrap()), directory.path(), None, NOW).unwrap();
     let token = ask(&server, "demo", "demo-secret-not-for-production", None, None).unwrap();
     assert_eq!(token.scope.as_deref(), Some("orders:read"));
 }

@@ -144,10 +144,10 @@ fn judge(
     explanation.host = host.as_str().to_owned();
     let path = NormalPath::parse(parts.uri.path())?;
     explanation.path = path.as_str().to_owned();
-    let matched = snapshot.table.match_route(&host, &path, &parts.method)?;
+    let matched = snapshot.match_route(&host, &path, &parts.method)?;
     let route = match matched.value {
         Destination::Route(index) => snapshot.route(*index).ok_or(Rejection::NoRoute)?,
-        Destination::TokenEndpoint(endpoint) => {
+        Destination::TokenEndpoint(endpoint, _) => {
             explanation.notes.push(format!("this is the token endpoint {}", endpoint.name()));
             return Ok(());
         }

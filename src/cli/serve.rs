@@ -23,7 +23,10 @@ pub(super) fn run(arguments: &ConfigArguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(StartError::Configuration(rejection)) => {
-            eprint!("{}", rejection.text);
+            // What no line of a file is at fault for has no picture: its summary says it all.
+            if rejection.text != rejection.summary {
+                eprint!("{}", rejection.text);
+            }
             terminal::print_error(&format!("the configuration was not applied: {}", rejection.summary));
             Ok(ExitCode::FAILURE)
         }

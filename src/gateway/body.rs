@@ -6,7 +6,7 @@ use std::{
     error::Error,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -14,14 +14,49 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::record::Record;
+use super::{record::Record, worker::InForce};
 use crate::{
-    http::{BodyEnd, MeteredBody, OnBodyEnd},
+    http::{BodyEnd, BodyError, MeteredBody, OnBodyEnd, headers::strip_trailers},
     upstream::UpstreamBody,
 };
 
-/// A request's body on its way to the upstream.
-pub type RequestBody = MeteredBody<Incoming, RequestBytes>;
+/// A request's body on its way to the upstream. Its trailers go through the same hands as its headers: whoever may not say
+/// who calls in the one may not say it in the other (RFC 9110 section 6.5.1).
+pub struct RequestBody {
+    body: MeteredBody<Incoming, RequestBytes>,
+    snapshot: Rc<InForce>,
+}
+
+impl RequestBody {
+    pub(super) const fn new(body: MeteredBody<Incoming, RequestBytes>, snapshot: Rc<InForce>) -> Self {
+        Self { body, snapshot }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let mut frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            strip_trailers(trailers);
+            this.snapshot.identity_headers.strip(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// Where the length of a request's body is noted for the log.
 #[derive(Clone, Debug, Default)]

@@ -4,12 +4,12 @@
 
 use std::rc::Rc;
 
-use http::{Method, Request, Response, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Rejection,
-    body::{RequestBody, ResponseBody},
+    body::{RequestBody, RequestBytes, ResponseBody},
     identity, own,
     permit::permit,
     record::Record,
@@ -48,11 +48,17 @@ impl Handler for Gateway {
 
     async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
-        let grpc = is_grpc(request.headers());
+        // gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
+        let grpc = request.version() == Version::HTTP_2 && is_grpc(request.headers());
         match self.exchange(request, connection, &mut record).await {
             Ok(answer) => respond::answer(answer, record),
             Err(rejection) => respond::reject(&rejection, grpc, record),
         }
+    }
+
+    fn configuration_changed(&self) {
+        // Asking for the snapshot in force lets go of the one before, of its key sets and of its connections.
+        drop(self.worker.snapshot());
     }
 
     fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
@@ -79,20 +85,22 @@ impl Gateway {
         let snapshot = Rc::clone(record.snapshot());
         let (mut parts, body) = request.into_parts();
         refuse_method(&parts.method)?;
+        refuse_transfer_coding(&parts.headers)?;
         let host = NormalHost::from_request(&parts)?;
         record.host(&host);
         let path = NormalPath::parse(parts.uri.path())?;
-        let matched = snapshot.table.match_route(&host, &path, &parts.method)?;
+        let matched = snapshot.match_route(&host, &path, &parts.method)?;
         let route = match matched.value {
             Destination::Route(index) => {
                 record.matched(*index);
                 snapshot.route(*index).ok_or(Rejection::NoRoute)?
             }
-            Destination::TokenEndpoint(endpoint) => {
+            Destination::TokenEndpoint(endpoint, metrics) => {
+                record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
-                return Ok(own::issue(endpoint, request, connection, self.worker.embedded(), record).await);
+                return own::issue(endpoint, request, connection, &snapshot, record).await;
             }
-            Destination::Document(path) => return own::document(path, self.worker.embedded()),
+            Destination::Document(path) => return own::document(path, &snapshot),
         };
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())
@@ -100,15 +108,19 @@ impl Gateway {
         let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
 
         let limits = self.rewrite(&mut parts, route, &host, connection, record);
-        identity::add(&mut parts.headers, &route.identity, permit.token())?;
+        identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
-        let body = metered(body, limits, record)?;
+        let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot));
         let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let forwarded = upstream::forward(permit, request, &route.upstream, self.worker.pools(), deadline).await;
-        let Forwarded { response, upgrade, endpoint, timings } =
-            forwarded.inspect_err(|error| record.not_forwarded(error))?;
+        let Forwarded { response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
+            let endpoint = error.endpoint().cloned();
+            let rejection = Rejection::from(error);
+            record.not_forwarded(endpoint, &rejection);
+            rejection
+        })?;
         record.forwarded(&endpoint, timings, response.status());
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
             upgrade::join_in_background(downstream, upstream, connection);
@@ -156,11 +168,26 @@ fn refuse_method(method: &Method) -> Result<(), Rejection> {
     }
 }
 
+/// hyper undoes `chunked` and nothing else, so a body under any other coding would go on as what it is not (RFC 9112
+/// section 6.1).
+fn refuse_transfer_coding(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Rejection::TransferCoding),
+    }
+}
+
 fn take_upgrade(parts: &mut Parts) -> Option<OnUpgrade> {
     requested_upgrade(parts).is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten()
 }
 
-fn metered(body: Incoming, limits: BodyLimits, record: &Record) -> Result<RequestBody, Rejection> {
+fn metered(
+    body: Incoming,
+    limits: BodyLimits,
+    record: &Record,
+) -> Result<MeteredBody<Incoming, RequestBytes>, Rejection> {
     if !limits.allow(&http_body::Body::size_hint(&body)) {
         return Err(BodyError::TooLarge { limit_bytes: limits.bytes.unwrap_or_default() }.into());
     }

@@ -10,7 +10,7 @@ use super::{Rejection, handle::Answer, record::Record};
 use crate::{
     http::{BodyLimits, MeteredBody},
     server::ConnectionInfo,
-    snapshot::EmbeddedIssuer,
+    snapshot::Snapshot,
     token_endpoint::{Outcome, TokenEndpoint},
 };
 
@@ -19,9 +19,11 @@ pub(super) async fn issue(
     endpoint: &TokenEndpoint,
     request: Request<Incoming>,
     connection: &ConnectionInfo,
-    issuer: &EmbeddedIssuer,
+    snapshot: &Snapshot,
     record: &mut Record,
-) -> Answer {
+) -> Result<Answer, Rejection> {
+    // A snapshot with a token endpoint has an issuer before it comes into force.
+    let issuer = snapshot.embedded().ok_or(Rejection::NoRoute)?;
     let limits = {
         let limits = &connection.settings().limits;
         // How much may be read is the endpoint's own matter; how slowly is the listener's.
@@ -36,14 +38,13 @@ pub(super) async fn issue(
         Outcome::Refused(refusal) => Some(refusal.reason()),
     };
     record.issued(answer.outcome.client_id(), refusal);
-    Answer::Own(answer.response)
+    Ok(Answer::Own(answer.response))
 }
 
 /// Answers with a document of the embedded issuer.
-pub(super) fn document(path: &str, issuer: &EmbeddedIssuer) -> Result<Answer, Rejection> {
-    // Between a reload that removes the issuer and the request that was routed before it there is nothing to serve.
-    let document = issuer.document(path).ok_or(Rejection::NoRoute)?;
-    let mut response: Response<Full<Bytes>> = Response::new(Full::new(document.body));
+pub(super) fn document(path: &str, snapshot: &Snapshot) -> Result<Answer, Rejection> {
+    let document = snapshot.embedded().and_then(|issuer| issuer.document(path)).ok_or(Rejection::NoRoute)?;
+    let mut response: Response<Full<Bytes>> = Response::new(Full::new(document.body.clone()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(document.content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(document.cache_control));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{Rejection, record::Record, worker::Worker};
+use super::{Rejection, identity, record::Record, worker::Worker};
 use crate::{
     auth::{self, Access, Permit, Requirement, VerifiedToken, bearer},
     clock::UnixTime,
@@ -29,7 +29,7 @@ pub(super) async fn permit(
     };
     let (token, decision) = match verified(worker, snapshot, parts, record.time()).await {
         Ok(token) => {
-            let decision = authorize(requirement, &token, parameters);
+            let decision = authorize(requirement, route, &token, parameters);
             (Some(token), decision)
         }
         Err(rejection) => (None, Err(rejection)),
@@ -37,7 +37,7 @@ pub(super) async fn permit(
     let report_only = requirement.report_only();
     record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
-        (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only, token)),
+        (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only)),
         (decision, _) => decision,
     }
 }
@@ -54,8 +54,11 @@ async fn verified(
 
 fn authorize(
     requirement: &Requirement,
+    route: &Route,
     token: &Arc<VerifiedToken>,
     parameters: &PathParameters,
 ) -> Result<Permit, Rejection> {
-    Ok(requirement.authorize(token, parameters)?)
+    let permit = requirement.authorize(token, parameters)?;
+    identity::judge(&route.identity, token)?;
+    Ok(permit)
 }

@@ -20,11 +20,11 @@ use crate::{
     server::ConnectionInfo,
     snapshot::{Route, RouteIndex},
     telemetry::{
-        AccessEntry, Decision, DecisionMode, DecisionResult, TokenEntry,
+        AccessEntry, Decision, DecisionMode, DecisionResult, RouteMetrics, TokenEntry,
         access_log::Seconds,
         metrics::{Exchange, FinishedRequest, UnderWay},
     },
-    upstream::{ForwardError, Timings},
+    upstream::Timings,
 };
 
 /// One request, from its head to the end of its answer.
@@ -43,8 +43,9 @@ pub(super) struct Record {
     host: Option<NormalHost>,
     caller: IpAddr,
     route: Option<RouteIndex>,
+    own_metrics: Option<RouteMetrics>,
     token: Option<Arc<VerifiedToken>>,
-    /// The client that the embedded issuer gave a token to.
+    /// The client that asked the embedded issuer for a token, once it had proven itself.
     issued_to: Option<Arc<str>>,
     reason: Option<&'static str>,
     would_refuse: Option<&'static str>,
@@ -78,6 +79,7 @@ impl Record {
             host: None,
             caller: connection.peer.ip(),
             route: None,
+            own_metrics: None,
             token: None,
             issued_to: None,
             reason: None,
@@ -97,6 +99,10 @@ impl Record {
 
     pub(super) const fn request_id(&self) -> &RequestId {
         &self.request_id
+    }
+
+    pub(super) const fn version(&self) -> Version {
+        self.version
     }
 
     /// When the request's head had arrived, by the wall clock.
@@ -126,9 +132,17 @@ impl Record {
         self.route = Some(route);
     }
 
+    /// Notes that the embedded issuer answers, and where that is counted.
+    pub(super) fn matched_own(&mut self, metrics: &RouteMetrics) {
+        self.own_metrics = Some(metrics.clone());
+    }
+
     pub(super) fn issued(&mut self, client_id: Option<&Arc<str>>, reason: Option<&'static str>) {
         self.issued_to = client_id.cloned();
         self.reason = reason;
+        if let Some(reason) = reason {
+            self.metrics().rejected(self.worker.metrics(), reason);
+        }
     }
 
     /// Notes what was decided about a token on a route that asks for one.
@@ -163,18 +177,21 @@ impl Record {
     }
 
     /// Notes that it did not.
-    pub(super) fn not_forwarded(&mut self, error: &ForwardError) {
-        self.endpoint = error.endpoint().cloned();
+    pub(super) fn not_forwarded(&mut self, endpoint: Option<Arc<str>>, rejection: &Rejection) {
+        self.endpoint = endpoint;
+        if let Rejection::Body(_) = rejection {
+            // The caller's fault is no failure of the upstream.
+            return;
+        }
         let Some(route) = self.matched_route() else { return };
-        let exchange = Exchange { status: None, failure: Some(error.reason()), connect: None, header: None };
+        let exchange = Exchange { status: None, failure: Some(rejection.reason()), connect: None, header: None };
         route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
     }
 
     /// Notes that the gateway itself answers, and why.
     pub(super) fn rejected(&mut self, rejection: &Rejection) {
         self.reason = Some(rejection.reason());
-        let metrics = self.matched_route().map_or_else(|| self.worker.unmatched(), |route| &route.metrics);
-        metrics.rejected(self.worker.metrics(), rejection.reason());
+        self.metrics().rejected(self.worker.metrics(), rejection.reason());
     }
 
     pub(super) const fn status(&mut self, status: StatusCode) {
@@ -198,22 +215,21 @@ impl Record {
         self.route.and_then(|index| self.snapshot.route(index))
     }
 
+    /// The series that this request counts in.
+    fn metrics(&self) -> &RouteMetrics {
+        let route = self.matched_route().map(|route| &route.metrics);
+        route.or(self.own_metrics.as_ref()).unwrap_or_else(|| self.worker.unmatched())
+    }
+
     fn write(&self) {
         let status = self.status.map(|status| status.as_u16());
         let duration = self.began.elapsed();
         let finished = FinishedRequest { status, duration, bytes_in: self.bytes_in.count(), bytes_out: self.bytes_out };
         let route = self.matched_route();
-        let metrics = route.map_or_else(|| self.worker.unmatched(), |route| &route.metrics);
-        metrics.finished(self.worker.metrics(), &finished);
+        self.metrics().finished(self.worker.metrics(), &finished);
         if !self.worker.access_log().is_on() {
             return;
         }
-        let own_token = self.issued_to.as_deref().map(|client_id| TokenEntry {
-            issuer: "embedded",
-            client_id: Some(client_id),
-            key_id: None,
-            jti: None,
-        });
         let verified = self.token.as_deref().map(|token| TokenEntry {
             issuer: token.issuer(),
             client_id: token.client_id(),
@@ -244,7 +260,8 @@ impl Record {
                 .filter(|timings| !timings.reused)
                 .map(|timings| Seconds(timings.connection)),
             upstream_header_duration: self.timings.map(|timings| Seconds(timings.response_header)),
-            jwt: verified.or(own_token),
+            issued_to: self.issued_to.as_deref(),
+            jwt: verified,
             config_generation: self.snapshot.generation,
         });
     }

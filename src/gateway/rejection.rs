@@ -66,6 +66,9 @@ pub enum Rejection {
     /// More header fields than the listener allows.
     #[error("the request has too many header fields")]
     TooManyHeaders,
+    /// A transfer coding beside `chunked`.
+    #[error("the request's body is under a transfer coding that is not undone")]
+    TransferCoding,
 }
 
 /// On whose side the fault is.
@@ -89,6 +92,8 @@ impl From<ForwardError> for Rejection {
                 Ok(error) => Self::Body(*error),
                 Err(other) => Self::Body(BodyError::Failed(other)),
             },
+            // CONNECT was refused long before; what is left is a host that the upstream's protocol has no way to name.
+            ForwardError::NotForwardable(_) => Self::Host(HostError::BadCharacter),
             other => Self::Forward(other),
         }
     }
@@ -115,6 +120,7 @@ impl Rejection {
             Self::Body(BodyError::Failed(_)) => "body_aborted",
             Self::Forward(error) => error.reason(),
             Self::TooManyHeaders => "too_many_headers",
+            Self::TransferCoding => "transfer_coding_not_accepted",
         }
     }
 
@@ -122,7 +128,7 @@ impl Rejection {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::MethodNotForwarded => StatusCode::NOT_IMPLEMENTED,
+            Self::MethodNotForwarded | Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Host(_) | Self::Path(_) | Self::Body(BodyError::Failed(_)) => StatusCode::BAD_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -157,7 +163,8 @@ impl Rejection {
             | Self::Denied(_)
             | Self::ClaimNotForwardable { .. }
             | Self::Body(_)
-            | Self::TooManyHeaders => Fault::Downstream,
+            | Self::TooManyHeaders
+            | Self::TransferCoding => Fault::Downstream,
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream => Fault::Downstream,
                 auth::Fault::Issuer => Fault::Issuer,
@@ -196,14 +203,18 @@ impl Rejection {
             | Self::ClaimNotForwardable { .. }
             | Self::Body(_)
             | Self::Forward(_)
-            | Self::TooManyHeaders => None,
+            | Self::TooManyHeaders
+            | Self::TransferCoding => None,
         }
     }
 
     /// Whether this says anything about the token; such refusals are decisions, and count as such.
     #[must_use]
     pub const fn is_decision(&self) -> bool {
-        matches!(self, Self::NoToken | Self::Credential(_) | Self::Token(_) | Self::Denied(_))
+        matches!(
+            self,
+            Self::NoToken | Self::Credential(_) | Self::Token(_) | Self::Denied(_) | Self::ClaimNotForwardable { .. }
+        )
     }
 
     /// Seconds to wait before trying again (RFC 9110 section 10.2.3), where trying again may help.
@@ -215,7 +226,10 @@ impl Rejection {
     /// Whether what the caller sends next on the connection could be misread, so that it must be closed.
     #[must_use]
     pub const fn closes_connection(&self) -> bool {
-        matches!(self, Self::MethodNotForwarded | Self::Host(_) | Self::Body(_) | Self::TooManyHeaders)
+        matches!(
+            self,
+            Self::MethodNotForwarded | Self::Host(_) | Self::Body(_) | Self::TooManyHeaders | Self::TransferCoding
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 //! Refuses: telling the caller more of a refusal than a fixed sentence.
 //! Always holds: every answer carries the request id, and its end is recorded.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use tracing::{debug, warn};
 
@@ -59,10 +59,13 @@ pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>)
     if let Some(seconds) = rejection.retry_after_seconds() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if rejection.closes_connection() {
+    // Over HTTP/2 each request stands alone: a bad one says nothing about its neighbours, who may be other callers' behind a
+    // proxy.
+    if rejection.closes_connection() && record.version() < Version::HTTP_2 {
         response.extensions_mut().insert(CloseConnection);
     }
-    record.status(response.status());
+    // A gRPC refusal is a 200 on the wire; what counts is what it says.
+    record.status(rejection.status());
     own(response.map(Full::new), record)
 }
 
@@ -76,6 +79,8 @@ fn log(rejection: &Rejection, record: &Record) {
     let error = rejection as &dyn std::error::Error;
     match rejection.fault() {
         Fault::Downstream => debug!(%request_id, reason, error, "request refused"),
-        Fault::Gateway | Fault::Upstream | Fault::Issuer => warn!(%request_id, reason, error, "request failed"),
+        // The key set tells of its own failures, once each; a line for every request would let callers fill the log.
+        Fault::Issuer => debug!(%request_id, reason, error, "request cannot be decided"),
+        Fault::Gateway | Fault::Upstream => warn!(%request_id, reason, error, "request failed"),
     }
 }

@@ -11,7 +11,7 @@ use super::body::RequestBody;
 use crate::{
     auth::WorkerTokenCache,
     clock::Clock,
-    snapshot::{EmbeddedIssuer, Snapshot},
+    snapshot::Snapshot,
     telemetry::{AccessLog, RouteMetrics, WorkerMetrics},
     upstream::WorkerPools,
 };
@@ -25,8 +25,6 @@ pub struct Shared {
     pub access_log: Arc<AccessLog>,
     /// What time it is.
     pub clock: Clock,
-    /// The embedded issuer, if one is configured at the moment.
-    pub embedded: Arc<EmbeddedIssuer>,
     /// The series of requests that match no route.
     pub unmatched: RouteMetrics,
 }
@@ -96,10 +94,6 @@ impl Worker {
 
     pub(super) const fn pools(&self) -> &Rc<WorkerPools<RequestBody>> {
         &self.pools
-    }
-
-    pub(super) fn embedded(&self) -> &EmbeddedIssuer {
-        &self.shared.embedded
     }
 }
 

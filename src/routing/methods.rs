@@ -81,6 +81,12 @@ fn parse(text: &str) -> Result<Method, (String, String)> {
             "leave it out; WebSocket connections begin with `GET`".to_owned(),
         ));
     }
+    if method == Method::TRACE {
+        return Err((
+            "`TRACE` answers with what it was sent, secrets included, and is never forwarded".to_owned(),
+            "leave it out".to_owned(),
+        ));
+    }
     if text == "*" {
         return Err(("`*` is no list of methods".to_owned(), "leave `methods` out for every method".to_owned()));
     }

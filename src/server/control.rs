@@ -23,6 +23,8 @@ pub(super) enum Order {
     Listen { listener: Arc<Listener>, socket: TcpListener },
     /// Close `listener`, and wait so long for its connections.
     Close { listener: Arc<Listener>, grace_period: Duration },
+    /// Let go of what only the configuration before needed.
+    LookAgain,
     /// Close all of them, and end.
     Drain { grace_period: Duration },
 }
@@ -52,6 +54,19 @@ pub struct Applied {
     pub removed: Vec<Arc<str>>,
 }
 
+/// Sockets that are bound and not served yet. Dropping them gives the addresses back.
+#[derive(Debug)]
+pub struct Bindings {
+    fresh: Vec<Binding>,
+}
+
+#[derive(Debug)]
+struct Binding {
+    listener: Arc<Listener>,
+    local: SocketAddr,
+    sockets: Vec<TcpListener>,
+}
+
 #[derive(Debug)]
 struct Worker {
     orders: UnboundedSender<Order>,
@@ -77,28 +92,43 @@ impl Server {
         (Self { workers, bound: Mutex::new(Vec::new()) }, seats)
     }
 
-    /// Makes `listeners` the living ones: binds those that are new, gives those that stay their compiled settings, and
-    /// closes those that are gone, whose connections have `grace_period` to finish.
+    /// Makes `listeners` the living ones: see [`Server::bind`] and [`Server::commit`].
     ///
     /// # Errors
     /// If an address cannot be bound. Then nothing has changed.
     pub fn apply(&self, listeners: &Listeners, grace_period: Duration) -> Result<Applied, BindError> {
-        let mut bound = self.bound();
-        let mut applied = Applied::default();
-        let mut fresh = Vec::new();
+        let bindings = self.bind(listeners)?;
+        Ok(self.commit(listeners, bindings, grace_period))
+    }
+
+    /// Binds the addresses of `listeners` that are not bound yet. Nobody is answered there before [`Server::commit`].
+    ///
+    /// # Errors
+    /// If one cannot be had. Then none is bound.
+    pub fn bind(&self, listeners: &Listeners) -> Result<Bindings, BindError> {
+        let bound = self.bound();
         let workers = NonZeroUsize::new(self.workers.len()).unwrap_or(NonZeroUsize::MIN);
+        let mut fresh = Vec::new();
         for listener in listeners.iter() {
             if !bound.iter().any(|bound| Arc::ptr_eq(&bound.listener, listener)) {
-                fresh.push((listener, bind(listener.name(), listener.address(), workers)?));
+                let (local, sockets) = bind(listener.name(), listener.address(), workers)?;
+                fresh.push(Binding { listener: Arc::clone(listener), local, sockets });
             }
         }
-        applied.changed = listeners.commit();
-        for (listener, (local, sockets)) in fresh {
+        Ok(Bindings { fresh })
+    }
+
+    /// Serves what was bound for `listeners`, gives those that stay their compiled settings, and closes those that are gone,
+    /// whose connections have `grace_period` to finish.
+    pub fn commit(&self, listeners: &Listeners, bindings: Bindings, grace_period: Duration) -> Applied {
+        let mut bound = self.bound();
+        let mut applied = Applied { changed: listeners.commit(), ..Applied::default() };
+        for Binding { listener, local, sockets } in bindings.fresh {
             applied.added.push(Arc::clone(listener.name()));
-            bound.push(Bound { listener: Arc::clone(listener), local });
             for (worker, socket) in self.workers.iter().zip(sockets) {
-                worker.order(Order::Listen { listener: Arc::clone(listener), socket });
+                worker.order(Order::Listen { listener: Arc::clone(&listener), socket });
             }
+            bound.push(Bound { listener, local });
         }
         applied.changed.retain(|name| !applied.added.contains(name));
         bound.retain(|bound| {
@@ -111,7 +141,15 @@ impl Server {
             }
             stays
         });
-        Ok(applied)
+        applied
+    }
+
+    /// Tells every worker that another configuration is in force: one without requests would not notice, and would keep
+    /// alive what only the one before needed.
+    pub fn look_again(&self) {
+        for worker in &self.workers {
+            worker.order(Order::LookAgain);
+        }
     }
 
     /// Stops accepting, lets every worker finish what is under way for up to `grace_period`, and ends it.
@@ -162,6 +200,7 @@ impl std::fmt::Debug for Order {
         match self {
             Self::Listen { listener, .. } => write!(formatter, "listen({})", listener.name()),
             Self::Close { listener, .. } => write!(formatter, "close({})", listener.name()),
+            Self::LookAgain => formatter.write_str("look again"),
             Self::Drain { .. } => formatter.write_str("drain"),
         }
     }

@@ -33,6 +33,10 @@ pub trait Handler: Clone + 'static {
     ///
     /// Asked over HTTP/2 only: over HTTP/1.1 the parser has to stop before there is a request.
     fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
+
+    /// Another configuration is in force. Asked on every worker, also on those without requests, so that what only the
+    /// one before needed can be let go of.
+    fn configuration_changed(&self) {}
 }
 
 /// Put into a response's extensions: the connection is closed once the response, and every other one under way on it,

@@ -33,7 +33,7 @@ mod tests;
 
 pub use self::{
     bind::BindError,
-    control::{Applied, Server, WorkerSeat},
+    control::{Applied, Bindings, Server, WorkerSeat},
     counters::{ListenerCounters, WorkerCounters},
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo},
     limits::Limits,

@@ -49,6 +49,7 @@ pub async fn run_worker<H: Handler>(handler: H, mut seat: WorkerSeat) -> DrainRe
                         let _ = close.send(grace_period);
                     }
                 }
+                Some(Order::LookAgain) => handler.configuration_changed(),
                 Some(Order::Drain { grace_period }) => break grace_period,
                 None => break Duration::ZERO,
             },

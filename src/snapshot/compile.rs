@@ -2,7 +2,10 @@
 //! Refuses: anything that cannot be enforced.
 //! Always holds: every room compiles its part even if another found errors, so that all of them are told at once.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use http::HeaderName;
 
@@ -14,6 +17,7 @@ use crate::{
     http::headers::IdentityHeaderNames,
     routing::{RoutePattern, RouteTableBuilder},
     server::Listeners,
+    telemetry::Metrics,
     token_endpoint::{self, TokenEndpoint},
     upstream,
 };
@@ -91,13 +95,18 @@ impl Snapshot {
             }
             routes.extend(route);
         }
+        // They stand in both tables: in the routes' own so that one of the same path is refused instead of never reached.
+        let mut own = RouteTableBuilder::new();
         for endpoint in endpoints.iter().flatten() {
-            insert_token_endpoint(&mut table, endpoint, diagnostics);
+            insert_token_endpoint(&mut table, endpoint, &surroundings.metrics, diagnostics);
+            insert_token_endpoint(&mut own, endpoint, &surroundings.metrics, diagnostics);
         }
         for path in authorization_server.iter().flat_map(|server| server.document_paths()) {
             insert_document(&mut table, &path, diagnostics);
+            insert_document(&mut own, &path, diagnostics);
         }
         let table = table.build(diagnostics);
+        let own_table = own.build(diagnostics);
         if diagnostics.error_count() > errors_before {
             return None;
         }
@@ -107,6 +116,8 @@ impl Snapshot {
             compiled_at: now,
             config: config.clone(),
             table: table?,
+            own_table: own_table.filter(|own| own.values().next().is_some()),
+            embedded: OnceLock::new(),
             identity_headers: identity_headers(&routes),
             routes,
             issuers: issuers?,
@@ -122,12 +133,15 @@ impl Snapshot {
 fn insert_token_endpoint(
     table: &mut RouteTableBuilder<Destination>,
     endpoint: &Arc<TokenEndpoint>,
+    metrics: &Metrics,
     diagnostics: &mut Diagnostics,
 ) {
     let at = KeyPath::of(&["token_endpoints", endpoint.name()]);
     // Every method, so that a wrong one is answered in the endpoint's own dialect.
     if let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), endpoint.path(), None, diagnostics) {
-        table.insert(&at, pattern, Destination::TokenEndpoint(Arc::clone(endpoint)), diagnostics);
+        let series = metrics.route(&at.to_string());
+        let destination = Destination::TokenEndpoint(Arc::clone(endpoint), series);
+        table.insert(&at, pattern, destination, diagnostics);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Owns: the embedded issuer as the rest of the house sees it: a keeper of keys for `auth`, an issuer for
 //! `token_endpoint`, a shelf of documents for the gateway.
-//! Refuses: issuing or vouching for anything while none is configured, or while it is switched off.
-//! Always holds: there is one for the life of the process; what stands behind it is replaced as a whole.
+//! Refuses: issuing while none is configured, or while it is switched off.
+//! Always holds: who may get a token and what is published belong to one snapshot, like every other rule. Keys outlive
+//! snapshots: one is published before the first token that it signs, and withdrawn only after the snapshot that signs with it
+//! has gone.
 
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
@@ -9,95 +11,93 @@ use arc_swap::ArcSwapOption;
 use tracing::error;
 
 use crate::{
-    auth::{KeySource, TrustedKey, TrustedKeySet, UnknownKeyFetch},
+    auth::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     authorization_server::{AuthorizationServer, Document, GrantError, GrantRequest, UnverifiableKey},
     clock::UnixTime,
     oauth::IssuedToken,
     token_endpoint::{IssueError, TokenIssuer, TokenRequest},
 };
 
-/// The embedded issuer, if there is one at the moment.
-#[derive(Debug, Default)]
-pub struct EmbeddedIssuer {
-    current: ArcSwapOption<Open>,
-}
-
-/// An issuer whose keys are open.
+/// The embedded issuer of one snapshot, its keys open.
 #[derive(Debug)]
-struct Open {
+pub struct EmbeddedIssuer {
     server: Arc<AuthorizationServer>,
-    keys: Arc<[Arc<TrustedKey>]>,
     documents: HashMap<Box<str>, Document>,
 }
 
+/// The public keys of the embedded issuer. There is one of these for the life of the process.
+#[derive(Debug, Default)]
+pub struct EmbeddedKeys {
+    published: ArcSwapOption<Box<[Arc<TrustedKey>]>>,
+}
+
 impl EmbeddedIssuer {
-    /// The issuer that stands behind it, for taking over its open keys.
+    /// An issuer whose keys are open.
     #[must_use]
-    pub fn server(&self) -> Option<Arc<AuthorizationServer>> {
-        self.current.load().as_ref().map(|open| Arc::clone(&open.server))
+    pub fn new(server: AuthorizationServer) -> Self {
+        let documents = server.documents().into_iter();
+        let documents = documents.map(|document| (document.path.as_str().into(), document)).collect();
+        Self { server: Arc::new(server), documents }
     }
 
-    /// Puts `server` behind it, or nothing. Keys that are no longer published are withdrawn, and the tokens they signed
-    /// with them.
-    ///
-    /// # Errors
-    /// If a key cannot be used; nothing has changed then.
-    pub fn replace(&self, server: Option<AuthorizationServer>) -> Result<(), UnverifiableKey> {
-        let before = self.current.load_full();
-        let open = match server {
-            None => None,
-            Some(server) => Some(Arc::new(Open::new(server, before.as_deref())?)),
-        };
-        let kept = open.as_ref().map(|open| Arc::clone(&open.keys));
-        self.current.store(open);
-        for key in before.iter().flat_map(|open| open.keys.iter()) {
-            if !kept.iter().flat_map(|keys| keys.iter()).any(|kept| Arc::ptr_eq(kept, key)) {
-                key.withdraw();
-            }
-        }
-        Ok(())
+    /// The issuer itself, for taking over its open keys.
+    #[must_use]
+    pub const fn server(&self) -> &Arc<AuthorizationServer> {
+        &self.server
     }
 
     /// The document published at `path`.
     #[must_use]
-    pub fn document(&self, path: &str) -> Option<Document> {
-        self.current.load().as_ref().and_then(|open| open.documents.get(path)).cloned()
-    }
-
-    /// The published keys, for the operator to look at.
-    #[must_use]
-    pub fn published_keys(&self) -> Arc<[Arc<TrustedKey>]> {
-        self.current.load().as_ref().map_or_else(|| Arc::from([]), |open| Arc::clone(&open.keys))
-    }
-
-    /// Whether tokens are issued and accepted.
-    #[must_use]
-    pub fn is_enabled(&self) -> bool {
-        self.current.load().as_ref().is_some_and(|open| open.server.is_enabled())
+    pub fn document(&self, path: &str) -> Option<&Document> {
+        self.documents.get(path)
     }
 }
 
-impl Open {
-    fn new(server: AuthorizationServer, before: Option<&Self>) -> Result<Self, UnverifiableKey> {
-        let known = |thumbprint: &str| {
-            before.and_then(|before| before.keys.iter().find(|key| key.key().thumbprint() == thumbprint)).cloned()
+impl EmbeddedKeys {
+    /// Publishes the keys of `server` beside those that are published already.
+    ///
+    /// # Errors
+    /// If a key cannot be used; nothing has changed then.
+    pub fn publish(&self, server: &AuthorizationServer) -> Result<(), UnverifiableKey> {
+        let mut keys = self.published();
+        for (key, made_at) in server.verification_keys()? {
+            if !keys.iter().any(|known| known.key().thumbprint() == key.thumbprint()) {
+                keys.push(Arc::new(TrustedKey::new(key, made_at)));
+            }
+        }
+        self.published.store(Some(Arc::new(keys.into())));
+        Ok(())
+    }
+
+    /// Withdraws every key that is not one of `server`'s, and the tokens that it signed with it.
+    pub fn retain(&self, server: Option<&AuthorizationServer>) {
+        let kept = |key: &TrustedKey| {
+            server.is_some_and(|server| server.keys().published().any(|own| own.key_id() == key.key().thumbprint()))
         };
-        let keys = server.verification_keys()?.into_iter();
-        let keys = keys
-            .map(|(key, made_at)| known(key.thumbprint()).unwrap_or_else(|| Arc::new(TrustedKey::new(key, made_at))))
-            .collect();
-        let documents = server.documents().into_iter();
-        let documents = documents.map(|document| (document.path.as_str().into(), document)).collect();
-        Ok(Self { server: Arc::new(server), keys, documents })
+        let (kept, withdrawn): (Vec<_>, Vec<_>) = self.published().into_iter().partition(|key| kept(key));
+        self.published.store(Some(Arc::new(kept.into())));
+        for key in withdrawn {
+            key.withdraw();
+        }
+    }
+
+    /// The published keys.
+    #[must_use]
+    pub fn published(&self) -> Vec<Arc<TrustedKey>> {
+        self.published.load().as_ref().map(|keys| keys.to_vec()).unwrap_or_default()
     }
 }
 
-impl KeySource for EmbeddedIssuer {
+impl KeySource for EmbeddedKeys {
     fn current(&self, _now: UnixTime) -> TrustedKeySet {
-        match self.current.load().as_ref() {
-            None => TrustedKeySet::Unavailable,
-            Some(open) if open.server.is_enabled() => TrustedKeySet::Usable(Arc::clone(&open.keys)),
-            Some(_) => TrustedKeySet::Disabled,
+        let keys = self.published();
+        if keys.is_empty() { TrustedKeySet::Unavailable } else { TrustedKeySet::Usable(keys.into()) }
+    }
+
+    fn standing(&self, _now: UnixTime) -> KeyStanding {
+        match self.published.load().as_ref() {
+            Some(keys) if !keys.is_empty() => KeyStanding::Usable,
+            _ => KeyStanding::Unavailable,
         }
     }
 
@@ -109,17 +109,13 @@ impl KeySource for EmbeddedIssuer {
 
 impl TokenIssuer for EmbeddedIssuer {
     fn issue(&self, request: &TokenRequest, now: UnixTime) -> Result<IssuedToken, IssueError> {
-        let current = self.current.load();
-        let Some(open) = current.as_ref() else {
-            return Err(IssueError::Unavailable { client_id: None, source: "no issuer is configured".into() });
-        };
         let grant = GrantRequest {
             client_id: &request.client_id,
             client_secret: &request.client_secret,
             audience: request.audience.as_deref(),
             scope: request.scope.as_deref(),
         };
-        open.server.issue(&grant, now).map_err(issue_error)
+        self.server.issue(&grant, now).map_err(issue_error)
     }
 }
 

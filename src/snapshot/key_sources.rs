@@ -29,7 +29,7 @@ impl<'a> KeySources<'a> {
         diagnostics: &mut Diagnostics,
     ) -> Option<Arc<dyn KeySource>> {
         if raw.embedded {
-            let embedded: Arc<dyn KeySource> = Arc::<super::EmbeddedIssuer>::clone(&self.surroundings.embedded);
+            let embedded: Arc<dyn KeySource> = Arc::<super::EmbeddedKeys>::clone(&self.surroundings.embedded_keys);
             return Some(embedded);
         }
         let settings = KeySetSettings::compile(name, raw, diagnostics)?;

@@ -14,8 +14,10 @@ mod watch;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
+
+use http::Method;
 
 use crate::{
     auth::{Issuers, key_set::RemoteKeySet},
@@ -23,10 +25,10 @@ use crate::{
     clock::{Clock, UnixTime},
     config::{Config, StartupConfig},
     diagnostic::Diagnostics,
-    http::headers::IdentityHeaderNames,
-    routing::RouteTable,
+    http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
+    routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
-    telemetry::Metrics,
+    telemetry::{Metrics, RouteMetrics},
     token_endpoint::TokenEndpoint,
     upstream::Upstreams,
 };
@@ -34,8 +36,8 @@ use crate::{
 pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
-    embedded::EmbeddedIssuer,
-    reload::{Activation, AppliedReload, LastReload, ReloadRejection, Reloader},
+    embedded::{EmbeddedIssuer, EmbeddedKeys},
+    reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
 };
@@ -53,6 +55,9 @@ pub struct Snapshot {
     pub config: Config,
     /// What answers to which request.
     pub table: RouteTable<Destination>,
+    /// What the embedded issuer answers to, looked at before the routes: a route for a whole host must not get to see the
+    /// secrets that clients post to a token endpoint.
+    pub own_table: Option<RouteTable<Destination>>,
     /// The routes, in the order of their names.
     pub routes: Vec<Route>,
     /// Who may sign tokens.
@@ -67,6 +72,8 @@ pub struct Snapshot {
     pub identity_headers: IdentityHeaderNames,
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
+    /// The embedded issuer with its keys open: set once, before the snapshot comes into force.
+    embedded: OnceLock<EmbeddedIssuer>,
     /// The files that it depends on, with digests of their contents.
     pub files: BTreeMap<PathBuf, files::Contents>,
 }
@@ -85,8 +92,8 @@ pub struct IssuerKeys {
 pub enum Destination {
     /// An upstream, behind the rules of a route.
     Route(RouteIndex),
-    /// A token endpoint of the embedded issuer.
-    TokenEndpoint(Arc<TokenEndpoint>),
+    /// A token endpoint of the embedded issuer, with its series.
+    TokenEndpoint(Arc<TokenEndpoint>, RouteMetrics),
     /// The document that the embedded issuer publishes at this path.
     Document(Arc<str>),
 }
@@ -104,8 +111,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
-    /// The embedded issuer, whether or not one is configured.
-    pub embedded: Arc<EmbeddedIssuer>,
+    /// The keys of the embedded issuer, whether or not one is configured.
+    pub embedded_keys: Arc<EmbeddedKeys>,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
@@ -120,6 +127,34 @@ impl Snapshot {
     /// The routes on which less is enforced than on others, in the order of their names.
     pub fn exposed_routes(&self) -> impl Iterator<Item = (&Route, Exposure)> {
         self.routes.iter().filter_map(|route| route.exposure().map(|exposure| (route, exposure)))
+    }
+
+    /// What answers to a request.
+    ///
+    /// # Errors
+    /// If nothing does, or nothing for its method.
+    pub fn match_route(
+        &self,
+        host: &NormalHost,
+        path: &NormalPath<'_>,
+        method: &Method,
+    ) -> Result<RouteMatch<'_, Destination>, NoMatch> {
+        match self.own_table.as_ref().map(|own| own.match_route(host, path, method)) {
+            None | Some(Err(NoMatch::NoRoute)) => self.table.match_route(host, path, method),
+            Some(own) => own,
+        }
+    }
+
+    /// The embedded issuer, if this configuration has one.
+    #[must_use]
+    pub fn embedded(&self) -> Option<&EmbeddedIssuer> {
+        self.embedded.get()
+    }
+
+    /// Gives the snapshot its embedded issuer, before it comes into force. Doing so again does nothing.
+    pub fn open_embedded(&self, issuer: EmbeddedIssuer) {
+        // Whoever came first opened the same keys.
+        let _ = self.embedded.set(issuer);
     }
 
     /// The data directory, if one is configured.

@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
-use super::{Judged, Snapshot, Surroundings, changes, load_and_compile};
+use super::{Judged, Snapshot, Surroundings, changes, load_and_compile, watch::fingerprint};
 use crate::{
     clock::UnixTime,
     config::{Environment, Sources},
@@ -26,15 +26,16 @@ pub trait Activation: Send + Sync {
     /// A sentence that says what could not be had; the program then does not start.
     fn before_first(&self, first: &Arc<Snapshot>) -> Result<(), String>;
 
-    /// Makes everything ready that `next` needs.
+    /// Makes everything ready that `next` needs, changing nothing that lives. What is given back is called once `next` is in
+    /// force: it brings the living parts to it, lets go of what only the one before it needed, and cannot fail.
     ///
     /// # Errors
     /// A sentence that says what could not be had; `next` is then not applied.
-    fn prepare(&self, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<(), String>;
-
-    /// `next` is in force now: lets go of what only the one before it needed.
-    fn applied(&self, next: &Arc<Snapshot>);
+    fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String>;
 }
+
+/// The second half of an activation.
+pub type Commit = Box<dyn FnOnce() + Send>;
 
 /// Keeps the applied snapshot and replaces it.
 pub struct Reloader {
@@ -44,7 +45,8 @@ pub struct Reloader {
     activation: Arc<dyn Activation>,
     current: Arc<ArcSwap<Snapshot>>,
     last: Mutex<LastReload>,
-    one_at_a_time: Mutex<()>,
+    /// Whoever holds it may reload; whether the program is stopping, so that nobody may any more.
+    turn: Mutex<bool>,
 }
 
 /// How the last reload ended.
@@ -54,6 +56,8 @@ pub struct LastReload {
     pub at: UnixTime,
     /// The files whose change should cause the next one.
     pub watched: Vec<PathBuf>,
+    /// A digest of their contents, taken right after they were read.
+    pub contents: Vec<u8>,
     /// Why it was refused; `None` if it was applied.
     pub rejection: Option<ReloadRejection>,
     /// How many were refused since the start.
@@ -99,12 +103,20 @@ impl Reloader {
         activation: Arc<dyn Activation>,
     ) -> Result<Self, Box<ReloadRejection>> {
         let Attempt { outcome, watched } = attempt(&files, &*environment, None, &surroundings);
+        // Before the waiting: what changes meanwhile has to be noticed afterwards.
+        let contents = fingerprint(&watched);
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
-        activation.prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
-        activation.applied(&snapshot);
-        let last =
-            LastReload { at: surroundings.clock.now(), watched, rejection: None, rejected_total: 0, applied_total: 0 };
+        let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
+        commit();
+        let last = LastReload {
+            at: surroundings.clock.now(),
+            watched,
+            contents,
+            rejection: None,
+            rejected_total: 0,
+            applied_total: 0,
+        };
         Ok(Self {
             files,
             environment,
@@ -112,7 +124,7 @@ impl Reloader {
             activation,
             current: Arc::new(ArcSwap::new(snapshot)),
             last: Mutex::new(last),
-            one_at_a_time: Mutex::new(()),
+            turn: Mutex::new(false),
         })
     }
 
@@ -134,19 +146,29 @@ impl Reloader {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits for a reload under way and refuses every later one: it would open anew what is being closed.
+    pub fn close(&self) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
     /// Reads the files again and applies them, even if nothing changed. Blocks; not for a worker's thread.
     ///
     /// # Errors
     /// [`ReloadRejection`]; the applied configuration then stays in force.
     pub fn reload(&self) -> Result<AppliedReload, Box<ReloadRejection>> {
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopping = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stopping {
+            return Err(ReloadRejection::of_activation("the program is stopping".to_owned()));
+        }
         let previous = self.current.load_full();
         let Attempt { outcome, watched } =
             attempt(&self.files, &*self.environment, Some(&previous), &self.surroundings);
+        let contents = fingerprint(&watched);
         let outcome = outcome.and_then(|next| self.apply(&previous, next));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at = self.surroundings.clock.now();
         last.watched = watched;
+        last.contents = contents;
         match &outcome {
             Ok(applied) => {
                 last.rejection = None;
@@ -169,12 +191,13 @@ impl Reloader {
     }
 
     fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, Box<ReloadRejection>> {
-        self.activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let mut words = changes(&previous.config, &next.config);
         words.extend(next.changed_files(previous));
+        let activation = Arc::clone(&self.activation);
+        let commit = activation.prepare(&next, Some(previous)).map_err(ReloadRejection::of_activation)?;
         let applied = AppliedReload { generation: next.generation, hash: next.hash.clone(), changes: words };
-        self.current.store(Arc::clone(&next));
-        self.activation.applied(&next);
+        self.current.store(next);
+        commit();
         Ok(applied)
     }
 }

@@ -11,14 +11,17 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, RecvTimeoutError},
+        mpsc,
     },
     thread,
     time::Duration,
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
+    event::{AccessKind, AccessMode, ModifyKind},
+};
 use tracing::{debug, warn};
 
 use super::Reloader;
@@ -83,7 +86,7 @@ impl Watcher {
         let mut watcher =
             Self { reloader, wake, events, stopping, watched: Vec::new(), seen: Vec::new(), folders: None };
         watcher.follow_last_reload();
-        watcher.seen = fingerprint(&watcher.watched);
+        watcher.seen = watcher.reloader.last().contents;
         watcher
     }
 
@@ -103,10 +106,14 @@ impl Watcher {
 
     /// Waits for an event, at most for `patience`; `false` when it is time to stop.
     fn wait(&self, patience: Duration) -> bool {
-        match self.events.recv_timeout(patience) {
-            Ok(()) => while self.events.try_recv().is_ok() {},
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
+        // Whether something happened or time went by, the contents are looked at.
+        let _ = self.events.recv_timeout(patience);
+        !self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits until nothing has happened for a moment; `false` when it is time to stop.
+    fn wait_for_stillness(&self) -> bool {
+        while self.events.recv_timeout(SETTLE).is_ok() && !self.stopping.load(Ordering::Acquire) {}
         !self.stopping.load(Ordering::Acquire)
     }
 
@@ -114,7 +121,7 @@ impl Watcher {
     fn settled_change(&self) -> Option<Vec<u8>> {
         let mut before = fingerprint(&self.watched);
         while before != self.seen {
-            if !self.wait(SETTLE) {
+            if !self.wait_for_stillness() {
                 return None;
             }
             let after = fingerprint(&self.watched);
@@ -140,9 +147,13 @@ impl Watcher {
 
 /// Watches the folders of `files`, and of what their symlinks point to.
 fn folder_watcher(files: &[PathBuf], wake: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-    let on_event = move |_| {
-        // The watcher may outlive the thread by a moment.
-        let _ = wake.send(());
+    let targets: BTreeSet<PathBuf> =
+        files.iter().flat_map(|file| [Some(file.clone()), fs::canonicalize(file).ok()]).flatten().collect();
+    let on_event = move |event: notify::Result<Event>| {
+        if event.as_ref().map_or(true, |event| may_matter(event, &targets)) {
+            // The watcher may outlive the thread by a moment.
+            let _ = wake.send(());
+        }
     };
     let mut watcher = match notify::recommended_watcher(on_event) {
         Ok(watcher) => watcher,
@@ -164,8 +175,20 @@ fn folder_watcher(files: &[PathBuf], wake: mpsc::Sender<()>) -> Option<Recommend
     Some(watcher)
 }
 
+/// Whether an event may mean other contents. Reading a file is an event too, and so is every line of a log in the same
+/// folder; a link that is swapped, on the other hand, bears a name of its own.
+fn may_matter(event: &Event, targets: &BTreeSet<PathBuf>) -> bool {
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Data(_)) => {
+            event.paths.iter().any(|path| targets.contains(path))
+        }
+        EventKind::Access(_) => false,
+        _ => true,
+    }
+}
+
 /// A digest of the contents of all of `files`, a missing one included.
-fn fingerprint(files: &[PathBuf]) -> Vec<u8> {
+pub(super) fn fingerprint(files: &[PathBuf]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
     for file in files {
         match fs::read(file) {

@@ -12,7 +12,7 @@ pub mod metrics;
 mod timestamp;
 
 pub use self::{
-    access_log::{AccessEntry, AccessLog, AccessLogError, Destination, TokenEntry},
+    access_log::{AccessEntry, AccessLog, AccessLogError, Destination, OpenDestination, TokenEntry},
     log::{Log, LogFormat, LogLevel, LogSettings},
     metrics::{
         Decision, DecisionMode, DecisionResult, Metrics, MetricsSource, RouteMetrics, Samples, UpstreamMetrics,

@@ -211,3 +211,75 @@ const fn invalid_request(reason: &'static str, description: &'static str) -> Wor
 const fn invalid_client(reason: &'static str, description: &'static str) -> Wording {
     Wording { status: StatusCode::UNAUTHORIZED, code: "invalid_client", reason, description }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, iter::successors};
+
+    use super::*;
+
+    /// Every variant once; one that joins does not compile until it has its place here.
+    fn next_request_error(error: RequestError) -> Option<RequestError> {
+        Some(match error {
+            RequestError::MethodNotAllowed => RequestError::UnsupportedMediaType,
+            RequestError::UnsupportedMediaType => RequestError::BodyTooLarge,
+            RequestError::BodyTooLarge => RequestError::BodyIncomplete,
+            RequestError::BodyIncomplete => RequestError::MalformedBody,
+            RequestError::MalformedBody => RequestError::RepeatedParameter,
+            RequestError::RepeatedParameter => RequestError::GrantTypeMissing,
+            RequestError::GrantTypeMissing => RequestError::UnsupportedGrantType,
+            RequestError::UnsupportedGrantType => RequestError::TwoAudiences,
+            RequestError::TwoAudiences => RequestError::TwoAuthentications,
+            RequestError::TwoAuthentications => RequestError::AuthenticationMissing,
+            RequestError::AuthenticationMissing => RequestError::UnsupportedAuthenticationScheme,
+            RequestError::UnsupportedAuthenticationScheme => RequestError::MalformedBasicCredentials,
+            RequestError::MalformedBasicCredentials => RequestError::AssertionNotAvailable,
+            RequestError::AssertionNotAvailable => return None,
+        })
+    }
+
+    fn next_issue_refusal(refusal: IssueRefusal) -> Option<IssueRefusal> {
+        Some(match refusal {
+            IssueRefusal::Disabled => IssueRefusal::NoGrants,
+            IssueRefusal::NoGrants => IssueRefusal::AudienceMissing,
+            IssueRefusal::AudienceMissing => IssueRefusal::UnknownAudience,
+            IssueRefusal::UnknownAudience => IssueRefusal::AudienceNotGranted,
+            IssueRefusal::AudienceNotGranted => IssueRefusal::MalformedScope,
+            IssueRefusal::MalformedScope => IssueRefusal::ScopeNotGranted,
+            IssueRefusal::ScopeNotGranted => return None,
+        })
+    }
+
+    #[test]
+    fn the_page_of_errors_tells_all_of_them_and_nothing_else() {
+        let client_id: Arc<str> = "c".into();
+        let requests = successors(Some(RequestError::MethodNotAllowed), |error| next_request_error(*error));
+        let refusals = successors(Some(IssueRefusal::Disabled), |refusal| next_issue_refusal(*refusal));
+        let others = [
+            IssueError::UnknownClient,
+            IssueError::WrongSecret,
+            IssueError::Unavailable { client_id: None, source: "x".into() },
+        ];
+        let all =
+            requests
+                .map(TokenRefusal::Request)
+                .chain(refusals.map(|refusal| {
+                    TokenRefusal::Issue(IssueError::Refused { client_id: Arc::clone(&client_id), refusal })
+                }))
+                .chain(others.map(TokenRefusal::Issue));
+        let rows: BTreeSet<String> = all
+            .map(|refusal| {
+                let Wording { status, code, reason, .. } = refusal.wording();
+                format!("| `{reason}` | {} | `{code}` |", status.as_u16())
+            })
+            .collect();
+        let page = include_str!("../../docs/errors.md");
+        let (_, section) = page.split_once("\n## Token endpoints\n").unwrap();
+        let told: BTreeSet<String> = section
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.split_inclusive('|').take(4).collect())
+            .collect();
+        assert_eq!(told, rows);
+    }
+}

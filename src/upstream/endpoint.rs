@@ -9,6 +9,7 @@ use std::sync::{
 
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
+use tokio::sync::{Notify, futures::Notified};
 
 use super::{address::Address, tls::TlsClient};
 
@@ -32,6 +33,10 @@ pub struct Endpoint {
     protocol: Protocol,
     tls: Option<EndpointTls>,
     counters: Counters,
+    /// Told when a connection is closed, for those who may open none before.
+    closed: Notify,
+    /// Told when a worker may open no connection while others may keep some that they do not use.
+    recalled: Arc<Notify>,
 }
 
 /// How an endpoint is spoken to over TLS.
@@ -87,7 +92,8 @@ impl Endpoint {
         tls: Option<EndpointTls>,
     ) -> Arc<Self> {
         let label = Arc::from(address.to_string());
-        Arc::new(Self { label, authority, address, protocol, tls, counters: Counters::default() })
+        let (closed, recalled) = (Notify::new(), Arc::new(Notify::new()));
+        Arc::new(Self { label, authority, address, protocol, tls, counters: Counters::default(), closed, recalled })
     }
 
     /// Its host and port, as logs and metrics call it.
@@ -150,9 +156,25 @@ impl Endpoint {
 
     /// The right to one more connection, unless `most` are open.
     pub(super) fn claim_connection(self: &Arc<Self>, most: u32) -> Option<ConnectionSlot> {
-        let before = self.counters.connections.fetch_add(1, Relaxed);
-        let slot = ConnectionSlot { endpoint: Arc::clone(self) };
-        (u32::try_from(before).is_ok_and(|before| before < most)).then_some(slot)
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let one_more = |open: usize| (open < most).then(|| open.saturating_add(1));
+        self.counters.connections.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        Some(ConnectionSlot { endpoint: Arc::clone(self) })
+    }
+
+    /// Wakes when a connection has been closed.
+    pub(super) fn closed(&self) -> Notified<'_> {
+        self.closed.notified()
+    }
+
+    /// Asks every worker to close a connection that it keeps without using it.
+    pub(super) fn recall_idle(&self) {
+        self.recalled.notify_waiters();
+    }
+
+    /// What is told of each [`Endpoint::recall_idle`].
+    pub(super) const fn recalled(&self) -> &Arc<Notify> {
+        &self.recalled
     }
 
     pub(super) fn note_connect_failure(&self) {
@@ -173,5 +195,6 @@ impl Drop for UnderWay {
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.endpoint.counters.connections.fetch_sub(1, Relaxed);
+        self.endpoint.closed.notify_one();
     }
 }

@@ -27,7 +27,7 @@ use super::{
     request,
     upgrade::{self, UpstreamUpgrade},
 };
-use crate::auth::Permit;
+use crate::{auth::Permit, http::BodyError};
 
 /// How many kept connections may turn out to be closed before an endpoint is given up for this request.
 const MOST_STALE: usize = 3;
@@ -153,7 +153,12 @@ impl<B: RequestBody> Attempt<'_, B> {
                     };
                     return self.receive(response, lease, under_way, timings, endpoint).map_err(Failure::Final);
                 }
-                Err(Unanswered::Failed(error)) => return Err(Failure::Final(error)),
+                Err(Unanswered::Failed(error)) => {
+                    if let ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } = error {
+                        lease.give_up();
+                    }
+                    return Err(Failure::Final(error));
+                }
                 Err(Unanswered::Unsent(unsent, error)) => (unsent, error),
             };
             if lease.is_fresh() || stale >= MOST_STALE {
@@ -212,7 +217,7 @@ impl<B: RequestBody> Attempt<'_, B> {
                 () = &mut timer => {
                     let now = Instant::now();
                     if now >= self.deadline {
-                        return Err(Unanswered::Failed(ForwardError::Deadline { endpoint: label() }));
+                        return Err(Unanswered::Failed(self.late(label())));
                     }
                     // While the request's body is on its way, it is not the upstream's turn to speak.
                     let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
@@ -224,6 +229,15 @@ impl<B: RequestBody> Attempt<'_, B> {
                 }
             }
         }
+    }
+
+    /// Who was being waited for when the time was over. A body still to come has the same deadline, and which of the two
+    /// timers fires first is chance.
+    fn late(&self, endpoint: Arc<str>) -> ForwardError {
+        if self.progress.as_ref().is_some_and(|body| body.awaits_downstream()) {
+            return ForwardError::RequestBody(Box::new(BodyError::DeadlinePassed));
+        }
+        ForwardError::Deadline { endpoint }
     }
 
     /// Whose failure it was.

@@ -29,6 +29,8 @@ const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// What of one request's body is kept for an upstream that is slow to read.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// A peer that has answered nobody for so long gets no further requests by the same connection.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// The largest head of a response.
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
 
@@ -38,14 +40,47 @@ type Driven<B> = Connection<TokioIo<Stream>, Outgoing<B>, LocalExecutor>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalExecutor;
 
+/// Whether a connection's peer still answers. If it vanishes without a word, the kernel notices only after many minutes, and
+/// until then everyone who shares the connection would wait in vain. Further requests go by another connection meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Hearing {
+    /// When the first of those was asked that have had no answer since.
+    unanswered_since: Cell<Option<Instant>>,
+    given_up: Cell<bool>,
+}
+
 /// A connection as requests see it. It closes once the last of these is dropped and its streams have ended.
 pub(super) struct SharedHttp2<B: RequestBody> {
     sender: RefCell<SendRequest<Outgoing<B>>>,
     /// Emptied by the driver when the connection has ended.
     connection: Rc<RefCell<Option<Driven<B>>>>,
     streams: Cell<usize>,
+    hearing: Hearing,
     /// When it may be closed, counted from the end of its last stream.
     expires: Cell<Instant>,
+}
+
+impl Hearing {
+    /// A response has begun.
+    pub(super) fn heard(&self) {
+        self.unanswered_since.set(None);
+        self.given_up.set(false);
+    }
+
+    /// A request has waited in vain.
+    pub(super) fn give_up(&self) {
+        self.given_up.set(true);
+    }
+
+    fn asked(&self, now: Instant) {
+        if self.unanswered_since.get().is_none() {
+            self.unanswered_since.set(Some(now));
+        }
+    }
+
+    fn is_lost(&self, now: Instant) -> bool {
+        self.given_up.get() || self.unanswered_since.get().is_some_and(|since| now >= since + LONGEST_SILENCE)
+    }
 }
 
 impl<B: RequestBody> SharedHttp2<B> {
@@ -64,6 +99,7 @@ impl<B: RequestBody> SharedHttp2<B> {
             sender: RefCell::new(sender),
             connection: Rc::clone(&connection),
             streams: Cell::new(0),
+            hearing: Hearing::default(),
             expires: Cell::new(Instant::now()),
         });
         Ok((shared, drive(connection)))
@@ -80,7 +116,7 @@ impl<B: RequestBody> SharedHttp2<B> {
             Ok(connection) => connection.as_ref().map_or(0, Connection::current_max_send_streams),
             Err(_being_driven) => 0,
         };
-        !self.is_closed() && self.streams.get() < most
+        !self.is_closed() && self.streams.get() < most && !self.hearing.is_lost(Instant::now())
     }
 
     /// Whether no stream is open and none has been for the idle timeout.
@@ -98,8 +134,14 @@ impl<B: RequestBody> SharedHttp2<B> {
         &self.sender
     }
 
+    /// What was heard of its peer.
+    pub(super) const fn hearing(&self) -> &Hearing {
+        &self.hearing
+    }
+
     pub(super) fn enter_stream(&self) {
         self.streams.set(self.streams.get() + 1);
+        self.hearing.asked(Instant::now());
     }
 
     pub(super) fn leave_stream(&self, idle_timeout: Duration) {
@@ -130,4 +172,26 @@ async fn drive<B: RequestBody>(connection: Rc<RefCell<Option<Driven<B>>>>) -> hy
     let finished = connection.borrow_mut().take();
     drop(finished);
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_lost_that_answers_nobody_and_found_again_when_it_answers() {
+        let hearing = Hearing::default();
+        let began = Instant::now();
+        assert!(!hearing.is_lost(began + 10 * LONGEST_SILENCE), "nobody has asked");
+        hearing.asked(began);
+        hearing.asked(began + LONGEST_SILENCE / 2);
+        assert!(!hearing.is_lost(began + LONGEST_SILENCE / 2));
+        assert!(hearing.is_lost(began + LONGEST_SILENCE), "further requests do not make it younger");
+        hearing.heard();
+        assert!(!hearing.is_lost(began + LONGEST_SILENCE));
+        hearing.give_up();
+        assert!(hearing.is_lost(began));
+        hearing.heard();
+        assert!(!hearing.is_lost(began));
+    }
 }

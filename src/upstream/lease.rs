@@ -75,10 +75,21 @@ impl<B: RequestBody> Lease<B> {
             LeasedConnection::Http1 { sender, .. } => sender.try_send_request(request).await,
             LeasedConnection::Http2(stream) => {
                 let response = stream.shared.sender().borrow_mut().try_send_request(request);
-                response.await
+                let answered = response.await;
+                if answered.is_ok() {
+                    stream.shared.hearing().heard();
+                }
+                answered
             }
         };
         sent.map_err(SendFailure::from)
+    }
+
+    /// Notes that a request has waited in vain. An HTTP/1.1 connection is closed then anyway.
+    pub(super) fn give_up(&self) {
+        if let LeasedConnection::Http2(stream) = &self.connection {
+            stream.shared.hearing().give_up();
+        }
     }
 
     /// Gives the connection back for other requests, as its exchange has ended in good order.

@@ -70,6 +70,11 @@ impl Progress {
         }
     }
 
+    /// Whether the next piece has been asked for and has not come.
+    pub(super) fn awaits_downstream(&self) -> bool {
+        self.stage.get() == Stage::AwaitingDownstream
+    }
+
     /// The failure of the downstream side, if there was one.
     pub(super) fn take_failure(&self) -> Option<BoxError> {
         self.failure.borrow_mut().take()

@@ -6,6 +6,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     future::Future,
+    pin::pin,
     rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
@@ -13,7 +14,10 @@ use std::{
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Limits, Upstreams,
@@ -29,6 +33,10 @@ use super::{
 const HEAD_BYTES: usize = 64 * 1024;
 /// The most that is kept of a body in each direction while the other side is slow, in bytes.
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// How long a request waits for a connection that another worker keeps without using it. Closing one takes no time; whoever
+/// waits longer waits for connections that are in use.
+const RECALL_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The connections of one worker to all endpoints.
 pub struct WorkerPools<B: RequestBody> {
@@ -163,13 +171,32 @@ impl<B: RequestBody> EndpointPool<B> {
     }
 
     async fn open(self: &Rc<Self>, limits: &Limits) -> Result<Lease<B>, AcquireError> {
-        let slot = self.endpoint.claim_connection(limits.max_connections).ok_or(AcquireError::Saturated)?;
+        let slot = match self.endpoint.claim_connection(limits.max_connections) {
+            Some(slot) => slot,
+            None => self.recall(limits.max_connections).await.ok_or(AcquireError::Saturated)?,
+        };
         let until = Instant::now() + limits.connect_timeout;
         let opened = timeout_at(until, self.establish(slot, until, limits.idle_timeout)).await;
         opened.unwrap_or(Err(ConnectError::Timeout(limits.connect_timeout))).map_err(|error| {
             self.endpoint.note_connect_failure();
             AcquireError::Connect(Arc::new(error))
         })
+    }
+
+    /// The right to a connection in place of one that some worker keeps without using it: as many as may be open are, but the
+    /// bound is there to spare the endpoint, not to starve the workers that came late.
+    async fn recall(&self, most: u32) -> Option<ConnectionSlot> {
+        let until = Instant::now() + RECALL_PATIENCE;
+        loop {
+            let mut closed = pin!(self.endpoint.closed());
+            // Listening before looking: what is closed in between is not missed.
+            closed.as_mut().enable();
+            if let Some(slot) = self.endpoint.claim_connection(most) {
+                return Some(slot);
+            }
+            self.endpoint.recall_idle();
+            timeout_at(until, closed).await.ok()?;
+        }
     }
 
     async fn establish(
@@ -226,7 +253,21 @@ impl<B: RequestBody> EndpointPool<B> {
     /// One task for all connections of the pool closes the idle ones in time; it ends when there are no connections.
     fn begin_sweeping(self: &Rc<Self>, idle_timeout: Duration) {
         if !self.sweeping.replace(true) {
-            drop(tokio::task::spawn_local(sweep(Rc::downgrade(self), idle_timeout)));
+            let recalled = Arc::clone(self.endpoint.recalled());
+            drop(tokio::task::spawn_local(sweep(Rc::downgrade(self), idle_timeout, recalled)));
+        }
+    }
+
+    /// Closes the connection that has been idle for longest, if any is idle.
+    fn close_one_idle(&self) {
+        let mut idle = self.idle.borrow_mut();
+        if !idle.is_empty() {
+            drop(idle.remove(0));
+            return;
+        }
+        let mut shared = self.shared.borrow_mut();
+        if let Some(unused) = shared.iter().position(|shared| shared.expires().is_some()) {
+            drop(shared.remove(unused));
         }
     }
 
@@ -244,14 +285,21 @@ impl<B: RequestBody> EndpointPool<B> {
     }
 }
 
-async fn sweep<B: RequestBody>(pool: Weak<EndpointPool<B>>, idle_timeout: Duration) {
+async fn sweep<B: RequestBody>(pool: Weak<EndpointPool<B>>, idle_timeout: Duration, recalled: Arc<Notify>) {
     loop {
+        let mut recall = pin!(recalled.notified());
+        recall.as_mut().enable();
         let Some(strong) = pool.upgrade() else { return };
         let Some(next) = strong.close_expired(Instant::now(), idle_timeout) else {
             strong.sweeping.set(false);
             return;
         };
         drop(strong);
-        sleep_until(next).await;
+        // The pool is not kept alive by waiting for it.
+        if timeout_at(next, recall).await.is_ok()
+            && let Some(strong) = pool.upgrade()
+        {
+            strong.close_one_idle();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use aws_lc_rs::{
-    encoding::AsDer as _,
+    encoding::{AsDer as _, PublicKeyX509Der},
     rand::SystemRandom,
     rsa::{KeySize, PublicKeyComponents},
     signature::{
@@ -85,6 +85,13 @@ impl SigningKey {
         jwk
     }
 
+    /// Its public half as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7); of an RSA key only.
+    pub(crate) fn public_der(&self) -> Vec<u8> {
+        let Pair::Rsa(pair) = &self.pair else { panic!("only needed of RSA keys") };
+        let der: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("DER");
+        der.as_ref().to_vec()
+    }
+
     /// The raw signature of `message` under `algorithm`, which must be one this key can do.
     pub(crate) fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
@@ -140,6 +147,18 @@ pub(crate) fn key_document(keys: &[&SigningKey]) -> Value {
 /// Seconds since the epoch by the system's clock.
 pub(crate) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// `base` with the members of `changes` in it; null takes one out.
+pub(crate) fn changed(mut base: Value, changes: &Value) -> Value {
+    let members = base.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    base
 }
 
 /// Claims that the routes of the tests accept: `orders:read` for the audience `https://api.test/orders`.

@@ -84,6 +84,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// Adds `more` to the configuration.
+    pub(crate) fn also(mut self, more: &str) -> Self {
+        self.config.push_str(more);
+        self
+    }
+
     /// The folder in which the configuration will be, to put certificates and the like into.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

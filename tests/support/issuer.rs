@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -12,8 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body_util::Full;
-use hyper::{body::Incoming, service::service_fn};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -34,7 +38,13 @@ pub(crate) enum Conduct {
     Slow(Duration),
     /// With this body instead.
     Says(String),
+    /// With a redirect to this place.
+    Redirects(String),
+    /// With the first half of the keys it has; then the connection breaks.
+    Truncated,
 }
+
+type Body = BoxBody<Bytes, io::Error>;
 
 struct Script {
     issuer: Mutex<String>,
@@ -47,7 +57,7 @@ struct Script {
 pub(crate) struct ScriptedIssuer {
     pub(crate) address: SocketAddr,
     script: Arc<Script>,
-    task: JoinHandle<()>,
+    task: Mutex<JoinHandle<()>>,
 }
 
 impl ScriptedIssuer {
@@ -61,7 +71,7 @@ impl ScriptedIssuer {
             conduct: Mutex::new(Conduct::Honest),
             key_fetches: AtomicUsize::new(0),
         });
-        let task = tokio::spawn(accept(listener, Arc::clone(&script)));
+        let task = Mutex::new(tokio::spawn(accept(listener, Arc::clone(&script))));
         Self { address, script, task }
     }
 
@@ -90,6 +100,21 @@ impl ScriptedIssuer {
         *self.script.issuer.lock().expect("not poisoned") = issuer.to_owned();
     }
 
+    /// Goes away: whoever connects from now on is refused.
+    pub(crate) async fn go_down(&self) {
+        let task = std::mem::replace(&mut *self.task.lock().expect("not poisoned"), tokio::spawn(async {}));
+        task.abort();
+        // The socket is closed once the task is gone.
+        let _ = task.await;
+    }
+
+    /// Comes back at the same address.
+    pub(crate) async fn come_back(&self) {
+        let listener = TcpListener::bind(self.address).await.expect("its own port");
+        let task = tokio::spawn(accept(listener, Arc::clone(&self.script)));
+        *self.task.lock().expect("not poisoned") = task;
+    }
+
     /// How often its keys were asked for.
     pub(crate) fn key_fetches(&self) -> usize {
         self.script.key_fetches.load(Ordering::SeqCst)
@@ -98,7 +123,7 @@ impl ScriptedIssuer {
 
 impl Drop for ScriptedIssuer {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task.lock().expect("not poisoned").abort();
     }
 }
 
@@ -113,7 +138,7 @@ async fn accept(listener: TcpListener, script: Arc<Script>) {
     }
 }
 
-async fn answer(request: Request<Incoming>, script: Arc<Script>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, script: Arc<Script>) -> Result<Response<Body>, Infallible> {
     if request.uri().path() == "/.well-known/openid-configuration" {
         let issuer = script.issuer.lock().expect("not poisoned").clone();
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -132,17 +157,32 @@ async fn answer(request: Request<Incoming>, script: Arc<Script>) -> Result<Respo
         Conduct::Honest | Conduct::Slow(_) => document(&script.keys.lock().expect("not poisoned").to_string()),
         Conduct::Fails(code) => status(code),
         Conduct::Says(body) => document(&body),
+        Conduct::Redirects(place) => {
+            let mut response = status(StatusCode::FOUND);
+            response.headers_mut().insert(header::LOCATION, place.parse().expect("a header value"));
+            response
+        }
+        Conduct::Truncated => {
+            let whole = script.keys.lock().expect("not poisoned").to_string();
+            let half = Bytes::copy_from_slice(&whole.as_bytes()[..whole.len() / 2]);
+            let frames = [Ok(Frame::data(half)), Err(io::Error::other("cut"))];
+            document("").map(|_| StreamBody::new(futures_util::stream::iter(frames)).boxed())
+        }
     })
 }
 
-fn document(body: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body.to_owned()));
+fn document(body: &str) -> Response<Body> {
+    let mut response = Response::new(whole(body));
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
 
-fn status(code: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from("<html>not today</html>"));
+fn status(code: StatusCode) -> Response<Body> {
+    let mut response = Response::new(whole("<html>not today</html>"));
     *response.status_mut() = code;
     response
+}
+
+fn whole(body: &str) -> Body {
+    Full::from(body.to_owned()).map_err(|never| match never {}).boxed()
 }

@@ -2,9 +2,19 @@
 //!
 //! Everything listens on loopback at ports that the kernel chooses, and stops when it is dropped.
 
+pub(crate) mod certificates;
 pub(crate) mod client;
+pub(crate) mod connection;
+pub(crate) mod corp;
 pub(crate) mod forge;
 pub(crate) mod gateway;
 pub(crate) mod issuer;
+pub(crate) mod measured_process;
+pub(crate) mod observe;
+pub(crate) mod openmetrics;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod raw_socket;
+pub(crate) mod served_upstream;
 pub(crate) mod upstream;
 pub(crate) mod wait;

@@ -13,6 +13,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use aws_lc_rs::{
@@ -37,6 +38,8 @@ const LONGEST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 pub struct KeySetDirectory {
     folder: PathBuf,
     key: hmac::Key,
+    /// Two sets of one origin, which differ in their timings, are kept in one file.
+    writing: Mutex<()>,
 }
 
 /// Why key sets cannot be kept.
@@ -118,7 +121,7 @@ impl KeySetDirectory {
             .create(&folder)
             .map_err(|source| DirectoryError::Folder { folder: folder.clone(), source })?;
         let key = installation_key(&data_directory.join(KEY_FILE))?;
-        Ok(Self { folder, key: hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()) })
+        Ok(Self { folder, key: hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()), writing: Mutex::new(()) })
     }
 
     /// The set kept for `origin`; none if there is no file.
@@ -146,6 +149,7 @@ impl KeySetDirectory {
     pub(super) fn store(&self, origin: &Origin, kept: &KeptKeys) -> Result<(), KeptError> {
         let kept = serde_json::to_string(kept)?;
         let envelope = serde_json::to_vec(&Envelope { hmac_sha256: self.proof(&kept), kept })?;
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(replace(&self.file(origin), &envelope)?)
     }
 

@@ -18,6 +18,33 @@ pub use self::{
 
 use http::{HeaderMap, header};
 
+/// Takes out of a request's trailers what must not stand in them: credentials, what one connection or the framing needs, and
+/// what tells where a request came from (RFC 9110 section 6.5.1).
+pub fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop_from_request(trailers, false);
+    for name in NEVER_IN_TRAILERS {
+        trailers.remove(name);
+    }
+}
+
+/// Fields that change what a message means, and are too late in a trailer.
+const NEVER_IN_TRAILERS: [&str; 14] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "te",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
 /// Takes out the caller's credential, so that the upstream cannot use it elsewhere. (`Proxy-Authorization` goes with the
 /// hop-by-hop fields.)
 pub fn strip_credential(headers: &mut HeaderMap) {

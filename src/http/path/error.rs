@@ -22,7 +22,7 @@ pub enum PathError {
     /// `%25` and two hex digits: a second decoding would find another path.
     #[error("the path is escaped twice")]
     EscapedTwice,
-    /// A `;`, after which some servers cut the segment off.
+    /// A `;`, plain or escaped, after which some servers cut the segment off.
     #[error("the path has a `;`")]
     SegmentParameter,
     /// A `#`, which never belongs into a request (RFC 9110 section 7.1).

@@ -76,6 +76,7 @@ fn rewrite(raw: &str) -> Result<Cow<'_, str>, PathError> {
                 let escaped = escaped_byte(&mut bytes).ok_or(PathError::BadEscape)?;
                 match escaped {
                     b'/' | b'\\' => return Err(PathError::EscapedSeparator),
+                    b';' => return Err(PathError::SegmentParameter),
                     0..=0x1f | 0x7f => return Err(PathError::EscapedControl),
                     // RFC 3986 section 6.2.2.2: an escaped unreserved character is that character.
                     unreserved if is_unreserved(unreserved) => normal.push(char::from(unreserved)),

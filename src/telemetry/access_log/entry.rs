@@ -70,6 +70,9 @@ pub struct AccessEntry<'a> {
     /// From sending to the upstream until its answer's head had arrived.
     #[serde(rename = "upstream_header_seconds", skip_serializing_if = "Option::is_none")]
     pub upstream_header_duration: Option<Seconds>,
+    /// The client that the embedded issuer gave a token to, or refused one after it had proven itself.
+    #[serde(serialize_with = "short_option", skip_serializing_if = "Option::is_none")]
+    pub issued_to: Option<&'a str>,
     /// The token, if there was a verified one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<TokenEntry<'a>>,

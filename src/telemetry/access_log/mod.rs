@@ -62,6 +62,22 @@ pub enum AccessLogError {
     Thread(#[source] io::Error),
 }
 
+/// A destination that has been opened.
+#[derive(Debug)]
+pub struct OpenDestination {
+    sink: Option<File>,
+}
+
+impl OpenDestination {
+    /// Opens a destination for [`AccessLog::switch`].
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(destination: &Destination) -> Result<Self, AccessLogError> {
+        Ok(Self { sink: open(destination)? })
+    }
+}
+
 /// The access log. One for the whole process; recording takes `&self` and no lock.
 #[derive(Debug)]
 pub struct AccessLog {
@@ -114,10 +130,14 @@ impl AccessLog {
     /// # Errors
     /// If the destination cannot be opened.
     pub fn redirect(&self, destination: &Destination) -> Result<(), AccessLogError> {
-        let sink = open(destination)?;
-        self.is_on.store(sink.is_some(), Ordering::Relaxed);
-        self.lines.redirect(sink);
+        self.switch(OpenDestination::open(destination)?);
         Ok(())
+    }
+
+    /// Sends lines from now on to a destination that is open already.
+    pub fn switch(&self, destination: OpenDestination) {
+        self.is_on.store(destination.sink.is_some(), Ordering::Relaxed);
+        self.lines.redirect(destination.sink);
     }
 
     /// Writes away what is queued, waiting no longer than `within`. Says whether everything was written. To be called once
@@ -196,6 +216,7 @@ mod tests {
             auth_duration: Some(Seconds(Duration::from_nanos(1_500))),
             upstream_connect_duration: None,
             upstream_header_duration: Some(Seconds(Duration::from_millis(10))),
+            issued_to: None,
             jwt: Some(TokenEntry { issuer: "corp", client_id: Some("billing"), key_id: Some("k1"), jti: Some("t1") }),
             config_generation: 3,
         }

@@ -97,7 +97,7 @@ catalogue! {
     CONFIG_LAST_RELOAD: Gauge "postern_config_last_reload_timestamp_seconds" []
         "When a configuration was last applied, in seconds since the Unix epoch.";
     CONFIG_RELOADS: Counter "postern_config_reloads_total" ["result"]
-        "Attempts to load a changed configuration, by how they ended: applied, unchanged or rejected.";
+        "Attempts to load a changed configuration, by how they ended: applied or rejected.";
     ACCESS_LOG_LINES: Counter "postern_access_log_lines_total" []
         "Lines of the access log that were written.";
     ACCESS_LOG_DROPPED: Counter "postern_access_log_dropped_total" []

@@ -244,6 +244,24 @@ fn connections_are_bounded_over_all_workers() {
 }
 
 #[test]
+fn a_connection_that_one_worker_keeps_unused_is_closed_for_another_one() {
+    for (spoken, protocol) in [(Spoken::Http1, "http1"), (Spoken::Http2 { streams: 10 }, "http2")] {
+        run(async move {
+            let recorder = Recorder::start(spoken).await;
+            let endpoint = format!("http://{}", recorder.address);
+            let settings = json!({ "endpoints": [endpoint], "protocol": protocol, "max_connections": 1 });
+            let one = Worker::new(settings);
+            let other = Worker { upstream: Arc::clone(&one.upstream), pools: WorkerPools::new() };
+            for worker in [&one, &other, &one] {
+                worker.get("/").await.unwrap();
+                assert_eq!(worker.counts().connections_open, 1);
+            }
+            assert_eq!(recorder.requests().len(), 3);
+        });
+    }
+}
+
+#[test]
 fn a_request_given_up_leaves_nothing_behind() {
     run(async {
         let address = scripted(|mut stream| async move {
