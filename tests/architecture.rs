@@ -82,21 +82,18 @@ fn files_of_tests(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut roots = BTreeSet::new();
     for file in files {
         let text = fs::read_to_string(file).expect("readable");
-        let mut lines = text.lines().skip_while(|line| line.trim() != "#[cfg(test)]");
-        while lines.next().is_some() {
-            let declared = lines.next().unwrap_or_default().trim_end().strip_suffix(';');
-            let name = declared.and_then(|line| line.split_once("mod ")).map(|(_, name)| name);
-            if let Some(name) = name {
-                let inside = match file.file_stem().and_then(|stem| stem.to_str()) {
-                    Some("mod" | "lib" | "main") => file.with_file_name(name),
-                    _ => file.with_extension("").join(name),
-                };
-                roots.insert(inside.with_extension("rs"));
-                roots.insert(inside);
-            }
-            while lines.clone().next().is_some_and(|line| line.trim() != "#[cfg(test)]") {
-                lines.next();
-            }
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (_, declaration) in
+            lines.windows(2).map(|pair| (pair[0], pair[1])).filter(|(line, _)| *line == "#[cfg(test)]")
+        {
+            let module = declaration.strip_suffix(';').and_then(|declaration| declaration.split_once("mod "));
+            let Some((_, name)) = module else { continue };
+            let inside = match file.file_stem().and_then(|stem| stem.to_str()) {
+                Some("mod" | "lib" | "main") => file.with_file_name(name),
+                _ => file.with_extension("").join(name),
+            };
+            roots.insert(inside.with_extension("rs"));
+            roots.insert(inside);
         }
     }
     files.iter().filter(|file| roots.iter().any(|root| file.starts_with(root))).cloned().collect()

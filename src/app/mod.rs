@@ -3,6 +3,7 @@
 //! Always holds: what was started is stopped again, in the order that loses no request.
 
 mod activation;
+mod fixed;
 mod operations;
 mod readiness;
 mod running;

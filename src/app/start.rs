@@ -62,7 +62,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         control: control.handle().clone(),
         clock: options.clock.clone(),
         destination: Mutex::new(Destination::Off),
-        data_directory: OnceLock::new(),
+        fixed: OnceLock::new(),
     });
     let surroundings = Surroundings {
         clock: options.clock.clone(),

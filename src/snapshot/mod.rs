@@ -14,7 +14,7 @@ mod watch;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -156,12 +156,6 @@ impl Snapshot {
     pub fn open_embedded(&self, issuer: EmbeddedIssuer) {
         // Whoever came first opened the same keys.
         let _ = self.embedded.set(issuer);
-    }
-
-    /// The data directory, if one is configured.
-    #[must_use]
-    pub fn data_directory(&self) -> Option<&Path> {
-        self.config.process.data_directory.as_ref().map(|path| path.0.as_path())
     }
 
     /// Says of each file whose contents are others than in `previous`.

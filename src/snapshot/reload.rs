@@ -46,9 +46,12 @@ pub struct Reloader {
     activation: Arc<dyn Activation>,
     current: Arc<ArcSwap<Snapshot>>,
     last: Mutex<LastReload>,
-    /// Whoever holds it may reload; whether the program is stopping, so that nobody may any more.
-    turn: Mutex<bool>,
+    /// Held by whoever reloads; whether nobody may any more.
+    turn: Mutex<Closed>,
 }
+
+/// Whether the program is stopping.
+struct Closed(bool);
 
 /// How the last reload ended.
 #[derive(Clone, Debug)]
@@ -115,7 +118,7 @@ impl Reloader {
             activation,
             current: Arc::new(ArcSwap::new(snapshot)),
             last: Mutex::new(last),
-            turn: Mutex::new(false),
+            turn: Mutex::new(Closed(false)),
         })
     }
 
@@ -143,18 +146,13 @@ impl Reloader {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).read_files.clone()
     }
 
-    /// Waits for a reload under way and refuses every later one: it would open anew what is being closed.
-    pub fn close(&self) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    }
-
     /// Reads the files again and applies them, even if nothing changed. Blocks; not for a worker's thread.
     ///
     /// # Errors
     /// [`ReloadRejection`]; the applied configuration then stays in force.
     pub fn reload(&self) -> Result<AppliedReload, Box<ReloadRejection>> {
-        let stopping = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if *stopping {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.0 {
             return Err(ReloadRejection::of_activation("the program is stopping".to_owned()));
         }
         let previous = self.current.load_full();
@@ -183,6 +181,11 @@ impl Reloader {
             }
         }
         outcome
+    }
+
+    /// Waits for a reload under way and refuses every further one, so that what is being stopped is not started anew.
+    pub fn close(&self) {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
     }
 
     fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, Box<ReloadRejection>> {

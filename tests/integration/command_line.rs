@@ -8,7 +8,7 @@ use std::{
 use assert_cmd::assert::OutputAssertExt as _;
 use serde_json::Value;
 
-use crate::support::program::write;
+use crate::support::launch::write;
 
 /// The program with no variables but `PATH`.
 pub(crate) fn postern(folder: &Path, arguments: &[&str]) -> Command {

@@ -11,13 +11,13 @@ use std::{
 use tempfile::TempDir;
 
 use crate::support::{
-    program::{Launch, Program},
+    launch::{Launch, Process},
     wait::until,
 };
 
 /// A demo that runs, and what it printed.
 struct Demo {
-    program: Program,
+    process: Process,
     said: String,
     folder: TempDir,
 }
@@ -29,10 +29,10 @@ impl Demo {
 
     /// Starts it in `folder`, with its data in `folder/data/demo`, which is the default.
     async fn start_in(folder: TempDir) -> Self {
-        let program = Launch::new(folder.path(), &["demo"]).start();
+        let process = Launch::new(folder.path(), &["demo"]).start();
         let said =
-            until("what to try", async || Some(program.out()).filter(|out| out.contains("Ctrl-C ends it"))).await;
-        Self { program, said, folder }
+            until("what to try", async || Some(process.out()).filter(|out| out.contains("Ctrl-C ends it"))).await;
+        Self { process, said, folder }
     }
 
     /// The printed command that begins with `beginning`, with its continuation lines; the `occurrence`th, from 0.
@@ -67,8 +67,8 @@ impl Demo {
     }
 
     async fn stop(mut self) -> TempDir {
-        self.program.signal("INT");
-        assert_eq!(self.program.ended().await.code(), Some(0), "{}", self.program.log());
+        self.process.signal("INT");
+        assert_eq!(self.process.ended().await.code(), Some(0), "{}", self.process.log());
         self.folder
     }
 }
@@ -91,7 +91,7 @@ async fn what_it_prints_does_what_it_says() {
     demo.shell(&demo.command("sed -i", 0));
     until("the changed rule", async || (demo.status(&scopeless) == 200).then_some(())).await;
     assert_eq!(demo.status(&without), 401, "the control: a token is still asked for");
-    demo.program.logged("configuration applied: route orders-write: scopes +orders:read -orders:write").await;
+    demo.process.logged("configuration applied: route orders-write: scopes +orders:read -orders:write").await;
 
     let config = demo.said.split("What is in force: ").nth(1).unwrap().split("    ").next().unwrap();
     assert!(demo.shell(config).contains("\"generation\":2"));
@@ -153,7 +153,7 @@ async fn taken_ports_are_avoided() {
     // Other tests may have these ports at the moment, which serves as well.
     let taken: Vec<_> = ["8080", "9090", "9000"].map(|port| TcpListener::bind(format!("127.0.0.1:{port}"))).into();
     let demo = Demo::start().await;
-    let public: SocketAddr = demo.program.address_of("listener public").await;
+    let public: SocketAddr = demo.process.address_of("listener public").await;
     assert_ne!(public.port(), 8080);
     assert_eq!(demo.status(&demo.command("curl -i -H", 0)), 200);
     assert_eq!(demo.status(&demo.command("curl -i -X POST", 0)), 403);

@@ -12,8 +12,8 @@ use tokio::{
 
 use crate::support::{
     client::HttpClient,
-    lasting_connection::LastingConnection,
-    program::{Launch, Program, write},
+    launch::{Launch, Process, write},
+    lone_connection::Connection,
     scoped::{Scoped, whole},
     wait::{PATIENCE, until},
 };
@@ -21,7 +21,7 @@ use crate::support::{
 /// A spawned gateway whose route asks for the scope `a`.
 struct House {
     scoped: Scoped,
-    program: Program,
+    process: Process,
     address: SocketAddr,
     admin: SocketAddr,
     folder: TempDir,
@@ -34,11 +34,11 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let telemetry = "[telemetry]\naccess_log_to = \"access.log\"\n";
         let file = write(folder.path(), "postern.toml", &format!("[process]\n{process}{telemetry}{}", whole("a")));
-        let program = scoped.variables(Launch::serve(folder.path(), &[&file])).start();
-        program.running().await;
+        let process = scoped.variables(Launch::serve(folder.path(), &[&file])).start();
+        process.running().await;
         let (address, admin) =
-            (program.address_of("listener public").await, program.address_of("admin listener").await);
-        Self { scoped, program, address, admin, folder }
+            (process.address_of("listener public").await, process.address_of("admin listener").await);
+        Self { scoped, process, address, admin, folder }
     }
 
     async fn readiness(&self) -> Option<(u16, String)> {
@@ -53,7 +53,7 @@ impl House {
     }
 
     /// A request that is held back at the upstream.
-    async fn request_under_way(&self, mut connection: LastingConnection) -> tokio::task::JoinHandle<Ended> {
+    async fn request_under_way(&self, mut connection: Connection) -> tokio::task::JoinHandle<Ended> {
         self.scoped.upstream.hold();
         let (before, token) = (self.scoped.upstream.count(), self.scoped.token("a"));
         let task = tokio::spawn(async move {
@@ -77,19 +77,19 @@ const IN_ORDER: Ended = Ended { status: Ok(200), closed: Ok(()) };
 #[tokio::test]
 async fn readiness_goes_first_then_accepting_then_what_is_under_way() {
     let mut house = House::start("drain_delay = \"4s\"\ngrace_period = \"30s\"\n").await;
-    let mut idle = LastingConnection::http1(house.address).await.unwrap();
+    let mut idle = Connection::http1(house.address).await.unwrap();
     assert_eq!(idle.get("/x", Some(&house.scoped.token("a"))).await.unwrap().status, 200);
-    let http1 = house.request_under_way(LastingConnection::http1(house.address).await.unwrap()).await;
-    let http2 = house.request_under_way(LastingConnection::http2(house.address).await.unwrap()).await;
+    let http1 = house.request_under_way(Connection::http1(house.address).await.unwrap()).await;
+    let http2 = house.request_under_way(Connection::http2(house.address).await.unwrap()).await;
     assert_eq!(house.readiness().await.map(|(status, _)| status), Some(200));
 
-    house.program.signal("TERM");
+    house.process.signal("TERM");
     let (status, text) =
         until("readiness to fail", async || house.readiness().await.filter(|(status, _)| *status != 200)).await;
     assert_eq!(status, 503);
     assert!(text.contains("\"status\":\"draining\""), "{text}");
     // Load balancers have not noticed yet: who still comes is served.
-    let mut late = LastingConnection::http1(house.address).await.expect("accepting goes on for drain_delay");
+    let mut late = Connection::http1(house.address).await.expect("accepting goes on for drain_delay");
     assert_eq!(late.get("/x", None).await.expect("served").status, 401);
     assert!(idle.is_open());
 
@@ -97,11 +97,11 @@ async fn readiness_goes_first_then_accepting_then_what_is_under_way() {
     for idle in [idle, late] {
         timeout(PATIENCE, idle.closed()).await.expect("an idle connection is closed").expect("in order");
     }
-    assert!(house.program.runs(), "two requests are under way");
+    assert!(house.process.runs(), "two requests are under way");
     assert_eq!(house.readiness().await.map(|(status, _)| status), Some(503), "the admin listener stays to the end");
     house.scoped.upstream.release();
     assert_eq!((http1.await.unwrap(), http2.await.unwrap()), (IN_ORDER, IN_ORDER));
-    assert_eq!(house.program.ended().await.code(), Some(0));
+    assert_eq!(house.process.ended().await.code(), Some(0));
     let log = std::fs::read_to_string(house.folder.path().join("access.log")).unwrap();
     assert_eq!(log.lines().count(), 4, "the log was written out: {log}");
 }
@@ -113,13 +113,13 @@ async fn an_idle_http2_connection_gets_goaway() {
     // The preface, and empty settings (RFC 9113 sections 3.4 and 6.5).
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     assert_eq!(frame(&mut stream).await, Some(0x4), "the other side's settings");
-    house.program.signal("TERM");
+    house.process.signal("TERM");
     let mut seen = Vec::new();
     while let Some(kind) = timeout(PATIENCE, frame(&mut stream)).await.expect("frames until the end") {
         seen.push(kind);
     }
     assert!(seen.contains(&0x7), "no GOAWAY among the frames {seen:?}");
-    assert_eq!(house.program.ended().await.code(), Some(0));
+    assert_eq!(house.process.ended().await.code(), Some(0));
 }
 
 /// The type of the next frame (RFC 9113 section 4.1); nothing at the end. A PING is answered, as any client does.
@@ -139,12 +139,12 @@ async fn frame(stream: &mut TcpStream) -> Option<u8> {
 #[tokio::test]
 async fn what_outlasts_the_grace_period_is_cut() {
     let mut house = House::start("grace_period = \"1s\"\n").await;
-    let stuck = house.request_under_way(LastingConnection::http1(house.address).await.unwrap()).await;
-    house.program.signal("TERM");
+    let stuck = house.request_under_way(Connection::http1(house.address).await.unwrap()).await;
+    house.process.signal("TERM");
     let ended = stuck.await.unwrap();
     assert!(ended.status.is_err(), "{ended:?}");
-    assert_eq!(house.program.ended().await.code(), Some(0));
-    let log = house.program.log();
+    assert_eq!(house.process.ended().await.code(), Some(0));
+    let log = house.process.log();
     assert!(log.lines().any(|line| line.contains("connections ended") && line.contains(" cut=1")), "{log}");
 }
 
@@ -152,12 +152,12 @@ async fn what_outlasts_the_grace_period_is_cut() {
 async fn a_second_signal_stops_at_once() {
     for (first, second) in [("TERM", "TERM"), ("INT", "TERM")] {
         let mut house = House::start("grace_period = \"1h\"\n").await;
-        let stuck = house.request_under_way(LastingConnection::http1(house.address).await.unwrap()).await;
-        house.program.signal(first);
+        let stuck = house.request_under_way(Connection::http1(house.address).await.unwrap()).await;
+        house.process.signal(first);
         house.refuses_connections().await;
-        assert!(house.program.runs(), "one request is under way");
-        house.program.signal(second);
-        assert_eq!(house.program.ended().await.code(), Some(0));
+        assert!(house.process.runs(), "one request is under way");
+        house.process.signal(second);
+        assert_eq!(house.process.ended().await.code(), Some(0));
         assert!(stuck.await.unwrap().status.is_err());
     }
 }
@@ -165,18 +165,18 @@ async fn a_second_signal_stops_at_once() {
 #[tokio::test]
 async fn a_reload_that_is_asked_for_meanwhile_opens_nothing_again() {
     let mut house = House::start("grace_period = \"1h\"\n").await;
-    let under_way = house.request_under_way(LastingConnection::http1(house.address).await.unwrap()).await;
-    house.program.signal("TERM");
+    let under_way = house.request_under_way(Connection::http1(house.address).await.unwrap()).await;
+    house.process.signal("TERM");
     house.refuses_connections().await;
     let reload = format!("http://{}/api/v1/reload", house.admin);
     let reload = crate::support::client::request(http::Method::POST, &reload, None);
     let answer = HttpClient::http1().send(reload).await;
     assert!(answer.status.is_success() || answer.status == 422, "{}", answer.text());
-    house.program.signal("HUP");
+    house.process.signal("HUP");
     assert!(TcpStream::connect(house.address).await.is_err(), "it listens again");
     house.scoped.upstream.release();
     assert_eq!(under_way.await.unwrap(), IN_ORDER);
-    assert_eq!(house.program.ended().await.code(), Some(0));
+    assert_eq!(house.process.ended().await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -207,12 +207,12 @@ async fn under_load_no_request_is_lost() {
     for _ in 0..8 {
         timeout(PATIENCE, warm.notified()).await.expect("every connection is under load");
     }
-    house.program.signal("TERM");
+    house.process.signal("TERM");
     let mut answered = 0;
     for load in loads {
         answered += timeout(PATIENCE, load).await.expect("the load ends").expect("no request was lost");
     }
-    assert_eq!(house.program.ended().await.code(), Some(0));
+    assert_eq!(house.process.ended().await.code(), Some(0));
     assert_eq!(house.scoped.upstream.count(), answered, "what was forwarded was answered");
     assert_eq!(lines_of(house.folder.path()), answered);
 }
@@ -226,8 +226,7 @@ fn lines_of(folder: &Path) -> usize {
 async fn load(address: SocketAddr, token: Arc<str>, warm: Arc<Notify>, http2: bool) -> usize {
     let mut answered = 0;
     loop {
-        let connected =
-            if http2 { LastingConnection::http2(address).await } else { LastingConnection::http1(address).await };
+        let connected = if http2 { Connection::http2(address).await } else { Connection::http1(address).await };
         let Ok(mut connection) = connected else { return answered };
         while connection.is_ready().await {
             let answer = match connection.get("/x", Some(&token)).await {

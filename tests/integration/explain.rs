@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::command_line::postern;
 use crate::support::{
     forge::{SigningKey, claims, now},
-    program::write,
+    launch::write,
 };
 
 /// An issuer that nobody answers for: a command that asked it for keys would fail or hang.

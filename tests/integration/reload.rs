@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{
     client::{HttpClient, request},
     gateway::{Gateway, GatewayBuilder},
-    program::{Launch, replace, write},
+    launch::{Launch, replace, write},
     scoped::{Scoped, metric, rules, whole},
     wait::until,
 };

@@ -14,7 +14,7 @@ use crate::support::{
     client::{HttpClient, request},
     gateway::Gateway,
     issuer::{Conduct, ScriptedIssuer},
-    lasting_connection::LastingConnection,
+    lone_connection::Connection,
     scoped::{Scoped, metric},
     wait::{PATIENCE, until},
 };
@@ -37,8 +37,8 @@ async fn a_listener_that_stays_never_rebinds_and_its_connections_go_on() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
     let address = gateway.address();
-    let mut http1 = LastingConnection::http1(address).await.unwrap();
-    let mut http2 = LastingConnection::http2(address).await.unwrap();
+    let mut http1 = Connection::http1(address).await.unwrap();
+    let mut http2 = Connection::http2(address).await.unwrap();
     // A request that is half sent when the rules change is decided by the new ones.
     let mut half = TcpStream::connect(address).await.unwrap();
     half.write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n").await.unwrap();
@@ -68,14 +68,14 @@ async fn a_listener_that_stays_never_rebinds_and_its_connections_go_on() {
 async fn listeners_come_and_go_and_what_is_under_way_there_is_finished() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
-    let mut staying = LastingConnection::http1(gateway.address()).await.unwrap();
+    let mut staying = Connection::http1(gateway.address()).await.unwrap();
     assert_eq!(staying.get("/x", Some(&scoped.token("a"))).await.unwrap().status, 200);
     let second = "[listeners.second]\naddress = \"127.0.0.1:0\"\n[admin]";
     gateway.edit("[admin]", second);
     let answer = reload(&gateway).await;
     assert!(answer["changes"] == serde_json::json!(["listener second: added"]) || answer["generation"] == 3);
     let address = gateway.running().address("second").expect("bound");
-    let mut leaving = LastingConnection::http1(address).await.unwrap();
+    let mut leaving = Connection::http1(address).await.unwrap();
     assert_eq!(leaving.get("/x", Some(&scoped.token("a"))).await.unwrap().status, 200);
 
     scoped.upstream.hold();
@@ -163,7 +163,7 @@ async fn upstream_connections_and_verified_tokens_are_kept_over_reloads() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
     // One connection is served by one worker, which has connections of its own.
-    let mut connection = LastingConnection::http1(gateway.address()).await.unwrap();
+    let mut connection = Connection::http1(gateway.address()).await.unwrap();
     let token = scoped.token("a b");
     assert_eq!(connection.get("/x", Some(&token)).await.unwrap().status, 200);
     assert_eq!(scoped.upstream.connections(), 1);

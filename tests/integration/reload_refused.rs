@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{
     client::{HttpClient, request},
     gateway::Gateway,
-    program::{Launch, replace, write},
+    launch::{Launch, replace, write},
     scoped::{Scoped, metric, rules, whole, whole_with},
     wait::until,
 };

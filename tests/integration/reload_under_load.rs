@@ -16,7 +16,7 @@ use crate::support::{
     client::{HttpClient, request},
     forge::claims,
     gateway::GatewayBuilder,
-    lasting_connection::LastingConnection,
+    lone_connection::Connection,
     scoped::{Scoped, metric},
     wait::until,
 };
@@ -63,8 +63,8 @@ async fn every_request_is_decided_by_one_of_two_alternating_sets_and_none_is_los
     let mut loads = Vec::new();
     for index in 0..=HTTP1_CONNECTIONS {
         let mut connection = match index {
-            0 => LastingConnection::http2(gateway.address()).await.unwrap(),
-            _ => LastingConnection::http1(gateway.address()).await.unwrap(),
+            0 => Connection::http2(gateway.address()).await.unwrap(),
+            _ => Connection::http1(gateway.address()).await.unwrap(),
         };
         let (tokens, over) = (Arc::clone(&tokens), Arc::clone(&over));
         loads.push(tokio::spawn(async move {

@@ -1,153 +1,116 @@
-//! The program itself, spawned as an operator would, with everything that it says.
+//! The real program in a process whose memory, signals and unread output are in the hands of the test.
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
 };
 
-use super::wait::PATIENCE;
+use tempfile::TempDir;
 
-/// The beginning of a configuration for a spawned gateway: listener `public`, admin listener, nothing else.
-pub(crate) const PREAMBLE: &str = r#"
-[listeners.public]
-address = "127.0.0.1:0"
-[admin]
-address = "127.0.0.1:0"
-"#;
+use super::wait::until;
 
-/// The program with its arguments and variables, not yet started.
-pub(crate) struct Launch {
-    command: Command,
-}
-
-/// The program while it runs. Killed when dropped.
+/// A running `postern serve`, killed when dropped.
 pub(crate) struct Program {
     child: Child,
-    out: Arc<Mutex<String>>,
-    err: Arc<Mutex<String>>,
-}
-
-impl Launch {
-    /// `postern ARGUMENTS`, in the folder `directory`, with no variables but `PATH`.
-    pub(crate) fn new(directory: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
-        command.args(arguments).current_dir(directory).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command }
-    }
-
-    /// `postern serve -c FILE...`.
-    pub(crate) fn serve(directory: &Path, files: &[&Path]) -> Self {
-        let mut launch = Self::new(directory, &["serve"]);
-        for file in files {
-            launch.command.arg("-c").arg(file);
-        }
-        launch
-    }
-
-    /// Sets an environment variable.
-    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
-        self
-    }
-
-    /// Starts it.
-    pub(crate) fn start(mut self) -> Program {
-        let mut child = self.command.spawn().expect("the program starts");
-        let out = gather(child.stdout.take().expect("piped"));
-        let err = gather(child.stderr.take().expect("piped"));
-        Program { child, out, err }
-    }
-}
-
-/// Reads to the end on a thread of its own, so that the program never waits for its reader.
-fn gather(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let text = Arc::new(Mutex::new(String::new()));
-    let sink = Arc::clone(&text);
-    thread::spawn(move || {
-        let mut lines = BufReader::new(pipe);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            sink.lock().expect("not poisoned").push_str(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-    });
-    text
+    /// Its standard output, which nobody reads unless the test does.
+    pub(crate) stdout: Option<ChildStdout>,
+    log: Arc<Mutex<String>>,
+    pub(crate) folder: TempDir,
 }
 
 impl Program {
-    /// What it has written to standard output so far.
-    pub(crate) fn out(&self) -> String {
-        self.out.lock().expect("not poisoned").clone()
-    }
-
-    /// What it has written to standard error so far: its log.
-    pub(crate) fn log(&self) -> String {
-        self.err.lock().expect("not poisoned").clone()
-    }
-
-    /// Waits until the log holds `text` at least `times` times.
-    pub(crate) async fn logged_times(&self, text: &str, times: usize) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.log().matches(text).count() < times {
-            assert!(Instant::now() < deadline, "{text:?} was not logged {times} times:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// Waits until the log holds `text`.
-    pub(crate) async fn logged(&self, text: &str) {
-        self.logged_times(text, 1).await;
-    }
-
-    /// Waits for the line that says where a listener is: `"listener public"` or `"admin listener"`.
-    pub(crate) async fn address_of(&self, listener: &str) -> SocketAddr {
-        let words = format!(" {listener}: listening on ");
-        self.logged(&words).await;
-        let log = self.log();
-        let (_, after) = log.rsplit_once(&words).expect("just seen");
-        after.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address")
-    }
-
-    /// Waits until it answers requests: all its listeners are bound and named in its log by then.
-    pub(crate) async fn running(&self) {
-        self.logged("postern is running").await;
-    }
-
-    /// Sends it a signal, like `"TERM"`.
-    pub(crate) fn signal(&self, name: &str) {
-        let command = format!("kill -{name} {}", self.child.id());
-        let status = Command::new("sh").args(["-c", &command]).status().expect("there is a shell");
-        assert!(status.success(), "{command}");
-    }
-
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Waits until it has ended by itself.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                return status;
+    /// Starts it with `config` and these variables, and waits until it runs.
+    pub(crate) async fn start(config: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("postern.toml");
+        fs::write(&file, config).expect("written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_postern"))
+            .args(["serve", "-c"])
+            .arg(&file)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take().expect("a pipe"));
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = kept.lock().expect("not poisoned");
+                log.push_str(&line);
+                log.push('\n');
             }
-            assert!(Instant::now() < deadline, "it does not end:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        });
+        let process = Self { child, stdout, log, folder };
+        until("postern runs", || async { process.log().contains("postern is running").then_some(()) }).await;
+        process
     }
 
-    /// Whether it still runs.
-    pub(crate) fn runs(&mut self) -> bool {
-        self.child.try_wait().expect("a child of ours").is_none()
+    /// What it has said on standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("not poisoned").clone()
+    }
+
+    /// Where a listener is, by the name that the log gives it: `public`, or `admin`.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        let log = self.log();
+        let named = |line: &&str| {
+            line.contains(&format!("{name}: listening on")) || line.contains(&format!("{name} listener: listening on"))
+        };
+        let line = log.lines().find(named).unwrap_or_else(|| panic!("no listener {name} in {log}"));
+        let (_, address) = line.split_once("listening on ").expect("an address");
+        address.split_whitespace().next().expect("an address").parse().expect("an address")
+    }
+
+    /// A URL on the listener `public`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address("public"))
+    }
+
+    /// A URL on the admin listener.
+    pub(crate) fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address("admin"))
+    }
+
+    /// Sends it a signal, like `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, and expects it to be a good one.
+    pub(crate) async fn ended(mut self) {
+        let status = until("postern ends", || {
+            let status = self.child.try_wait().expect("a child");
+            async move { status }
+        })
+        .await;
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    pub(crate) fn peak_resident_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The memory that it has resident now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(&self, field: &str) -> u64 {
+        let mut text = String::new();
+        let path = Path::new("/proc").join(self.child.id().to_string()).join("status");
+        fs::File::open(path).expect("it runs").read_to_string(&mut text).expect("readable");
+        let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes * 1024
     }
 }
 
@@ -157,18 +120,4 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Writes `text` to `folder/name` and gives the path.
-pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let file = folder.join(name);
-    fs::write(&file, text).expect("written");
-    file
-}
-
-/// Replaces the file at `path` as editors do: by a new file moved over the old one.
-pub(crate) fn replace(path: &Path, text: &str) {
-    let aside = path.with_extension("new");
-    fs::write(&aside, text).expect("written");
-    fs::rename(aside, path).expect("moved");
 }

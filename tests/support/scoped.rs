@@ -7,7 +7,7 @@ use super::{
     forge::{SigningKey, claims},
     gateway::{Gateway, GatewayBuilder},
     issuer::ScriptedIssuer,
-    program::{Launch, PREAMBLE},
+    launch::{Launch, PREAMBLE},
     upstream::RecordedUpstream,
     wait::until,
 };

@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, task::JoinHandle};
 use super::client::Answer;
 
 /// A connection that is kept until somebody closes it.
-pub(crate) struct LastingConnection {
+pub(crate) struct Connection {
     sender: Sender,
     address: SocketAddr,
     /// Ends when the connection does: with an error if it was cut.
@@ -25,7 +25,7 @@ enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
-impl LastingConnection {
+impl Connection {
     /// Opens one that speaks HTTP/1.1; an error is a connection that was not accepted.
     pub(crate) async fn http1(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TokioIo::new(TcpStream::connect(address).await?);
