@@ -71,7 +71,7 @@ const TOLD: [(usize, &str, &str, &str); 5] = [
     (6, "\"HS256\"", "HS256", "RS256"),
     (11, "\"soon\"", "`soon` is not a duration", "\"30s\""),
     (15, "\"oders\"", "there is no upstream `oders`", "\"orders\""),
-    (19, "write", "require", "public = true"),
+    (19, "write", "the route does not say who may use it", "public = true"),
 ];
 
 #[test]
