@@ -120,6 +120,11 @@ impl RequireCompiler<'_> {
     fn claims(&mut self, raw: &BTreeMap<String, OneOrMany<ClaimValue>>) -> Option<Vec<Rule>> {
         let mut rules = Vec::with_capacity(raw.len());
         for (name, values) in raw {
+            if name.is_empty() {
+                let path = self.path.key("claims").key(name);
+                self.diagnostics.key_error(&path, "the claim has no name", "write the name of a claim");
+                continue;
+            }
             if values.0.is_empty() {
                 let remedy = "name the values that are accepted, or remove the claim";
                 self.diagnostics.error(&self.path.key("claims").key(name), "no value is accepted", remedy);

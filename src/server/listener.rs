@@ -4,7 +4,6 @@
 //! compiling changes nothing that lives.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -153,6 +152,7 @@ impl Listeners {
                     Some(TlsSettings::compile(&path.key("tls"), tls, previous, now, diagnostics)?)
                 }
             };
+            judge_proxies(&path.key("trusted_proxies"), &raw.trusted_proxies, diagnostics);
             let trusted_proxies = raw.trusted_proxies.clone();
             let settings = Arc::new(ListenerSettings { limits: limits?, trusted_proxies, tls });
             Some(match kept {
@@ -236,19 +236,43 @@ impl Compiled {
 }
 
 fn refuse_shared_addresses(config: &config::Config, root: &KeyPath, diagnostics: &mut Diagnostics) {
-    let mut taken: BTreeMap<SocketAddr, String> = BTreeMap::new();
-    if let Some(admin) = &config.admin {
-        taken.insert(admin.address, "the admin listener".to_owned());
-    }
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    taken.extend(config.admin.iter().map(|admin| (admin.address, "the admin listener".to_owned())));
     for (name, raw) in &config.listeners {
-        if raw.address.port() == 0 {
-            continue;
-        }
-        if let Some(other) = taken.get(&raw.address) {
-            let message = format!("{} is the address of {other} already", raw.address);
+        if let Some((address, other)) = taken.iter().find(|(address, _)| overlap(*address, raw.address)) {
+            let message = match *address == raw.address {
+                true => format!("{address} is the address of {other} already"),
+                false => format!("{} and {address}, the address of {other}, overlap", raw.address),
+            };
             diagnostics.error(&root.key(name).key("address"), message, "write another port or address");
         } else {
-            taken.insert(raw.address, format!("listener `{name}`"));
+            taken.push((raw.address, format!("listener `{name}`")));
+        }
+    }
+}
+
+/// Whether a connection could be meant for either. An unspecified address takes in every one of its family, and that of IPv6
+/// also those of IPv4.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let takes_in = |one: SocketAddr, other: SocketAddr| one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    one.port() == other.port()
+        && one.port() != 0
+        && (one.ip() == other.ip() || takes_in(one, other) || takes_in(other, one))
+}
+
+/// Tells of networks that are not what they seem.
+fn judge_proxies(path: &KeyPath, networks: &[IpNet], diagnostics: &mut Diagnostics) {
+    for (index, network) in networks.iter().enumerate() {
+        let path = path.index(index);
+        if network.prefix_len() == 0 {
+            let message = "whoever connects is believed to be a proxy, so everybody can claim any address";
+            diagnostics.warning(&path, message, "name the networks of the proxies only");
+        }
+        if let IpNet::V6(mapped) = network
+            && mapped.addr().to_ipv4_mapped().is_some()
+        {
+            let message = "peers with IPv4 addresses are known by those, so none is ever in this network";
+            diagnostics.error(&path, message, "write it as an IPv4 network, like \"10.0.0.0/8\"");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Refuses: an unknown upstream; identity headers that could be mistaken for the message's own.
 //! Always holds: its access is a proof that the operator either wrote rules or said that there are none.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use http::HeaderName;
 
@@ -66,6 +66,7 @@ const RESERVED: &[&str] = &[
     "host",
     "keep-alive",
     "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -141,13 +142,21 @@ impl Route {
 impl Identity {
     fn compile(at: &KeyPath, raw: &IdentityConfig, public: bool, diagnostics: &mut Diagnostics) -> Option<Self> {
         let mut headers = Vec::with_capacity(raw.headers.len());
+        let mut seen = BTreeSet::new();
         for (name, claim) in &raw.headers {
             let path = at.key("headers").key(name);
+            // As an upstream may read it, which is also how it is taken out of what comes in.
+            let folded = name.to_ascii_lowercase().replace(['_', '.'], "-");
             match HeaderName::try_from(name) {
-                Ok(header) if RESERVED.contains(&header.as_str()) => diagnostics.key_error(
+                Ok(_) if RESERVED.contains(&folded.as_str()) => diagnostics.key_error(
                     &path,
                     format!("`{name}` cannot carry a claim: it belongs to the message itself"),
                     "choose a header of your own, like \"x-client-id\"",
+                ),
+                Ok(_) if !seen.insert(folded) => diagnostics.key_error(
+                    &path,
+                    format!("`{name}` is named twice: case, `_`, `.` and `-` make no difference to some servers"),
+                    "name each header once",
                 ),
                 Ok(_) if claim.is_empty() => {
                     diagnostics.error(&path, "the claim has no name", "write the name of a claim, like \"client_id\"");

@@ -79,17 +79,26 @@ impl Watcher {
         loop {
             // First listen, then compare: what changes in between is heard.
             self.ears.listen_to(self.reloader.read_files().keys());
-            if self.has_settled_change() {
+            let has_changed = self.has_settled_change();
+            // Asked before waiting too: the word to stop may have come while the change settled.
+            if self.is_stopping() {
+                return;
+            }
+            if has_changed {
                 debug!("configuration files changed");
                 // The outcome is logged and kept by the reloader.
                 let _ = self.reloader.reload();
             } else {
                 self.wait(GLANCE);
             }
-            if self.stopping.load(Ordering::Acquire) {
+            if self.is_stopping() {
                 return;
             }
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Waits for an event, at most for `patience`.
@@ -105,7 +114,7 @@ impl Watcher {
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let stopping = self.stopping.load(Ordering::Acquire);
+            let stopping = self.is_stopping();
             if stopping || left.is_zero() {
                 return !stopping;
             }

@@ -231,6 +231,57 @@ issuer = "https://own.example/"
 }
 
 #[test]
+fn mistakes_that_would_weaken_a_rule_or_never_take_effect_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = r#"
+[listeners.public]
+address = "127.0.0.1:8080"
+[issuers.corp]
+issuer = "https://id.example/"
+audience = "https://api.example"
+[upstreams.orders]
+endpoints = ["http://127.0.0.1:9001"]
+[routes.orders]
+path = "/orders/{tenant}"
+upstream = "orders"
+[routes.orders.require]
+scopes = ["a"]
+"#;
+    write(folder.path(), "base.toml", base);
+    assert_eq!(run(folder.path(), &["check", "-c", "base.toml"]).status.code(), Some(0));
+    for (text, message) in [
+        ("[routes.orders]\nmethods = []", "a route without any method"),
+        ("[routes.orders]\npublic = true", "the route is public and has a `require` table"),
+        ("[routes.orders.require]\nissuers = []", "no issuer is accepted"),
+        ("[routes.orders.require]\naudience = []", "an audience is missing"),
+        ("[routes.orders.require]\nscopes = [\"a b\"]", "`a b` is no scope"),
+        ("[routes.orders.require]\nclaims = { roles = [] }", "no value is accepted"),
+        ("[routes.orders.require]\nclaims = { \"\" = \"x\" }", "the claim has no name"),
+        ("[routes.orders.require]\npath_claims = { tennant = \"tenant_id\" }", "the path has no parameter {tennant}"),
+        ("[routes.orders.identity]\nheaders = { \"X_Forwarded_For\" = \"sub\" }", "cannot carry a claim"),
+        ("[routes.orders.identity]\nheaders = { \"x-who\" = \"sub\", \"X_Who\" = \"azp\" }", "is named twice"),
+        ("[routes.orders]\nstrip_prefix = \"/ord\"", "is not the literal beginning"),
+        ("[issuers.corp]\nleeway = \"10m\"", "longer than 5 minutes"),
+        ("[issuers.two]\nissuer = \"https://id.example/\"\naudience = \"x\"", "has the same `iss` already"),
+        ("[upstreams.orders.tls]\nserver_name = \"x\"", "the endpoints are http"),
+        ("[listeners.public]\ntrusted_proxies = [\"::ffff:10.0.0.0/104\"]", "none is ever in this network"),
+        ("[listeners.two]\naddress = \"0.0.0.0:8080\"", "overlap"),
+        ("[listeners.two]\naddress = \"[::]:8080\"", "overlap"),
+        ("[admin]\naddress = \"0.0.0.0:9090\"", "asks for no token"),
+        ("[process]\nworkers = 0", "without a worker nobody is answered"),
+    ] {
+        write(folder.path(), "over.toml", text);
+        let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "over.toml"]);
+        assert_eq!(output.status.code(), Some(1), "accepted: {text}");
+        assert!(err(&output).contains(message), "{text}: {}", err(&output));
+    }
+    write(folder.path(), "over.toml", "[listeners.public]\ntrusted_proxies = [\"0.0.0.0/0\"]");
+    let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "over.toml"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(err(&output).contains("everybody can claim any address"), "{}", err(&output));
+}
+
+#[test]
 fn exit_codes_tell_a_bad_configuration_from_wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "good.toml", GOOD);

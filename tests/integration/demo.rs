@@ -9,6 +9,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use crate::support::{
     launch::{Launch, Process},
@@ -29,6 +30,9 @@ impl Demo {
 
     /// Starts it in `folder`, with its data in `folder/data/demo`, which is the default.
     async fn start_in(folder: TempDir) -> Self {
+        // A demo finds out which ports are free before it takes them; two at the very same moment would find the same.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+        let _turn = ONE_AT_A_TIME.lock().await;
         let process = Launch::new(folder.path(), &["demo"]).start();
         let said =
             until("what to try", async || Some(process.out()).filter(|out| out.contains("Ctrl-C ends it"))).await;
@@ -168,6 +172,7 @@ async fn two_of_them_do_not_share_a_folder() {
     assert_eq!(second.ended().await.code(), Some(1), "{}", second.log());
     assert!(second.log().contains("--data-directory"), "{}", second.log());
     assert_eq!(demo.status(&demo.command("curl -i -H", 0)), 200, "the first one is not disturbed");
+    drop(second);
     let elsewhere = Launch::new(demo.folder.path(), &["demo", "--data-directory", "elsewhere"]).start();
     until("the third one", async || elsewhere.out().contains("Ctrl-C ends it").then_some(())).await;
     demo.stop().await;

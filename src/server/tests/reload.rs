@@ -138,6 +138,23 @@ fn an_address_belongs_to_one_listener() {
 }
 
 #[test]
+fn addresses_that_take_in_each_other_overlap() {
+    let at = |address: &str| ListenerConfig { address: address.parse().unwrap(), ..plain() };
+    for (one, other, fit) in [
+        ("127.0.0.1:80", "127.0.0.2:80", true),
+        ("127.0.0.1:80", "0.0.0.0:81", true),
+        ("127.0.0.1:80", "0.0.0.0:80", false),
+        ("[::]:80", "127.0.0.1:80", false),
+        ("[::1]:80", "0.0.0.0:80", true),
+        ("[::1]:80", "[::]:80", false),
+        ("0.0.0.0:0", "127.0.0.1:0", true),
+    ] {
+        let (listeners, diagnostics) = compile(&config([("one", at(one)), ("other", at(other))]), None);
+        assert_eq!(listeners.is_some(), fit, "{one} {other} {diagnostics:?}");
+    }
+}
+
+#[test]
 fn no_listener_is_no_configuration() {
     let (listeners, diagnostics) = compile(&config([]), None);
     assert!(listeners.is_none());
