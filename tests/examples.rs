@@ -94,7 +94,13 @@ fn the_reference_shows_every_key_that_there_is() {
     let reference = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
     for row in reference.lines().filter(|line| line.starts_with("| `")) {
         let key = row.split('`').nth(1).unwrap();
-        let shown = [format!("\n{key} = "), format!(".{key}]"), format!(".{key}."), format!("{{ {key} = "), format!(", {key} = ")];
+        let shown = [
+            format!("\n{key} = "),
+            format!(".{key}]"),
+            format!(".{key}."),
+            format!("{{ {key} = "),
+            format!(", {key} = "),
+        ];
         assert!(shown.iter().any(|form| text.contains(form)), "config/reference.toml does not show `{key}`");
     }
 }
@@ -238,7 +244,8 @@ fn every_relative_link_leads_somewhere() {
             assert!(linked.exists(), "{} links to {target}, which is not there", file.display());
             if let Some(fragment) = fragment {
                 let text = fs::read_to_string(&linked).unwrap();
-                let known = text.lines().filter(|line| line.starts_with('#')).any(|heading| anchor(heading) == fragment);
+                let known =
+                    text.lines().filter(|line| line.starts_with('#')).any(|heading| anchor(heading) == fragment);
                 assert!(known, "{} links to {target}, which has no such heading", file.display());
             }
             found += 1;

@@ -104,12 +104,7 @@ impl Living {
     }
 
     /// Opens the keys of the embedded issuer of `next`, if it has one, and publishes them.
-    fn open_issuer(
-        &self,
-        next: &Snapshot,
-        previous: Option<&Snapshot>,
-        fixed: &Fixed,
-    ) -> Result<(), EmbeddedError> {
+    fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>, fixed: &Fixed) -> Result<(), EmbeddedError> {
         let (Some(settings), Some(directory)) = (&next.authorization_server, fixed.data_directory()) else {
             return Ok(());
         };

@@ -45,7 +45,9 @@ impl Fixed {
             ));
         }
         if next.authorization_server.is_some() && self.data_directory.is_none() {
-            return Err("the embedded issuer needs `process.data_directory`, which is read at start only: restart".into());
+            return Err(
+                "the embedded issuer needs `process.data_directory`, which is read at start only: restart".into()
+            );
         }
         Ok(())
     }

@@ -26,11 +26,7 @@ impl Signals {
     pub(super) fn listen(runtime: &Runtime, hangup_so_far: Option<Signal>) -> io::Result<Self> {
         let _on_it = runtime.enter();
         let hangup = hangup_so_far.map_or_else(|| signal(SignalKind::hangup()), Ok)?;
-        Ok(Self {
-            hangup,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { hangup, terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for the word to stop, calling `reload` at each SIGHUP meanwhile.

@@ -77,7 +77,8 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
 /// Takes the folder, which another demo must not use meanwhile: it would write its own addresses into the configuration of
 /// the first.
 fn take(folder: &Path) -> anyhow::Result<File> {
-    let lock = File::create(folder.join("demo.lock")).with_context(|| format!("{} is not writable", folder.display()))?;
+    let lock =
+        File::create(folder.join("demo.lock")).with_context(|| format!("{} is not writable", folder.display()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {

@@ -50,8 +50,7 @@ impl Watch {
     pub fn start(reloader: Arc<Reloader>) -> std::io::Result<Self> {
         let (wake, events) = mpsc::channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let mut watcher =
-            Watcher { reloader, events, stopping: Arc::clone(&stopping), ears: Ears::new(wake.clone()) };
+        let mut watcher = Watcher { reloader, events, stopping: Arc::clone(&stopping), ears: Ears::new(wake.clone()) };
         let thread = thread::Builder::new().name("postern-watch".to_owned()).spawn(move || watcher.run())?;
         Ok(Self { stopping, wake, thread: Some(thread) })
     }

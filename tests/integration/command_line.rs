@@ -170,7 +170,11 @@ secret = "${THREE}"
         assert!(!printed.contains("canary"), "{printed}");
     }
     // Nor in a diagnostic about the very value.
-    write(folder.path(), "bad.toml", "[admin]\naddress = \"127.0.0.1:1\"\ntoken = { secret = \"canary-0123456789\" }\n");
+    write(
+        folder.path(),
+        "bad.toml",
+        "[admin]\naddress = \"127.0.0.1:1\"\ntoken = { secret = \"canary-0123456789\" }\n",
+    );
     let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "bad.toml"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(!err(&output).contains("canary"), "{}", err(&output));
@@ -277,7 +281,9 @@ fn the_schema_is_json_and_the_reference_is_the_page_in_docs() {
 #[test]
 fn completions_are_printed_for_every_shell() {
     let folder = tempfile::tempdir().unwrap();
-    for (shell, word) in [("bash", "complete -F _postern"), ("zsh", "#compdef postern"), ("fish", "complete -c postern")] {
+    for (shell, word) in
+        [("bash", "complete -F _postern"), ("zsh", "#compdef postern"), ("fish", "complete -c postern")]
+    {
         let output = run(folder.path(), &["completions", shell]);
         assert!(out(&output).contains(word), "{shell}: {}", out(&output));
         assert!(out(&output).contains("explain"), "{shell}");

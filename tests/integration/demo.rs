@@ -30,7 +30,8 @@ impl Demo {
     /// Starts it in `folder`, with its data in `folder/data/demo`, which is the default.
     async fn start_in(folder: TempDir) -> Self {
         let process = Launch::new(folder.path(), &["demo"]).start();
-        let said = until("what to try", async || Some(process.out()).filter(|out| out.contains("Ctrl-C ends it"))).await;
+        let said =
+            until("what to try", async || Some(process.out()).filter(|out| out.contains("Ctrl-C ends it"))).await;
         Self { process, said, folder }
     }
 
@@ -109,9 +110,8 @@ async fn nothing_is_left_behind_outside_its_folder_and_a_second_start_works() {
     assert!(files.iter().all(|file| file.starts_with("data/demo/")), "{files:?}");
 
     // The second start takes the keys over, so a token of the first one would still be good.
-    let keys = |folder: &Path| -> Vec<_> {
-        files_below(folder).into_iter().filter(|file| file.contains("signing")).collect()
-    };
+    let keys =
+        |folder: &Path| -> Vec<_> { files_below(folder).into_iter().filter(|file| file.contains("signing")).collect() };
     let before = keys(folder.path());
     assert!(!before.is_empty(), "{files:?}");
     let again = Demo::start_in(folder).await;

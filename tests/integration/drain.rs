@@ -12,8 +12,8 @@ use tokio::{
 
 use crate::support::{
     client::HttpClient,
-    lone_connection::Connection,
     launch::{Launch, Process, write},
+    lone_connection::Connection,
     scoped::{Scoped, whole},
     wait::{PATIENCE, until},
 };
@@ -36,12 +36,14 @@ impl House {
         let file = write(folder.path(), "postern.toml", &format!("[process]\n{process}{telemetry}{}", whole("a")));
         let process = scoped.variables(Launch::serve(folder.path(), &[&file])).start();
         process.running().await;
-        let (address, admin) = (process.address_of("listener public").await, process.address_of("admin listener").await);
+        let (address, admin) =
+            (process.address_of("listener public").await, process.address_of("admin listener").await);
         Self { scoped, process, address, admin, folder }
     }
 
     async fn readiness(&self) -> Option<(u16, String)> {
-        let request = crate::support::client::request(http::Method::GET, &format!("http://{}/readyz", self.admin), None);
+        let request =
+            crate::support::client::request(http::Method::GET, &format!("http://{}/readyz", self.admin), None);
         let answer = HttpClient::http1().try_send(request).await.ok()?;
         Some((answer.status.as_u16(), answer.text()))
     }
@@ -82,10 +84,8 @@ async fn readiness_goes_first_then_accepting_then_what_is_under_way() {
     assert_eq!(house.readiness().await.map(|(status, _)| status), Some(200));
 
     house.process.signal("TERM");
-    let (status, text) = until("readiness to fail", async || {
-        house.readiness().await.filter(|(status, _)| *status != 200)
-    })
-    .await;
+    let (status, text) =
+        until("readiness to fail", async || house.readiness().await.filter(|(status, _)| *status != 200)).await;
     assert_eq!(status, 503);
     assert!(text.contains("\"status\":\"draining\""), "{text}");
     // Load balancers have not noticed yet: who still comes is served.

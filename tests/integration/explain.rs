@@ -85,10 +85,21 @@ fn explained(token: Option<&str>, method: &str, url: &str) -> (String, Value) {
     (forms.swap_remove(0), document)
 }
 
-fn assert_outcome(token: Option<&str>, method: &str, url: &str, forwarded: bool, status: Value, reason: Value) -> (String, Value) {
+fn assert_outcome(
+    token: Option<&str>,
+    method: &str,
+    url: &str,
+    forwarded: bool,
+    status: Value,
+    reason: Value,
+) -> (String, Value) {
     let (text, document) = explained(token, method, url);
     let outcome = &document["outcome"];
-    assert_eq!((&outcome["forwarded"], &outcome["status"], &outcome["reason"]), (&forwarded.into(), &status, &reason), "{document:#}");
+    assert_eq!(
+        (&outcome["forwarded"], &outcome["status"], &outcome["reason"]),
+        (&forwarded.into(), &status, &reason),
+        "{document:#}"
+    );
     if let Some(reason) = reason.as_str() {
         assert!(text.contains(reason) && text.contains(&status.to_string()), "{text}");
     }
@@ -110,7 +121,8 @@ fn a_refused_request_is_explained_with_the_reason_that_the_caller_would_get() {
     let without_scope = token(|claims| claims["scope"] = json!("other"));
     let (text, document) = assert_outcome(Some(&without_scope), "GET", URL, false, json!(403), json!("scope_missing"));
     assert!(text.contains("orders:read"), "{text}");
-    let refused: Vec<_> = document["rules"].as_array().unwrap().iter().filter(|rule| rule["satisfied"] == false).collect();
+    let refused: Vec<_> =
+        document["rules"].as_array().unwrap().iter().filter(|rule| rule["satisfied"] == false).collect();
     assert_eq!(refused.len(), 1, "{document:#}");
 
     let of_another = token(|claims| claims["tenant_id"] = json!("other"));
@@ -141,7 +153,8 @@ fn a_method_that_is_never_forwarded_is_not_said_to_be() {
 
 #[test]
 fn a_route_that_only_reports_is_said_to_let_through_all_the_same() {
-    let (text, _) = assert_outcome(Some(&token(|_| {})), "GET", "http://a/trial", true, json!(403), json!("scope_missing"));
+    let (text, _) =
+        assert_outcome(Some(&token(|_| {})), "GET", "http://a/trial", true, json!(403), json!("scope_missing"));
     assert!(text.contains("only reports"), "{text}");
     assert_outcome(None, "GET", "http://a/trial", true, json!(401), json!("no_token"));
 }
@@ -151,7 +164,9 @@ fn a_token_is_taken_apart_without_showing_what_could_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let token = token(|claims| claims["exp"] = json!(now() - 3600));
     let signature = token.rsplit('.').next().unwrap();
-    for arguments in [&["token", "inspect", "-"][..], &["token", "inspect", "--json", "-"], &["token", "inspect", &token]] {
+    for arguments in
+        [&["token", "inspect", "-"][..], &["token", "inspect", "--json", "-"], &["token", "inspect", &token]]
+    {
         let output = run(folder.path(), arguments, &format!("Bearer {token}\n"));
         let shown = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{shown}");

@@ -12,9 +12,9 @@ use tokio::{
 
 use crate::support::{
     client::{HttpClient, request},
-    lone_connection::Connection,
     gateway::Gateway,
     issuer::{Conduct, ScriptedIssuer},
+    lone_connection::Connection,
     scoped::{Scoped, metric},
     wait::{PATIENCE, until},
 };

@@ -14,9 +14,9 @@ use serde_json::json;
 
 use crate::support::{
     client::{HttpClient, request},
-    lone_connection::Connection,
     forge::claims,
     gateway::GatewayBuilder,
+    lone_connection::Connection,
     scoped::{Scoped, metric},
     wait::until,
 };
@@ -26,7 +26,9 @@ const HTTP1_CONNECTIONS: usize = 4;
 
 /// Set A asks for scope a and tells the upstream so; set B the same with b. A mix of the two would show.
 fn set(name: &str) -> String {
-    format!("[routes.x.require]\nscopes = [\"{name}\"]\n[routes.x.identity]\nheaders = {{ \"x-set-{name}\" = \"client_id\" }}\n")
+    format!(
+        "[routes.x.require]\nscopes = [\"{name}\"]\n[routes.x.identity]\nheaders = {{ \"x-set-{name}\" = \"client_id\" }}\n"
+    )
 }
 
 fn config() -> String {
@@ -70,7 +72,8 @@ async fn every_request_is_decided_by_one_of_two_alternating_sets_and_none_is_los
             while !over.load(Ordering::Relaxed) {
                 for (name, token) in tokens.iter() {
                     let target = format!("/x?who={name}");
-                    let answer = connection.get(&target, Some(token)).await.expect("no request fails, no connection breaks");
+                    let answer =
+                        connection.get(&target, Some(token)).await.expect("no request fails, no connection breaks");
                     *answers.entry((name, answer.status.as_u16())).or_default() += 1;
                 }
             }
