@@ -4,19 +4,17 @@
 
 use std::{
     error::Error,
-    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::{EmbeddedError, readiness, telemetry};
+use super::{EmbeddedError, fixed::Fixed, readiness, telemetry};
 use crate::{
     auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
     authorization_server::AuthorizationServer,
     clock::Clock,
-    config::Config,
     server::{Bindings, Server},
     snapshot::{Activation, Commit, EmbeddedIssuer, EmbeddedKeys, Snapshot},
     telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
@@ -26,14 +24,14 @@ use crate::{
 pub(super) struct Living {
     pub(super) server: Arc<Server>,
     pub(super) embedded_keys: Arc<EmbeddedKeys>,
-    /// Where keys are kept, from the first snapshot that says so.
-    pub(super) data_directory: OnceLock<PathBuf>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
     pub(super) control: Handle,
     pub(super) clock: Clock,
     /// Where the access log goes now.
     pub(super) destination: Mutex<Destination>,
+    /// What the first configuration said that no reload can change.
+    pub(super) fixed: OnceLock<Fixed>,
 }
 
 impl Activation for Living {
@@ -62,12 +60,13 @@ impl Activation for Living {
     }
 
     fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
-        refuse_unguarded_admin(next, previous)?;
-        self.open_issuer(next, previous).map_err(|error| in_words(&error))?;
+        let fixed = self.fixed.get_or_init(|| Fixed::of(&next.config));
+        fixed.admit(&next.config)?;
+        self.open_issuer(next, previous, fixed).map_err(|error| in_words(&error))?;
         let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
         let bindings = self.server.bind(&next.listeners).map_err(|error| in_words(&error))?;
-        if let Some(previous) = previous {
-            warn_of_fixed(&previous.config, &next.config);
+        if previous.is_some() {
+            fixed.warn_of_differences(&next.config);
         }
         let next = Arc::clone(next);
         Ok(Box::new(move || self.commit(&next, bindings, access_log)))
@@ -105,11 +104,13 @@ impl Living {
     }
 
     /// Opens the keys of the embedded issuer of `next`, if it has one, and publishes them.
-    fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), EmbeddedError> {
-        let Some(settings) = &next.authorization_server else { return Ok(()) };
-        // Where the keys are is read once: another place would mean other keys, and tokens that nobody accepts any more.
-        let Some(directory) = next.data_directory().map(|now| self.data_directory.get_or_init(|| now.to_owned()))
-        else {
+    fn open_issuer(
+        &self,
+        next: &Snapshot,
+        previous: Option<&Snapshot>,
+        fixed: &Fixed,
+    ) -> Result<(), EmbeddedError> {
+        let (Some(settings), Some(directory)) = (&next.authorization_server, fixed.data_directory()) else {
             return Ok(());
         };
         let before = previous.and_then(Snapshot::embedded).map(EmbeddedIssuer::server);
@@ -136,28 +137,6 @@ impl Living {
         if let Err(error) = self.access_log.redirect(&destination) {
             warn!(error = &error as &dyn Error, "the access log stays where it was");
         }
-    }
-}
-
-/// The admin listener stays where it was bound, so a token that guarded it must not go away with a reload.
-fn refuse_unguarded_admin(next: &Snapshot, previous: Option<&Snapshot>) -> Result<(), String> {
-    let guarded = |snapshot: &Snapshot| snapshot.config.admin.as_ref().is_some_and(|admin| admin.token.is_some());
-    if previous.is_some_and(guarded) && !guarded(next) {
-        return Err("the admin listener is guarded by a token: restart to run it without one".to_owned());
-    }
-    Ok(())
-}
-
-fn warn_of_fixed(before: &Config, after: &Config) {
-    if before.process.workers != after.process.workers {
-        warn!("`process.workers` is read at start only: restart for the new number");
-    }
-    if before.process.data_directory != after.process.data_directory {
-        warn!("`process.data_directory` is read at start only: restart for the new one");
-    }
-    let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
-    if address(before) != address(after) {
-        warn!("`admin.address` is read at start only: restart for the new one");
     }
 }
 

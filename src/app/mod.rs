@@ -3,6 +3,7 @@
 //! Always holds: what was started is stopped again, in the order that loses no request.
 
 mod activation;
+mod fixed;
 mod operations;
 mod readiness;
 mod running;
@@ -38,7 +39,7 @@ pub struct Options {
     pub environment: Arc<dyn Environment + Send + Sync>,
     /// What time it is.
     pub clock: Clock,
-    /// Whether to set up the program's log; only one gateway of a process can.
+    /// Whether the process is this gateway's own: then it sets up the program's log, and SIGHUP never ends it.
     pub log: bool,
 }
 

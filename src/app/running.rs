@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
+use tokio::{runtime::Runtime, signal::unix::Signal, sync::watch, task::JoinHandle};
 use tracing::{info, warn};
 
 use super::{StartError, activation::Living, operations::Operator, signals, worker_thread};
@@ -38,6 +38,8 @@ pub(super) struct Parts {
     pub(super) stop_admin: watch::Sender<bool>,
     pub(super) admin_task: Option<JoinHandle<()>>,
     pub(super) admin_address: Option<SocketAddr>,
+    /// SIGHUP, if it was listened to from the beginning.
+    pub(super) hangup: Option<Signal>,
 }
 
 impl Running {
@@ -70,8 +72,9 @@ impl Running {
     /// # Errors
     /// If signals cannot be listened to.
     pub fn run_until_signalled(mut self) -> Result<(), StartError> {
-        let Some(parts) = self.parts.take() else { return Ok(()) };
-        let signals = parts.control.block_on(async { signals::Signals::listen() }).map_err(StartError::Thread)?;
+        let Some(mut parts) = self.parts.take() else { return Ok(()) };
+        let hangup = parts.hangup.take();
+        let signals = signals::Signals::listen(&parts.control, hangup).map_err(StartError::Thread)?;
         let reloader = Arc::clone(&parts.reloader);
         let living = Arc::clone(&parts.living);
         let mut signals = parts.control.block_on(signals.until_stop(move || {

@@ -3,7 +3,16 @@
 
 use std::{io, sync::Arc};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+/// Listens to SIGHUP. One that comes before anybody waits for it is not lost.
+pub(super) fn hangup(runtime: &Runtime) -> io::Result<Signal> {
+    let _on_it = runtime.enter();
+    signal(SignalKind::hangup())
+}
 
 /// The signals that are listened to.
 pub(super) struct Signals {
@@ -13,10 +22,12 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen; to be called on a runtime.
-    pub(super) fn listen() -> io::Result<Self> {
+    /// Begins to listen; to SIGHUP perhaps somebody does already.
+    pub(super) fn listen(runtime: &Runtime, hangup_so_far: Option<Signal>) -> io::Result<Self> {
+        let _on_it = runtime.enter();
+        let hangup = hangup_so_far.map_or_else(|| signal(SignalKind::hangup()), Ok)?;
         Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
+            hangup,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })

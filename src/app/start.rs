@@ -11,8 +11,8 @@ use tokio::{runtime::Builder, sync::watch};
 use tracing::{info, warn};
 
 use super::{
-    ALSO_COMPILE, Options, Running, StartError, activation::Living, operations::Operator, running::Parts, telemetry,
-    worker_thread,
+    ALSO_COMPILE, Options, Running, StartError, activation::Living, operations::Operator, running::Parts, signals,
+    telemetry, worker_thread,
 };
 use crate::{
     admin::{AdminListener, Operations, serve},
@@ -45,6 +45,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Thread)?;
+    // From here on; a reload that is asked for while the start waits for keys would otherwise end the program.
+    let hangup = if options.log { Some(signals::hangup(&control).map_err(StartError::Thread)?) } else { None };
 
     let workers = worker_count(&first);
     let (metrics, worker_metrics) = Metrics::new(workers.get());
@@ -60,7 +62,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         control: control.handle().clone(),
         clock: options.clock.clone(),
         destination: Mutex::new(Destination::Off),
-        data_directory: OnceLock::new(),
+        fixed: OnceLock::new(),
     });
     let surroundings = Surroundings {
         clock: options.clock.clone(),
@@ -120,6 +122,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         stop_admin,
         admin_task,
         admin_address,
+        hangup,
     }))
 }
 

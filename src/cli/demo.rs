@@ -4,7 +4,8 @@
 //! behind outside that folder.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -43,6 +44,7 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.data_directory;
     fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     let folder = fs::canonicalize(folder)?;
+    let _ours_alone = take(&folder)?;
     let (config, upstream) = prepare(CONFIG)?;
     let file = folder.join("demo.toml");
     let kept = keep_edited(&file, &config)?;
@@ -72,17 +74,31 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Takes the folder, which another demo must not use meanwhile: it would write its own addresses into the configuration of
+/// the first.
+fn take(folder: &Path) -> anyhow::Result<File> {
+    let lock = File::create(folder.join("demo.lock")).with_context(|| format!("{} is not writable", folder.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another demo uses {}; end it, or name another folder by --data-directory", folder.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("the folder cannot be locked"),
+    }
+}
+
 /// The configuration with addresses that are free, and the example upstream's socket.
 fn prepare(template: &str) -> anyhow::Result<(String, TcpListener)> {
     let mut config = template.replace(DATA_DIRECTORY, "\".\"");
-    let mut upstream = None;
+    // All are held until all are known, so that none is given out twice.
+    let mut sockets = Vec::new();
     for (what, usual) in ADDRESSES {
         let (socket, address) = free(usual.parse()?).with_context(|| format!("no address for the {what}"))?;
         config = config.replace(usual, &address.to_string());
-        // The gateway binds the others itself; only the last one is ours.
-        upstream = Some(socket);
+        sockets.push(socket);
     }
-    Ok((config, upstream.context("the demo has no upstream")?))
+    // The gateway binds the others itself; only the last one is ours.
+    Ok((config, sockets.pop().context("the demo has no upstream")?))
 }
 
 /// The usual address, or another port of it if somebody has that one already.

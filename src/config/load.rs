@@ -10,6 +10,7 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
+    contents::Contents,
     environment::Environment,
     interpolate::interpolate,
     loaded::{Content, Loaded, refused_by},
@@ -25,8 +26,11 @@ use crate::diagnostic::{Diagnostics, KeyPath, SourceSpan};
 
 /// Loads `files`, each laid over the ones before it: tables are merged key by key, everything else is replaced.
 pub fn load(files: &[PathBuf], environment: &dyn Environment) -> (Loaded, Diagnostics) {
-    let texts = files.iter().map(|file| (file.clone(), source::read(file))).collect();
-    assemble(texts, environment)
+    let read = |file: &PathBuf| {
+        let contents = Contents::of(file);
+        Text { name: file.clone(), contents, text: source::read(file) }
+    };
+    assemble(files.iter().map(read).collect(), environment)
 }
 
 /// Loads one text as if it stood in a file called `name`.
@@ -36,20 +40,32 @@ pub fn load_text(name: &str, text: &str, environment: &dyn Environment) -> (Load
 
 /// Loads texts, given with the names of their files, laid over each other.
 pub fn load_texts(texts: &[(&str, &str)], environment: &dyn Environment) -> (Loaded, Diagnostics) {
-    let accept = |(name, text): &(&str, &str)| (PathBuf::from(name), source::accept(text.as_bytes().to_vec()));
+    let accept = |(name, text): &(&str, &str)| Text {
+        name: PathBuf::from(name),
+        contents: Contents::Unreadable,
+        text: source::accept(text.as_bytes().to_vec()),
+    };
     assemble(texts.iter().map(accept).collect(), environment)
 }
 
-fn assemble(texts: Vec<(PathBuf, Result<String, ReadError>)>, environment: &dyn Environment) -> (Loaded, Diagnostics) {
+/// One file, read.
+struct Text {
+    name: PathBuf,
+    contents: Contents,
+    text: Result<String, ReadError>,
+}
+
+fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnostics) {
     let mut notes = Notes::default();
     let mut hash = Context::new(&SHA256);
     let mut incomplete = false;
     let mut tree = Node::new(Value::Table(BTreeMap::new()), SourceSpan::new(0, 0..0));
     let mut files = Vec::with_capacity(texts.len());
+    let mut read_from = BTreeMap::new();
     if texts.is_empty() {
         notes.diagnostics.error(&KeyPath::root(), "there is no configuration file", "name one by `-c FILE`");
     }
-    for (index, (name, text)) in texts.into_iter().enumerate() {
+    for (index, Text { name, contents, text }) in texts.into_iter().enumerate() {
         let text = text.unwrap_or_else(|error| {
             notes.diagnostics.error_at(SourceSpan::new(index, 0..0), error.to_string(), error.remedy());
             incomplete = true;
@@ -60,10 +76,11 @@ fn assemble(texts: Vec<(PathBuf, Result<String, ReadError>)>, environment: &dyn 
         let parsed = parse(index, &text, &mut notes.diagnostics);
         incomplete |= parsed.incomplete;
         tree.merge(parsed.tree);
+        read_from.insert(absolute(&name), contents);
         files.push(SourceFile::new(name, text));
     }
-    let paths: Vec<PathBuf> = files.iter().map(|file| absolute(&file.name)).collect();
-    let directories: Vec<PathBuf> = paths.iter().map(|path| path.parent().unwrap_or(path).to_owned()).collect();
+    let directory = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or(path);
+    let directories: Vec<PathBuf> = files.iter().map(|file| directory(absolute(&file.name))).collect();
 
     let excused = unavailable::refuse(&mut tree, &mut notes.diagnostics);
     notes.excused.extend(excused.into_iter().map(|(table, key)| (table, key.to_owned())));
@@ -81,7 +98,8 @@ fn assemble(texts: Vec<(PathBuf, Result<String, ReadError>)>, environment: &dyn 
     let loaded = Loaded {
         sources: Sources::new(files, tree, secrets.iter(), &secret_spans),
         hash: hexadecimal(hash.finish().as_ref()),
-        files: paths.into_iter().chain(secret_files).collect(),
+        files: read_from,
+        secret_files,
         content,
         refused,
     };

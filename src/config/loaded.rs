@@ -2,10 +2,14 @@
 //! Refuses: handing out a configuration in which anything is wrong, except as a draft to look for more mistakes in.
 //! Always holds: a draft never becomes a [`LoadedConfig`].
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::{
     Config,
+    contents::Contents,
     sources::Sources,
     trail::Trail,
     tree::{Node, Value},
@@ -21,8 +25,10 @@ pub struct LoadedConfig {
     pub sources: Sources,
     /// SHA-256 over the files, in hexadecimal. Environment variables and secret files have no part in it.
     pub hash: String,
-    /// The files that it was read from, secret files included, as absolute paths.
-    pub files: Vec<PathBuf>,
+    /// The files that it was read from, as absolute paths, and what was in them.
+    pub files: BTreeMap<PathBuf, Contents>,
+    /// The same of the files that secrets were read from.
+    pub secret_files: BTreeMap<PathBuf, Contents>,
 }
 
 /// What a load brought, whether or not it may be applied.
@@ -32,8 +38,10 @@ pub struct Loaded {
     pub sources: Sources,
     /// SHA-256 over the files, in hexadecimal. Environment variables and secret files have no part in it.
     pub hash: String,
-    /// The files to watch, secret files included, those that could not be read too, as absolute paths.
-    pub files: Vec<PathBuf>,
+    /// The files that it was read from, those that could not be read too, as absolute paths, and what was in them.
+    pub files: BTreeMap<PathBuf, Contents>,
+    /// The same of the files that secrets were read from.
+    pub secret_files: BTreeMap<PathBuf, Contents>,
     pub(super) content: Content,
     /// What was left out of the draft.
     pub(super) refused: BTreeSet<KeyPath>,
@@ -73,9 +81,9 @@ impl Loaded {
     /// The configuration to be applied, if nothing is wrong with its form.
     #[must_use]
     pub fn into_config(self) -> Option<LoadedConfig> {
-        let Self { sources, hash, files, content, .. } = self;
+        let Self { sources, hash, files, secret_files, content, .. } = self;
         match content {
-            Content::Whole(config) => Some(LoadedConfig { config: *config, sources, hash, files }),
+            Content::Whole(config) => Some(LoadedConfig { config: *config, sources, hash, files, secret_files }),
             Content::Draft(_) | Content::Nothing => None,
         }
     }

@@ -6,6 +6,7 @@ mod access;
 pub mod admin;
 pub mod authorization_server;
 mod conceal;
+mod contents;
 mod deserialize;
 mod environment;
 mod fault;
@@ -45,6 +46,7 @@ pub use self::{
         ApiConfig, AuthorizationServerConfig, ClientConfig, DialectConfig, ServeConfig, SigningAlgorithmConfig,
         SigningConfig, TokenEndpointConfig,
     },
+    contents::Contents,
     environment::{Environment, ProcessEnvironment},
     issuer::{IssuerConfig, KeySetConfig, StartupConfig, TokenTypeConfig},
     listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},

@@ -4,11 +4,12 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use super::{
+    contents::Contents,
     environment::Environment,
     fault::{Fault, shortened},
     secret_source::FoundSecret,
@@ -34,7 +35,8 @@ pub(super) struct Notes {
     /// Where secrets stand.
     pub(super) secrets: BTreeSet<KeyPath>,
     pub(super) secret_spans: Vec<SourceSpan>,
-    pub(super) secret_files: BTreeSet<PathBuf>,
+    /// The files that secrets were read from, and what was in them.
+    pub(super) secret_files: BTreeMap<PathBuf, Contents>,
 }
 
 impl Reading<'_> {

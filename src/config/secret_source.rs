@@ -3,7 +3,7 @@
 //! Always holds: no problem that it reports holds a value: not the secret, and not what was found in its place.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
 use serde::de::{self, Visitor, value::SeqDeserializer};
 
 use super::{
+    contents::Contents,
     environment::Environment,
     fault::Fault,
     tree::{Node, Value},
@@ -56,7 +57,7 @@ impl FoundSecret {
         node: &Node,
         environment: &dyn Environment,
         absolute: &dyn Fn(usize, &str) -> Result<String, Fault>,
-        files: &mut BTreeSet<PathBuf>,
+        files: &mut BTreeMap<PathBuf, Contents>,
     ) -> Result<Self, Unfound> {
         let table = match &node.value {
             Value::Text(secret) if secret.is_empty() => return Err(Unfound::new("this secret is empty", FORMS)),
@@ -79,7 +80,7 @@ impl FoundSecret {
             Self::FILE => {
                 let path = absolute(origin.span.file, name)
                     .map_err(|_| at_key(Unfound::new("this is no file name that can be used", FORMS)))?;
-                files.insert(PathBuf::from(&path));
+                files.insert(PathBuf::from(&path), Contents::of(Path::new(&path)));
                 let secret = read(Path::new(&path)).map_err(|error| at_key(error.into()))?;
                 Ok(Self { kind: Self::FILE, origin: path, secret })
             }

@@ -1,22 +1,24 @@
 //! Owns: saying in words what one configuration has that another has not.
-//! Refuses: seeing a secret: it compares what `Config` serializes to, in which secrets are redacted.
-//! Always holds: two configurations that serialize alike yield no words; a line never holds a line break.
+//! Refuses: telling a secret: it compares what `Config` serializes to, in which secrets are redacted, and of secrets says only
+//! that there is a new one.
+//! Always holds: two configurations that say the same yield no words; a line never holds a line break.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{Config, SecretConfig};
 
 /// What changed, a line each: `route orders-read: scopes +orders:write`.
 #[must_use]
 pub fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let secrets = new_secrets(before, after);
     let (Ok(Value::Object(before)), Ok(Value::Object(after))) =
         (serde_json::to_value(before), serde_json::to_value(after))
     else {
-        return Vec::new();
+        return secrets;
     };
-    let mut lines = Vec::new();
     for (section, noun) in SECTIONS {
         match noun {
             Some(noun) => named_things(noun, before.get(*section), after.get(*section), &mut lines),
@@ -25,6 +27,28 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
                 if !words.is_empty() {
                     lines.push(format!("{section}: {words}"));
                 }
+            }
+        }
+    }
+    lines.extend(secrets);
+    lines
+}
+
+/// Which secrets have another value than before, which nothing else shows.
+fn new_secrets(before: &Config, after: &Config) -> Vec<String> {
+    let differ = |before: &SecretConfig, after: &SecretConfig| !before.secret().matches(after.secret().expose());
+    let mut lines = Vec::new();
+    let admin_token = |config: &Config| config.admin.as_ref().and_then(|admin| admin.token.clone());
+    if let (Some(before), Some(after)) = (admin_token(before), admin_token(after))
+        && differ(&before, &after)
+    {
+        lines.push("admin: token has a new value".to_owned());
+    }
+    if let (Some(before), Some(after)) = (&before.authorization_server, &after.authorization_server) {
+        for (name, client) in &after.clients {
+            if before.clients.get(name).is_some_and(|before| differ(&before.secret, &client.secret)) {
+                let line = format!("authorization_server: clients.{name}.secret has a new value");
+                lines.push(line.replace(char::is_control, " "));
             }
         }
     }
@@ -154,6 +178,19 @@ mod tests {
             changes(&with_route("r", before), &with_route("r", after)),
             ["route r: host a.example; methods -GET; timeout 30s -> 1m; upstream u -> v"]
         );
+    }
+
+    #[test]
+    fn a_new_secret_is_told_and_not_shown() {
+        let with_secret = |secret: &str| -> Config {
+            let client = json!({ "issuer": "https://a/", "clients": { "billing": { "secret": secret } } });
+            Config { authorization_server: Some(serde_json::from_value(client).expect("one")), ..Config::default() }
+        };
+        assert_eq!(
+            changes(&with_secret("first"), &with_secret("second")),
+            ["authorization_server: clients.billing.secret has a new value"]
+        );
+        assert_eq!(changes(&with_secret("first"), &with_secret("first")), Vec::<String>::new());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Always holds: every room compiles its part even if another found errors, so that all of them are told at once.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
@@ -12,7 +13,7 @@ use http::HeaderName;
 use super::{Destination, Route, RouteIndex, Snapshot, Surroundings, files, key_sources::KeySources, route::Parts};
 use crate::{
     auth, authorization_server,
-    config::{self, Config, Environment, Sources},
+    config::{self, Config, Contents, Environment, Sources},
     diagnostic::{Diagnostics, KeyPath},
     http::headers::IdentityHeaderNames,
     routing::{RoutePattern, RouteTableBuilder},
@@ -31,8 +32,8 @@ pub struct Judged {
     pub diagnostics: Diagnostics,
     /// Where everything stands.
     pub sources: Sources,
-    /// The files to watch, whatever came of it.
-    pub files: Vec<PathBuf>,
+    /// The files that it depends on, its own included, whatever came of it, and what was in them.
+    pub files: BTreeMap<PathBuf, Contents>,
 }
 
 /// Loads and compiles `files`, taking over from `previous` what did not change. Touches nothing that lives.
@@ -45,23 +46,25 @@ pub fn load_and_compile(
 ) -> Judged {
     let (loaded, mut diagnostics) = config::load(files, environment);
     let mut snapshot = None;
+    let mut depends_on = loaded.secret_files.clone();
     if let Some(draft) = loaded.draft() {
+        depends_on.extend(files::named_files(draft));
         // A draft has holes where the form was wrong; what only follows from a hole is not told.
         let mut found = Diagnostics::new();
-        snapshot = Snapshot::compile(draft, &loaded.hash, previous, surroundings, &mut found);
+        snapshot = Snapshot::compile(draft, &loaded.hash, &depends_on, previous, surroundings, &mut found);
         loaded.drop_consequences(&mut found);
         diagnostics.extend(found);
     }
-    let mut watched = loaded.files;
-    watched.extend(snapshot.iter().flat_map(|snapshot| snapshot.files.keys().cloned()));
+    depends_on.extend(loaded.files);
     let snapshot = snapshot.filter(|_| !diagnostics.has_errors());
-    Judged { snapshot, diagnostics, sources: loaded.sources, files: watched }
+    Judged { snapshot, diagnostics, sources: loaded.sources, files: depends_on }
 }
 
 impl Snapshot {
     fn compile(
         config: &Config,
         hash: &str,
+        files: &BTreeMap<PathBuf, Contents>,
         previous: Option<&Self>,
         surroundings: &Surroundings,
         diagnostics: &mut Diagnostics,
@@ -125,7 +128,7 @@ impl Snapshot {
             upstreams: upstreams?,
             listeners: listeners?,
             authorization_server,
-            files: files::named_files(config),
+            files: files.clone(),
         })
     }
 }

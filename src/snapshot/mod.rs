@@ -5,6 +5,7 @@
 mod changes;
 mod compile;
 mod embedded;
+mod entries;
 mod files;
 mod key_sources;
 mod reload;
@@ -13,7 +14,7 @@ mod watch;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -23,7 +24,7 @@ use crate::{
     auth::{Issuers, key_set::RemoteKeySet},
     authorization_server,
     clock::{Clock, UnixTime},
-    config::{Config, StartupConfig},
+    config::{Config, Contents, StartupConfig},
     diagnostic::Diagnostics,
     http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
     routing::{NoMatch, RouteMatch, RouteTable},
@@ -74,8 +75,8 @@ pub struct Snapshot {
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
     /// The embedded issuer with its keys open: set once, before the snapshot comes into force.
     embedded: OnceLock<EmbeddedIssuer>,
-    /// The files that it depends on, with digests of their contents.
-    pub files: BTreeMap<PathBuf, files::Contents>,
+    /// The files that it depends on beside its own: certificates, keys, authorities, secrets.
+    pub files: BTreeMap<PathBuf, Contents>,
 }
 
 /// The keys of one remote issuer, and what a start does without them.
@@ -157,15 +158,9 @@ impl Snapshot {
         let _ = self.embedded.set(issuer);
     }
 
-    /// The data directory, if one is configured.
-    #[must_use]
-    pub fn data_directory(&self) -> Option<&Path> {
-        self.config.process.data_directory.as_ref().map(|path| path.0.as_path())
-    }
-
     /// Says of each file whose contents are others than in `previous`.
     fn changed_files(&self, previous: &Self) -> Vec<String> {
-        let differs = |(path, contents): &(&PathBuf, &files::Contents)| {
+        let differs = |(path, contents): &(&PathBuf, &Contents)| {
             previous.files.get(*path).is_some_and(|before| before != *contents)
         };
         let changed = self.files.iter().filter(differs);

@@ -4,6 +4,7 @@
 //! before the first request saw it.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -11,10 +12,10 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
-use super::{Judged, Snapshot, Surroundings, changes, load_and_compile, watch::fingerprint};
+use super::{Judged, Snapshot, Surroundings, changes, load_and_compile};
 use crate::{
     clock::UnixTime,
-    config::{Environment, Sources},
+    config::{Contents, Environment, Sources},
     diagnostic::{Diagnostic, Diagnostics},
 };
 
@@ -45,19 +46,20 @@ pub struct Reloader {
     activation: Arc<dyn Activation>,
     current: Arc<ArcSwap<Snapshot>>,
     last: Mutex<LastReload>,
-    /// Whoever holds it may reload; whether the program is stopping, so that nobody may any more.
-    turn: Mutex<bool>,
+    /// Held by whoever reloads; whether nobody may any more.
+    turn: Mutex<Closed>,
 }
+
+/// Whether the program is stopping.
+struct Closed(bool);
 
 /// How the last reload ended.
 #[derive(Clone, Debug)]
 pub struct LastReload {
     /// When it was tried.
     pub at: UnixTime,
-    /// The files whose change should cause the next one.
-    pub watched: Vec<PathBuf>,
-    /// A digest of their contents, taken right after they were read.
-    pub contents: Vec<u8>,
+    /// The files whose change should cause the next one, and what was in them when it read them.
+    pub read_files: BTreeMap<PathBuf, Contents>,
     /// Why it was refused; `None` if it was applied.
     pub rejection: Option<ReloadRejection>,
     /// How many were refused since the start.
@@ -102,21 +104,13 @@ impl Reloader {
         surroundings: Surroundings,
         activation: Arc<dyn Activation>,
     ) -> Result<Self, Box<ReloadRejection>> {
-        let Attempt { outcome, watched } = attempt(&files, &*environment, None, &surroundings);
-        // Before the waiting: what changes meanwhile has to be noticed afterwards.
-        let contents = fingerprint(&watched);
+        let Attempt { outcome, read_files } = attempt(&files, &*environment, None, &surroundings);
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
         let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
         commit();
-        let last = LastReload {
-            at: surroundings.clock.now(),
-            watched,
-            contents,
-            rejection: None,
-            rejected_total: 0,
-            applied_total: 0,
-        };
+        let at = surroundings.clock.now();
+        let last = LastReload { at, read_files, rejection: None, rejected_total: 0, applied_total: 0 };
         Ok(Self {
             files,
             environment,
@@ -124,7 +118,7 @@ impl Reloader {
             activation,
             current: Arc::new(ArcSwap::new(snapshot)),
             last: Mutex::new(last),
-            turn: Mutex::new(false),
+            turn: Mutex::new(Closed(false)),
         })
     }
 
@@ -146,9 +140,10 @@ impl Reloader {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for a reload under way and refuses every later one: it would open anew what is being closed.
-    pub fn close(&self) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    /// The files that the last reload read, and what was in them then.
+    #[must_use]
+    pub fn read_files(&self) -> BTreeMap<PathBuf, Contents> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).read_files.clone()
     }
 
     /// Reads the files again and applies them, even if nothing changed. Blocks; not for a worker's thread.
@@ -156,19 +151,17 @@ impl Reloader {
     /// # Errors
     /// [`ReloadRejection`]; the applied configuration then stays in force.
     pub fn reload(&self) -> Result<AppliedReload, Box<ReloadRejection>> {
-        let stopping = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if *stopping {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.0 {
             return Err(ReloadRejection::of_activation("the program is stopping".to_owned()));
         }
         let previous = self.current.load_full();
-        let Attempt { outcome, watched } =
+        let Attempt { outcome, read_files } =
             attempt(&self.files, &*self.environment, Some(&previous), &self.surroundings);
-        let contents = fingerprint(&watched);
         let outcome = outcome.and_then(|next| self.apply(&previous, next));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at = self.surroundings.clock.now();
-        last.watched = watched;
-        last.contents = contents;
+        last.read_files = read_files;
         match &outcome {
             Ok(applied) => {
                 last.rejection = None;
@@ -188,6 +181,11 @@ impl Reloader {
             }
         }
         outcome
+    }
+
+    /// Waits for a reload under way and refuses every further one, so that what is being stopped is not started anew.
+    pub fn close(&self) {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
     }
 
     fn apply(&self, previous: &Arc<Snapshot>, next: Arc<Snapshot>) -> Result<AppliedReload, Box<ReloadRejection>> {
@@ -218,10 +216,10 @@ impl ReloadRejection {
     }
 }
 
-/// One attempt: its outcome, and the files to watch whatever came of it.
+/// One attempt: its outcome, and the files to watch whatever came of it, with what was in them.
 struct Attempt {
     outcome: Result<Arc<Snapshot>, Box<ReloadRejection>>,
-    watched: Vec<PathBuf>,
+    read_files: BTreeMap<PathBuf, Contents>,
 }
 
 fn attempt(
@@ -230,7 +228,10 @@ fn attempt(
     previous: Option<&Snapshot>,
     surroundings: &Surroundings,
 ) -> Attempt {
-    let Judged { snapshot, diagnostics, sources, files: mut watched } =
+    // A file that cannot be parsed names no others, so those of the applied configuration are watched on.
+    let of_previous = previous.iter().flat_map(|previous| previous.files.keys());
+    let of_previous: Vec<_> = of_previous.map(|file| (file.clone(), Contents::of(file))).collect();
+    let Judged { snapshot, diagnostics, sources, files: mut read_files } =
         load_and_compile(files, environment, previous, surroundings);
     let outcome = match snapshot {
         Some(snapshot) => {
@@ -240,14 +241,13 @@ fn attempt(
             Ok(Arc::new(snapshot))
         }
         None => {
-            // A certificate that was broken and is mended again must be noticed too.
-            watched.extend(previous.iter().flat_map(|previous| previous.files.keys().cloned()));
+            for (file, contents) in of_previous {
+                read_files.entry(file).or_insert(contents);
+            }
             Err(Box::new(ReloadRejection::of_diagnostics(&sources, &diagnostics)))
         }
     };
-    watched.sort();
-    watched.dedup();
-    Attempt { outcome, watched }
+    Attempt { outcome, read_files }
 }
 
 /// The diagnostics for a log: a line each, with file and line.

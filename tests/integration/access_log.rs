@@ -12,7 +12,7 @@ use crate::support::{
     connection::{Connection, Protocol, piecewise, whole},
     corp::{Corp, ISSUER, ROUTE},
     gateway::Gateway,
-    measured_process::PosternProcess,
+    program::Program,
     served_upstream::ServedUpstream,
     upstream::RecordedUpstream,
     wait::until,
@@ -202,14 +202,14 @@ fn config(to: &str, upstream: &RecordedUpstream) -> String {
     )
 }
 
-async fn metric(postern: &PosternProcess, name: &str) -> u64 {
+async fn metric(postern: &Program, name: &str) -> u64 {
     let text = HttpClient::http1().get(&postern.admin_url("/metrics"), None).await.text();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
     line.rsplit(' ').next().expect("a value").parse().expect("a number")
 }
 
 /// Sends requests until lines are dropped: more than the queue and the pipe can hold.
-async fn overwhelm(postern: &PosternProcess, corp: &Corp) -> u64 {
+async fn overwhelm(postern: &Program, corp: &Corp) -> u64 {
     let (url, token) = (postern.url("/a"), corp.token());
     let mut sent = 0;
     while metric(postern, "postern_access_log_dropped_total").await == 0 {
@@ -240,7 +240,7 @@ async fn a_stuck_reader_of_standard_output_holds_nobody_up() {
     let corp = Corp::start().await;
     let upstream = RecordedUpstream::start().await;
     let config = config("stdout", &upstream);
-    let mut postern = PosternProcess::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
+    let mut postern = Program::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
     let sent = overwhelm(&postern, &corp).await;
     // Once somebody reads, the lines that were kept come whole, and no others are missing than those counted.
     let mut stdout = postern.stdout.take().expect("a pipe");
@@ -262,8 +262,8 @@ async fn a_stuck_reader_of_standard_output_holds_nobody_up() {
     assert!(written > 0 && dropped > 0);
     drop(postern);
     let text = reader.join().expect("no panic");
-    let count = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a whole line")).count();
-    assert_eq!(u64::try_from(count).expect("a number"), written);
+    let whole: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect();
+    assert_eq!(whole.len() as u64, written);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -274,7 +274,7 @@ async fn a_named_pipe_that_nobody_reads_holds_nobody_up() {
     let pipe = folder.path().join("access.pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
     let config = config(pipe.to_str().expect("text"), &upstream);
-    let postern = PosternProcess::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
+    let postern = Program::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
     overwhelm(&postern, &corp).await;
     // It also stops in time, though the rest of the log goes nowhere.
     postern.signal("TERM");
@@ -286,7 +286,7 @@ async fn the_log_is_opened_anew_on_sighup() {
     let corp = Corp::start().await;
     let upstream = RecordedUpstream::start().await;
     let config = config("access.log", &upstream);
-    let postern = PosternProcess::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
+    let postern = Program::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
     let (log, rotated) = (postern.folder.path().join("access.log"), postern.folder.path().join("access.log.1"));
     let client = HttpClient::http1();
     let paths = |file: &std::path::Path| -> BTreeSet<String> {

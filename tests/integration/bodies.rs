@@ -60,7 +60,7 @@ async fn a_body_is_asked_for_only_after_authorization() {
 
     let mut refused = RawSocket::connect(gateway.address()).await;
     refused.send(format!("{head}connection: close\r\n\r\n")).await;
-    let answer = refused.to_end().await;
+    let answer = refused.rest().await;
     assert!(answer.starts_with("HTTP/1.1 401 ") && !answer.contains("HTTP/1.1 100"), "{answer}");
     assert_eq!(upstream.requests(), 0);
 
@@ -152,7 +152,7 @@ async fn the_body_of_a_refused_request_is_never_a_request() {
             // The gateway may have closed the connection in the pause.
             let _ = downstream.stream.write_all(body.as_bytes()).await;
             let _ = downstream.stream.shutdown().await;
-            answer.push_str(&downstream.to_end().await);
+            answer.push_str(&downstream.rest().await);
             assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
             assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{framing:?}: {answer}");
         }
@@ -162,6 +162,6 @@ async fn the_body_of_a_refused_request_is_never_a_request() {
     // The control: the same bytes, as a request of their own.
     let mut downstream = RawSocket::connect(gateway.address()).await;
     downstream.send(&good).await;
-    assert!(downstream.to_end().await.starts_with("HTTP/1.1 200 "));
+    assert!(downstream.rest().await.starts_with("HTTP/1.1 200 "));
     assert_eq!(upstream.requests(), 1);
 }

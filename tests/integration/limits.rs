@@ -102,7 +102,7 @@ async fn header_timeout() {
     let scene = limited("header_timeout = \"500ms\"\nidle_timeout = \"60s\"").await;
     // One that never begins, one that never ends its head, and one that is slow with its second request.
     let mut silent = RawSocket::connect(scene.gateway.address()).await;
-    assert_eq!(silent.to_end().await, "");
+    assert_eq!(silent.rest().await, "");
     let mut dripping = RawSocket::connect(scene.gateway.address()).await;
     let (mut sent, head) = (0, scene.head());
     let drip = async {
@@ -119,7 +119,7 @@ async fn header_timeout() {
     second.send(format!("{}content-length: 0\r\n\r\n", scene.head())).await;
     assert!(second.head().await.starts_with("HTTP/1.1 200 "));
     second.send("POST /never-ends HTTP/1.1\r\n").await;
-    second.to_end().await;
+    second.rest().await;
     assert_eq!(scene.upstream.count(), 1);
     assert!(scene.is_well().await);
 }
@@ -129,7 +129,7 @@ async fn header_timeout_over_http2_bounds_the_preface() {
     let scene = limited("header_timeout = \"500ms\"\nidle_timeout = \"60s\"").await;
     let mut half = RawSocket::connect(scene.gateway.address()).await;
     half.send("PRI * HTTP/2.0\r\n\r\nSM").await;
-    assert_eq!(half.to_end().await, "");
+    assert_eq!(half.rest().await, "");
     let mut connection = Connection::open(scene.gateway.address(), Protocol::Http2).await;
     assert_eq!(connection.exchange(scene.request(empty())).await.status, 200);
 }
@@ -314,7 +314,7 @@ async fn connections_per_peer() {
     assert_eq!(second.exchange(scene.request(empty())).await.status, 200);
     for _ in 0..5 {
         let mut further = RawSocket::connect(scene.gateway.address()).await;
-        assert_eq!(further.to_end().await, "", "a further one is closed at once");
+        assert_eq!(further.rest().await, "", "a further one is closed at once");
     }
     drop(first);
     until("a place is free again", || async {

@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::Command};
 use http::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 use crate::support::{
     client::{Answer, HttpClient},
@@ -222,4 +223,20 @@ async fn a_file_that_changes_while_a_start_waits_is_noticed() {
         (scene.client.get(&gateway.url("/opened"), None).await.status == StatusCode::OK).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_nothing_behind() {
+    let scene = Scene::set().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let public = TcpListener::bind("127.0.0.1:0").await.and_then(|probe| probe.local_addr()).expect("a port");
+    let admin = taken.local_addr().expect("an address");
+    let config = CONFIG
+        .replacen("127.0.0.1:0", &public.to_string(), 1)
+        .replacen("127.0.0.1:0", &admin.to_string(), 1)
+        .replace("${STARTUP}", "degraded");
+    let builder = GatewayBuilder::whole(&config).issuer(&scene.issuer).upstream(&scene.upstream);
+    let failed = builder.variable("DATA", scene.data.path().to_str().expect("UTF-8")).try_start().await;
+    assert!(failed.is_err_and(|error| error.to_string().contains(&admin.to_string())));
+    until("the public address is free", || async { TcpListener::bind(public).await.ok() }).await;
 }

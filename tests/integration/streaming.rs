@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::support::{
     connection::{AnyBody, Connection, Protocol, bytes, empty, repeated},
     corp::{Corp, ISSUER, ROUTE},
-    measured_process::PosternProcess,
+    program::Program,
     served_upstream::ServedUpstream,
     wait::until,
 };
@@ -68,7 +68,7 @@ async fn a_gibibyte_each_way(downstream: Protocol, upstream_protocol: &str) {
         "{PROCESS}{ISSUER}{ROUTE}[upstreams.orders]\nendpoints = [\"{}\"]\nprotocol = \"{upstream_protocol}\"\n",
         upstream.url()
     );
-    let postern = PosternProcess::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
+    let postern = Program::start(&config, &[("ISSUER", &corp.issuer.name())]).await;
     let mut connection = Connection::open(postern.address("public"), downstream).await;
     let (url, token) = (postern.url("/large"), corp.token());
 

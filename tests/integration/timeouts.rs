@@ -129,7 +129,7 @@ async fn the_timeout_of_a_route_bounds_the_whole_exchange() {
     upstream.head().await;
     let late = late.await.expect("no panic");
     assert_eq!((late.status.as_u16(), late.reason().as_str()), (504, "upstream_deadline"));
-    assert_eq!(upstream.to_end().await, "", "the upstream is told by the connection's end");
+    assert_eq!(upstream.rest().await, "", "the upstream is told by the connection's end");
 
     // An answer that never ends, though it never pauses for long.
     let asked = request(Method::GET, &url, Some(&token));

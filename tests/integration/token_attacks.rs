@@ -1,6 +1,8 @@
 //! One table of token attacks over the wire. Behind each comes a control request that gets through, and the upstream has
 //! seen the controls only.
 
+mod world;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -8,114 +10,13 @@ use serde_json::{Value, json};
 use crate::support::{
     client::HttpClient,
     forge::{SigningKey, base64url, changed, claims, now},
-    gateway::{Gateway, GatewayBuilder},
+    gateway::GatewayBuilder,
     issuer::ScriptedIssuer,
     observe::metric,
     raw::RawServer,
     upstream::RecordedUpstream,
 };
-
-const CORP: &str = "https://id.corp.example/";
-const PARTNER: &str = "https://id.partner.example/";
-
-const CONFIG: &str = r#"
-[listeners.public.limits]
-header_bytes = "4MiB"     # so that the long tokens get as far as the code that reads tokens
-[issuers.corp]
-issuer = "https://id.corp.example/"
-jwks_uri = "${CORP_KEYS}"
-algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
-audience = "https://api.test/orders"
-[issuers.partner]
-issuer = "https://id.partner.example/"
-jwks_uri = "${PARTNER_KEYS}"
-audience = "https://api.test/orders"
-[upstreams.orders]
-endpoints = ["${UPSTREAM}"]
-[routes.orders]
-path = "/orders/{*rest}"
-upstream = "orders"
-[routes.orders.require]
-scopes = ["orders:read"]
-"#;
-
-/// One token that must not get through.
-struct Attack {
-    what: String,
-    token: String,
-    status: u16,
-    reason: &'static str,
-}
-
-impl Attack {
-    fn new(what: impl Into<String>, token: impl Into<String>, reason: &'static str) -> Self {
-        Self { what: what.into(), token: token.into(), status: 401, reason }
-    }
-}
-
-/// Two issuers, of which each has a key called `ec`, and a gateway before an upstream that records.
-struct World {
-    ec: SigningKey,
-    rsa: SigningKey,
-    ed: SigningKey,
-    es384: SigningKey,
-    partner_ec: SigningKey,
-    partner: ScriptedIssuer,
-    upstream: RecordedUpstream,
-    gateway: Gateway,
-    client: HttpClient,
-    _corp: ScriptedIssuer,
-}
-
-impl World {
-    async fn new() -> Self {
-        let (ec, partner_ec) = (SigningKey::es256("ec"), SigningKey::es256("ec"));
-        let (rsa, ed, es384) = (SigningKey::rsa("rsa"), SigningKey::ed25519("ed"), SigningKey::es384("es384"));
-        let corp = ScriptedIssuer::start(&[&ec, &rsa, &ed, &es384]).await;
-        let partner = ScriptedIssuer::start(&[&partner_ec]).await;
-        let upstream = RecordedUpstream::start().await;
-        let gateway = GatewayBuilder::new(CONFIG)
-            .variable("CORP_KEYS", &corp.jwks_uri())
-            .variable("PARTNER_KEYS", &partner.jwks_uri())
-            .upstream(&upstream)
-            .start()
-            .await;
-        let client = HttpClient::http1();
-        Self { ec, rsa, ed, es384, partner_ec, partner, upstream, gateway, client, _corp: corp }
-    }
-
-    /// A token of corp's P-256 key with these changes to an ordinary header and to ordinary claims.
-    fn token(&self, header: &Value, payload: &Value) -> String {
-        let header = changed(json!({ "alg": "ES256", "kid": "ec", "typ": "at+jwt" }), header);
-        self.ec.token_of("ES256", &header.to_string(), &changed(claims(CORP), payload).to_string())
-    }
-
-    /// A token with exactly this payload, but for its end, which is `,"exp":...}`.
-    fn token_of_text(&self, header: &str, payload: &str) -> String {
-        self.ec.token_of("ES256", header, payload)
-    }
-
-    async fn status_of(&self, token: &str) -> u16 {
-        self.client.get(&self.gateway.url("/orders/control"), Some(token)).await.status.as_u16()
-    }
-
-    /// Sends every attack, each with a control behind it.
-    async fn suffer(&self, attacks: Vec<Attack>) {
-        let control = self.token(&json!({}), &json!({}));
-        let before = self.upstream.count();
-        for (done, attack) in attacks.iter().enumerate() {
-            let Attack { what, token, status, reason } = attack;
-            let answer = self.client.get(&self.gateway.url("/orders/attack"), Some(token)).await;
-            assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (*status, *reason), "{what}");
-            let challenge = answer.header("www-authenticate");
-            assert!(challenge.starts_with(r#"Bearer realm="postern", error="invalid_token""#), "{what}: {challenge}");
-            assert_eq!(self.upstream.count(), before + done, "{what} got through");
-            assert_eq!(self.status_of(&control).await, 200, "the control behind {what}");
-            assert_eq!(self.upstream.last().target, "/orders/control");
-        }
-        assert_eq!(self.upstream.count(), before + attacks.len());
-    }
-}
+use world::{Attack, CONFIG, CORP, PARTNER, World};
 
 #[tokio::test]
 async fn headers_that_lie_are_refused() {

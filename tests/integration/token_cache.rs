@@ -1,6 +1,6 @@
 //! Verification is remembered; time, keys and the issuer's configuration are judged on every request all the same.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::Method;
 use postern::clock::{ManualClock, UnixTime};

@@ -46,6 +46,7 @@ async fn accept(listener: TcpListener, headers: Arc<Mutex<Vec<HeaderMap>>>, ende
     while let Ok((stream, _)) = listener.accept().await {
         let (headers, ended) = (Arc::clone(&headers), Arc::clone(&ended));
         tokio::spawn(async move {
+            #[expect(clippy::result_large_err, reason = "the crate's callback gives such an error")]
             let note = |request: &server::Request, response: server::Response| {
                 headers.lock().expect("not poisoned").push(request.headers().clone());
                 Ok(response)
@@ -184,7 +185,7 @@ async fn what_follows_an_upgrade_reaches_the_upstream_only_once_it_has_agreed() 
     assert!(answer.starts_with("http/1.1 101 ") && answer.contains("connection: upgrade\r\n"), "{answer}");
     assert_eq!(downstream.exactly(8).await, b"and back");
     drop(upstream);
-    assert_eq!(downstream.to_end().await, "", "one side's end is the other's");
+    assert_eq!(downstream.rest().await, "", "one side's end is the other's");
 }
 
 #[tokio::test]
@@ -198,7 +199,7 @@ async fn what_follows_an_upgrade_that_was_not_agreed_to_is_a_request_of_its_own(
         corp.token()
     );
     downstream.send(format!("{ask}GET /secret HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await;
-    let answers = downstream.to_end().await;
+    let answers = downstream.rest().await;
     assert!(answers.starts_with("HTTP/1.1 200 "), "{answers}");
     assert!(answers.contains("HTTP/1.1 401 "), "{answers}");
     assert_eq!(upstream.count(), 1);
@@ -217,7 +218,7 @@ async fn a_protocol_that_was_not_asked_for_is_not_switched_to() {
     upstream.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n").await;
     let answer = asked.await.expect("no panic");
     assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (502, "upstream_unasked_upgrade"));
-    assert_eq!(upstream.to_end().await, "", "and the connection is not used again");
+    assert_eq!(upstream.rest().await, "", "and the connection is not used again");
 }
 
 #[tokio::test]

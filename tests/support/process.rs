@@ -52,8 +52,17 @@ impl PosternProcess {
         (read("stdout"), read("stderr"))
     }
 
-    /// Stops it at once and waits until it is gone.
-    pub(crate) fn kill(&mut self) {
+    /// Asks it to stop, as an operator does, and waits until it is gone and has written all that it had to write.
+    pub(crate) async fn terminate(&mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(asked.success());
+        let child = &mut self.child;
+        let mut ended = || child.try_wait().expect("it is our child");
+        let status = until("the program ends", || std::future::ready(ended())).await;
+        assert!(status.success(), "{status}");
+    }
+
+    fn kill(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

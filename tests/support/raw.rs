@@ -66,14 +66,6 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Ra
     read_to_close(stream).await
 }
 
-/// Like [`exchange`], but says first that nothing more will come.
-pub(crate) async fn exchange_and_end(address: SocketAddr, bytes: impl AsRef<[u8]>) -> RawAnswer {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
-    let _ = stream.write_all(bytes.as_ref()).await;
-    let _ = stream.shutdown().await;
-    read_to_close(stream).await
-}
-
 async fn read_to_close(mut stream: TcpStream) -> RawAnswer {
     let mut answer = Vec::new();
     // A reset after the answer is as good an end as a close.

@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -14,7 +17,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ type Answer = Arc<dyn Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync>;
 pub(crate) struct RecordedUpstream {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Recorded>>>,
+    connections: Arc<AtomicUsize>,
+    held: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -47,9 +52,26 @@ impl RecordedUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let answer: Answer = Arc::new(answer);
-        let task = tokio::spawn(accept(listener, Arc::clone(&requests), answer));
-        Self { address, requests, task }
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (held, gate) = watch::channel(false);
+        let house = House { requests: Arc::clone(&requests), answer: Arc::new(answer), gate };
+        let task = tokio::spawn(accept(listener, Arc::clone(&connections), house));
+        Self { address, requests, connections, held, task }
+    }
+
+    /// From now on requests are recorded, and answered only after [`Self::release`].
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    /// Answers what was held back, and all that follows.
+    pub(crate) fn release(&self) {
+        self.held.send_replace(false);
+    }
+
+    /// How many connections have been opened so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Its URL for the configuration.
@@ -79,22 +101,27 @@ impl Drop for RecordedUpstream {
     }
 }
 
-async fn accept(listener: TcpListener, requests: Arc<Mutex<Vec<Recorded>>>, answer: Answer) {
+/// What every connection needs.
+#[derive(Clone)]
+struct House {
+    requests: Arc<Mutex<Vec<Recorded>>>,
+    answer: Answer,
+    gate: watch::Receiver<bool>,
+}
+
+async fn accept(listener: TcpListener, connections: Arc<AtomicUsize>, house: House) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
+        connections.fetch_add(1, Ordering::SeqCst);
+        let house = house.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| record(request, Arc::clone(&requests), Arc::clone(&answer)));
+            let service = service_fn(move |request| record(request, house.clone()));
             let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn record(
-    request: Request<Incoming>,
-    requests: Arc<Mutex<Vec<Recorded>>>,
-    answer: Answer,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn record(request: Request<Incoming>, mut house: House) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let (body, trailers) = match body.collect().await {
@@ -105,7 +132,9 @@ async fn record(
         Err(_) => (Bytes::from_static(b"(aborted)"), None),
     };
     let recorded = Recorded { method: parts.method, target, headers: parts.headers, body, trailers };
-    let response = answer(&recorded);
-    requests.lock().expect("not poisoned").push(recorded);
+    let response = (house.answer)(&recorded);
+    house.requests.lock().expect("not poisoned").push(recorded);
+    // An error is an upstream that is gone, whose answers nobody waits for.
+    let _ = house.gate.wait_for(|held| !held).await;
     Ok(response)
 }

@@ -21,7 +21,7 @@ fn secrets_are_read_from_where_they_are_and_shown_nowhere() {
         std::fs::write(&file, client_with(secret)).unwrap();
         let (loaded, mut diagnostics) = load(std::slice::from_ref(&file), &environment());
         assert_eq!(diagnostics.iter().count(), 0, "{diagnostics:?}");
-        assert_eq!(loaded.files.contains(&directory.path().join("secret")), secret.contains("file"), "{secret}");
+        assert_eq!(loaded.secret_files.contains_key(&directory.path().join("secret")), secret.contains("file"), "{secret}");
         let path = KeyPath::of(&["authorization_server", "clients", "b", "secret"]);
         diagnostics.error(&path, "weak", "write a longer one");
         assert!(!loaded.sources.render(&diagnostics, true).contains("canary"), "{secret}");

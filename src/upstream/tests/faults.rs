@@ -199,6 +199,22 @@ fn a_body_that_fails_is_the_downstreams_fault() {
 }
 
 #[test]
+fn when_the_time_is_over_whoever_was_waited_for_is_late() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let endless = futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>();
+        let body = StreamBody::new(endless).boxed_unsync();
+        let permit = Permit::for_test("a-route", None);
+        let error = forward(permit, post(body), &worker.upstream, &worker.pools, deadline).await.unwrap_err();
+        assert_eq!((error.reason(), error.fault()), ("request_body_failed", Fault::Downstream));
+        let ForwardError::RequestBody(cause) = error else { panic!("{error}") };
+        assert!(matches!(cause.downcast_ref(), Some(crate::http::BodyError::DeadlinePassed)));
+    });
+}
+
+#[test]
 fn what_is_not_http_is_said_to_be_so() {
     run(async {
         let address = scripted(|mut stream| async move {

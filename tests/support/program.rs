@@ -1,4 +1,4 @@
-//! The real program in a process of its own.
+//! The real program in a process whose memory, signals and unread output are in the hands of the test.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::wait::until;
 
 /// A running `postern serve`, killed when dropped.
-pub(crate) struct PosternProcess {
+pub(crate) struct Program {
     child: Child,
     /// Its standard output, which nobody reads unless the test does.
     pub(crate) stdout: Option<ChildStdout>,
@@ -22,7 +22,7 @@ pub(crate) struct PosternProcess {
     pub(crate) folder: TempDir,
 }
 
-impl PosternProcess {
+impl Program {
     /// Starts it with `config` and these variables, and waits until it runs.
     pub(crate) async fn start(config: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -114,7 +114,7 @@ impl PosternProcess {
     }
 }
 
-impl Drop for PosternProcess {
+impl Drop for Program {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();

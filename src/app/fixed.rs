@@ -1,0 +1,94 @@
+//! Owns: what is read at the start only, and what a reload that wants it otherwise is told.
+//! Refuses: a configuration that would be safe, or would work, only with what it cannot have before a restart.
+//! Always holds: what was fixed at the start is what is compared with, not what the last reload said.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use tracing::warn;
+
+use crate::config::Config;
+
+/// What is read at the start only.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    workers: Option<u16>,
+    data_directory: Option<PathBuf>,
+    admin_address: Option<SocketAddr>,
+}
+
+impl Fixed {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            workers: config.process.workers,
+            data_directory: config.process.data_directory.as_ref().map(|directory| directory.0.clone()),
+            admin_address: config.admin.as_ref().map(|admin| admin.address),
+        }
+    }
+
+    /// Where signing keys and key sets are kept.
+    pub(super) const fn data_directory(&self) -> Option<&PathBuf> {
+        self.data_directory.as_ref()
+    }
+
+    /// Whether `next` can be applied beside what is fixed.
+    ///
+    /// # Errors
+    /// A sentence that says what stands in the way.
+    pub(super) fn admit(&self, next: &Config) -> Result<(), String> {
+        let token = next.admin.as_ref().and_then(|admin| admin.token.as_ref());
+        if let Some(address) = self.admin_address.filter(|address| !address.ip().is_loopback())
+            && token.is_none()
+        {
+            return Err(format!(
+                "the admin listener stays on {address} until a restart and can be reached from outside there, so \
+                 `admin.token` cannot be taken away"
+            ));
+        }
+        if next.authorization_server.is_some() && self.data_directory.is_none() {
+            return Err("the embedded issuer needs `process.data_directory`, which is read at start only: restart".into());
+        }
+        Ok(())
+    }
+
+    /// Warns of each key that `next` has otherwise.
+    pub(super) fn warn_of_differences(&self, next: &Config) {
+        let wanted = Self::of(next);
+        let keys = [
+            ("process.workers", self.workers != wanted.workers),
+            ("process.data_directory", self.data_directory != wanted.data_directory),
+            ("admin.address", self.admin_address != wanted.admin_address),
+        ];
+        for (key, _) in keys.iter().filter(|(_, differs)| *differs) {
+            warn!("`{key}` is read at start only: restart for the new value");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_text;
+
+    fn config(text: &str) -> Config {
+        let (loaded, diagnostics) = load_text("postern.toml", text, &std::collections::BTreeMap::new());
+        loaded.config().cloned().unwrap_or_else(|| panic!("{diagnostics:?}"))
+    }
+
+    #[test]
+    fn a_token_stays_where_the_listener_can_be_reached_from_outside() {
+        let fixed = Fixed::of(&config("[admin]\naddress = \"0.0.0.0:1\"\ntoken = \"0123456789abcdef\""));
+        assert!(fixed.admit(&config("[admin]\naddress = \"127.0.0.1:1\"\ntoken = \"another\"")).is_ok());
+        assert!(fixed.admit(&config("[admin]\naddress = \"127.0.0.1:1\"")).is_err());
+        assert!(fixed.admit(&config("")).is_err());
+        let on_loopback = Fixed::of(&config("[admin]\naddress = \"127.0.0.1:1\"\ntoken = \"0123456789abcdef\""));
+        assert!(on_loopback.admit(&config("")).is_ok());
+        assert!(Fixed::of(&config("")).admit(&config("")).is_ok());
+    }
+
+    #[test]
+    fn an_issuer_needs_the_directory_from_the_start() {
+        let issuer = "[process]\ndata_directory = \"data\"\n[authorization_server]\nissuer = \"https://a.example/\"";
+        assert!(Fixed::of(&config("")).admit(&config(issuer)).is_err());
+        assert!(Fixed::of(&config("process.data_directory = \"other\"")).admit(&config(issuer)).is_ok());
+    }
+}
