@@ -1,3 +1,5 @@
+//! HTTP/1.1 to an upstream: framing, bodies and trailers, which connections are used again.
+
 use tokio::io::AsyncWriteExt;
 
 use super::*;
