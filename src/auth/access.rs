@@ -53,12 +53,13 @@ pub struct Verdict {
 }
 
 impl Access {
-    /// Compiles what `routes.<name>` asks of its callers. `parameters` are the names in its path. Every problem is noted;
-    /// `None` if one of them is an error.
+    /// Compiles what `routes.<name>` asks of its callers. `parameters` are the names in its path. Without `issuers`, because
+    /// something is wrong elsewhere, rules cannot be judged; whether there are any can. Every problem is noted; `None` if one
+    /// of them is an error.
     pub fn compile(
         name: &str,
         raw: &RouteConfig,
-        issuers: &Issuers,
+        issuers: Option<&Issuers>,
         parameters: &[&str],
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
@@ -82,7 +83,8 @@ impl Access {
             }
             (true, None) => Some(Self::Public(PublicAccess { route })),
             (false, Some(require)) => {
-                let compiler = RequireCompiler { path: path.key("require"), issuers, parameters, diagnostics };
+                let compiler =
+                    RequireCompiler { path: path.key("require"), issuers: issuers?, parameters, diagnostics };
                 let rules = compiler.rules(require)?.into_boxed_slice();
                 let report_only = (raw.mode == ModeConfig::Report).then(|| ReportOnly { route: Arc::clone(&route) });
                 Some(Self::Protected(Requirement { route, rules, report_only }))
@@ -165,7 +167,7 @@ mod tests {
         // By way of TOML, whose integers are always signed.
         let raw: RouteConfig = toml::Value::try_from(raw).unwrap().try_into().unwrap();
         let mut diagnostics = Diagnostics::new();
-        Access::compile("r", &raw, &two_issuers(), &["tenant"], &mut diagnostics).ok_or_else(|| {
+        Access::compile("r", &raw, Some(&two_issuers()), &["tenant"], &mut diagnostics).ok_or_else(|| {
             diagnostics.iter().map(|entry| format!("{}: {} | {}", entry.path, entry.message, entry.remedy)).collect()
         })
     }

@@ -1,11 +1,11 @@
 //! `postern check`: every problem of a configuration at once.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use serde_json::json;
 
 use super::{
-    arguments::{CheckArguments, ConfigArguments, Format},
+    arguments::{CheckArguments, Format},
     terminal,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 
 /// Compiles the configuration without touching anything that lives, and prints what is wrong with it.
 pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let judged = judge(&arguments.config);
+    let judged = judge(&arguments.config.files);
     match arguments.format {
         Format::Text => print_text(arguments, &judged)?,
         Format::Json => print_json(arguments, &judged)?,
@@ -25,8 +25,8 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Loads and compiles what the command line names, for commands that contact nobody.
-pub(super) fn judge(arguments: &ConfigArguments) -> Judged {
-    load_and_compile(&arguments.files, &ProcessEnvironment, None, &app::offline_surroundings())
+pub(super) fn judge(files: &[PathBuf]) -> Judged {
+    load_and_compile(files, &ProcessEnvironment, None, &app::offline_surroundings())
 }
 
 fn print_text(arguments: &CheckArguments, judged: &Judged) -> anyhow::Result<()> {

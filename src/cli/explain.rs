@@ -2,7 +2,7 @@
 //!
 //! Nobody is contacted, so a signature is not verified: the explanation is about rules, and says so.
 
-use std::{fmt::Write as _, io::Read as _, process::ExitCode, sync::Arc};
+use std::{fmt::Write as _, io::Read as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -10,23 +10,21 @@ use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use http::{Method, Request, Uri};
 use serde::Serialize;
 
-use super::{
-    arguments::{ConfigArguments, Format},
-    check, terminal,
-};
+use super::{arguments::Format, check, terminal};
 use crate::{
     auth::{Access, BearerToken, Requirement, UnverifiedToken, Verdict},
     clock::Clock,
-    gateway::Rejection,
-    http::{NormalHost, NormalPath, PathParameters},
+    gateway::{Rejection, refuse_method},
+    http::{NormalHost, NormalPath, PathError, PathParameters},
     snapshot::{Destination, Snapshot},
 };
 
 /// What `postern explain` takes.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
+    /// Configuration files, each with its own `-c`; later ones are laid over earlier ones
+    #[arg(short = 'c', long = "config", value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// The token; `-` reads it from standard input, which keeps it out of the shell's history
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
@@ -79,7 +77,7 @@ struct Outcome {
 
 /// Explains one request.
 pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let judged = check::judge(&arguments.config);
+    let judged = check::judge(&arguments.files);
     let Some(snapshot) = judged.snapshot else {
         eprint!("{}", judged.sources.render(&judged.diagnostics, terminal::colour_on_stderr()));
         terminal::print_error("the configuration does not compile, so nothing can be explained");
@@ -114,8 +112,11 @@ fn explain(snapshot: &Snapshot, arguments: &ExplainArguments, token: Option<&str
     let mut explanation = Explanation::default();
     let rejection = match judge(snapshot, &parts, token, &mut explanation) {
         Ok(()) => {
-            explanation.outcome.forwarded = true;
-            explanation.outcome.words = "the request would be forwarded".to_owned();
+            explanation.outcome.forwarded = explanation.route.is_some();
+            explanation.outcome.words = match explanation.outcome.forwarded {
+                true => "the request would be forwarded".to_owned(),
+                false => "the gateway itself would answer".to_owned(),
+            };
             return Ok(explanation);
         }
         Err(rejection) => rejection,
@@ -140,6 +141,7 @@ fn judge(
     token: Option<&str>,
     explanation: &mut Explanation,
 ) -> Result<(), Rejection> {
+    refuse_method(&parts.method)?;
     let host = NormalHost::from_request(parts)?;
     explanation.host = host.as_str().to_owned();
     let path = NormalPath::parse(parts.uri.path())?;
@@ -158,8 +160,8 @@ fn judge(
     };
     explanation.route = Some(route.name.to_string());
     explanation.upstream = Some(route.upstream.name().to_string());
-    let target = path.path_and_query(&parts.uri, route.strip_prefix.as_ref());
-    explanation.forwarded_as = target.ok().map(|target| target.path().to_owned());
+    let target = path.path_and_query(&parts.uri, route.strip_prefix.as_ref()).map_err(|_| PathError::TooLong)?;
+    explanation.forwarded_as = Some(target.path().to_owned());
     match &route.access {
         Access::Public(_) => {
             explanation.notes.push("the route is public: no token is looked at".to_owned());

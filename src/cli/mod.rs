@@ -37,8 +37,10 @@ pub fn run() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "postern", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            // Not to standard output itself: a reader that leaves early would be a panic there.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "postern", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script)).map_err(Into::into).map(|()| ExitCode::SUCCESS)
         }
         Command::Client(later) => Ok(later::refuse("client", &later)),
         Command::Keys(later) => Ok(later::refuse("keys", &later)),

@@ -160,8 +160,11 @@ impl Gateway {
     }
 }
 
-/// Neither makes sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.
-fn refuse_method(method: &Method) -> Result<(), Rejection> {
+/// Refuses methods that make no sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.
+///
+/// # Errors
+/// [`Rejection::MethodNotForwarded`].
+pub fn refuse_method(method: &Method) -> Result<(), Rejection> {
     match *method {
         Method::CONNECT | Method::TRACE => Err(Rejection::MethodNotForwarded),
         _ => Ok(()),

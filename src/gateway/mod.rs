@@ -17,7 +17,7 @@ mod worker;
 pub use self::{
     body::{RequestBody, RequestBytes, ResponseBody, ResponseEnd},
     detail::{REASONS, REASONS_AFTER_THE_HEAD},
-    handle::Gateway,
+    handle::{Gateway, refuse_method},
     rejection::{Fault, Rejection},
     worker::Shared,
 };

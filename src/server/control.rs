@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    bind::{BindError, bind},
+    bind::{BindError, Sharing, bind},
     counters::WorkerCounters,
     listener::{Listener, Listeners},
 };
@@ -111,7 +111,10 @@ impl Server {
         let mut fresh = Vec::new();
         for listener in listeners.iter() {
             if !bound.iter().any(|bound| Arc::ptr_eq(&bound.listener, listener)) {
-                let (local, sockets) = bind(listener.name(), listener.address(), workers)?;
+                // A listener that only gets another name, or an address that includes the one before.
+                let is_ours = |bound: &Bound| bound.local.port() == listener.address().port();
+                let sharing = if bound.iter().any(is_ours) { Sharing::WithOurselves } else { Sharing::Exclusive };
+                let (local, sockets) = bind(listener.name(), listener.address(), workers, sharing)?;
                 fresh.push(Binding { listener: Arc::clone(listener), local, sockets });
             }
         }

@@ -104,10 +104,8 @@ impl Route {
         };
         let parameters: Vec<&str> = pattern.iter().flat_map(|pattern| pattern.path.parameter_names()).collect();
         // Without the path's own parameters, or without the issuers, rules about them cannot be judged.
-        let access = match (parts.issuers, &pattern) {
-            (Some(issuers), Some(_)) => Access::compile(name, raw, issuers, &parameters, diagnostics),
-            _ => None,
-        };
+        let issuers = parts.issuers.filter(|_| pattern.is_some());
+        let access = Access::compile(name, raw, issuers, &parameters, diagnostics);
         let identity = Identity::compile(&at.key("identity"), &raw.identity, raw.public, diagnostics);
         if raw.timeout.0.is_zero() {
             let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";

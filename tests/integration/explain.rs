@@ -53,6 +53,11 @@ fn token(change: impl FnOnce(&mut Value)) -> String {
     SigningKey::es256("k1").token(&claims)
 }
 
+fn expired_an_hour_ago(claims: &mut Value) {
+    claims["iat"] = json!(now() - 7200);
+    claims["exp"] = json!(now() - 3600);
+}
+
 /// Runs it with `input` on standard input.
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut command = postern(folder, arguments);
@@ -127,7 +132,7 @@ fn a_refused_request_is_explained_with_the_reason_that_the_caller_would_get() {
 
     let of_another = token(|claims| claims["tenant_id"] = json!("other"));
     assert_outcome(Some(&of_another), "GET", URL, false, json!(403), json!("path_claim_mismatch"));
-    let expired = token(|claims| claims["exp"] = json!(now() - 3600));
+    let expired = token(expired_an_hour_ago);
     assert_outcome(Some(&expired), "GET", URL, false, json!(401), json!("token_expired"));
     let for_another = token(|claims| claims["aud"] = json!("https://other.test"));
     assert_outcome(Some(&for_another), "GET", URL, false, json!(403), json!("audience_mismatch"));
@@ -162,7 +167,7 @@ fn a_route_that_only_reports_is_said_to_let_through_all_the_same() {
 #[test]
 fn a_token_is_taken_apart_without_showing_what_could_be_used() {
     let folder = tempfile::tempdir().unwrap();
-    let token = token(|claims| claims["exp"] = json!(now() - 3600));
+    let token = token(expired_an_hour_ago);
     let signature = token.rsplit('.').next().unwrap();
     for arguments in
         [&["token", "inspect", "-"][..], &["token", "inspect", "--json", "-"], &["token", "inspect", &token]]

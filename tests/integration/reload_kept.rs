@@ -98,6 +98,24 @@ async fn listeners_come_and_go_and_what_is_under_way_there_is_finished() {
 }
 
 #[tokio::test]
+async fn a_listener_that_only_gets_another_name_stays_reachable() {
+    let scoped = Scoped::start().await;
+    let gateway = scoped.builder("a").start().await;
+    let address = gateway.address();
+    gateway.edit(
+        "[listeners.public]\naddress = \"127.0.0.1:0\"",
+        &format!("[listeners.outside]\naddress = \"{address}\""),
+    );
+    reload(&gateway).await;
+    assert_eq!(gateway.running().address("outside"), Some(address));
+    let client = HttpClient::http1();
+    for _ in 0..20 {
+        let answer = client.get(&format!("http://{address}/x"), Some(&scoped.token("a"))).await;
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_down_holds_up_no_reload() {
     let scoped = Scoped::start().await;
     let gateway = scoped.builder("a").start().await;
@@ -160,8 +178,8 @@ async fn upstream_connections_and_verified_tokens_are_kept_over_reloads() {
     assert_eq!(metric(&gateway, "postern_token_cache_misses_total").await, misses);
     assert_eq!(metric(&gateway, "postern_token_cache_hits_total").await, hits + 4.0);
 
-    // The control: an upstream that changed is connected to anew.
-    gateway.edit("[routes.x]", "connect_timeout = \"3s\"\n[routes.x]");
+    // The control: an endpoint that changed is connected to anew.
+    gateway.edit("[\"${UPSTREAM}\"]", &format!("[\"http://localhost:{}\"]", scoped.upstream.address.port()));
     reload(&gateway).await;
     assert_eq!(connection.get("/x", Some(&token)).await.unwrap().status, 200);
     assert_eq!(scoped.upstream.connections(), 2);
