@@ -217,7 +217,10 @@ impl Default for SharedTokenCache {
 
 impl fmt::Debug for SharedTokenCache {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SharedTokenCache").field("entries", &self.store.entries.entry_count()).finish_non_exhaustive()
+        formatter
+            .debug_struct("SharedTokenCache")
+            .field("entries", &self.store.entries.entry_count())
+            .finish_non_exhaustive()
     }
 }
 
