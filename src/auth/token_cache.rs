@@ -331,10 +331,9 @@ mod tests {
     fn workers_never_wait_for_the_cache() {
         let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
         let worker = WorkerTokenCache::new(Arc::clone(&shared));
-        let CachedToken { verification, verified, .. } = entry("model", 10);
         for number in 0..CHANGES + 100 {
             let text = format!("{number}-token");
-            worker.remember(CachedToken::new(&text, Arc::clone(&verification), Arc::clone(&verified)));
+            worker.remember(entry(&text, 10));
         }
         worker.forget("0-token");
         assert_eq!((shared.store.changes.len(), shared.store.entries.iter().count()), (CHANGES, 0));
