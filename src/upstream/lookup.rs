@@ -2,15 +2,7 @@
 //! Refuses: a second lookup of a name beside one that hangs: each holds a thread until the system's resolver gives up.
 //! Always holds: an answer goes to those who waited for it and is not remembered.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    future::Future,
-    io,
-    net::IpAddr,
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::RefCell, collections::HashMap, future::Future, io, net::IpAddr, rc::Rc, sync::Arc};
 
 use futures_util::future::{FutureExt, Shared};
 use tokio::{net::lookup_host, sync::oneshot};
