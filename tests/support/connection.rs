@@ -111,10 +111,10 @@ impl Connection {
     }
 }
 
-/// Reads an answer to its end.
+/// Reads an answer to its end, which must come in time.
 pub(crate) async fn whole(response: Response<Incoming>) -> hyper::Result<WholeAnswer> {
     let (parts, body) = response.into_parts();
-    let collected = body.collect().await?;
+    let collected = timeout(PATIENCE, body.collect()).await.expect("the end in time")?;
     let trailers = collected.trailers().cloned();
     Ok(WholeAnswer { status: parts.status.as_u16(), headers: parts.headers, body: collected.to_bytes(), trailers })
 }
