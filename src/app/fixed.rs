@@ -83,16 +83,16 @@ mod tests {
         let fixed = Fixed::of(&config("[admin]\naddress = \"0.0.0.0:1\"\ntoken = \"0123456789abcdef\""));
         assert!(fixed.admit(&config("[admin]\naddress = \"127.0.0.1:1\"\ntoken = \"another\"")).is_ok());
         assert!(fixed.admit(&config("[admin]\naddress = \"127.0.0.1:1\"")).is_err());
-        assert!(fixed.admit(&config("")).is_err());
+        assert!(fixed.admit(&config("[process]")).is_err());
         let on_loopback = Fixed::of(&config("[admin]\naddress = \"127.0.0.1:1\"\ntoken = \"0123456789abcdef\""));
-        assert!(on_loopback.admit(&config("")).is_ok());
-        assert!(Fixed::of(&config("")).admit(&config("")).is_ok());
+        assert!(on_loopback.admit(&config("[process]")).is_ok());
+        assert!(Fixed::of(&config("[process]")).admit(&config("[process]")).is_ok());
     }
 
     #[test]
     fn an_issuer_needs_the_directory_from_the_start() {
         let issuer = "[process]\ndata_directory = \"data\"\n[authorization_server]\nissuer = \"https://a.example/\"";
-        assert!(Fixed::of(&config("")).admit(&config(issuer)).is_err());
+        assert!(Fixed::of(&config("[process]")).admit(&config(issuer)).is_err());
         assert!(Fixed::of(&config("process.data_directory = \"other\"")).admit(&config(issuer)).is_ok());
     }
 }
