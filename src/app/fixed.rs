@@ -72,7 +72,9 @@ mod tests {
     use crate::config::load_text;
 
     fn config(text: &str) -> Config {
-        let (loaded, diagnostics) = load_text("postern.toml", text, &std::collections::BTreeMap::new());
+        // An empty file is an error of its own.
+        let text = format!("{text}\n[telemetry]\n");
+        let (loaded, diagnostics) = load_text("postern.toml", &text, &std::collections::BTreeMap::new());
         loaded.config().cloned().unwrap_or_else(|| panic!("{diagnostics:?}"))
     }
 

@@ -232,7 +232,12 @@ fn texts_that_two_readers_read_differently_are_refused() {
 #[test]
 fn an_issuer_may_ask_for_more() {
     // RFC 9068 section 2.2 requires these, too.
-    let profile = |changes: Value| changed(json!({ "client_id": "billing", "jti": "1" }), changes);
+    let profile = |mut changes: Value| {
+        for (name, value) in [("client_id", "billing"), ("jti", "1")] {
+            changes.as_object_mut().unwrap().entry(name).or_insert(json!(value));
+        }
+        changes
+    };
     let world = World::with(json!({
         "token_type": "at+jwt", "required_claims": ["tenant"], "max_lifetime": "10m", "algorithms": ["ES256", "PS256"],
     }));

@@ -1,17 +1,21 @@
 //! Owns: verified tokens remembered for all workers, bounded by bytes.
 //! Refuses: tokens that were not verified: whoever sends bogus ones displaces nothing.
 //! Always holds: an entry counts for the whole text of its token and for the issuer configuration that it was verified
-//! under. It says nothing about what is allowed, and nothing about the present.
+//! under. It says nothing about what is allowed, and nothing about the present. Workers only hand over what is to be
+//! remembered or forgotten, since moka may make whoever writes wait: a thread of the cache's own does it.
 
 use std::{
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread::{self, Thread},
+    time::Duration,
 };
 
+use crossbeam_queue::ArrayQueue;
 use moka::sync::Cache;
 use zeroize::Zeroizing;
 
@@ -23,12 +27,33 @@ const DEFAULT_CAPACITY_BYTES: u64 = 64 << 20;
 const ENTRY_BYTES: usize = 512;
 /// How much of a token's end is hashed. It holds at least most of the signature, which is as good as random.
 const HASHED_BYTES: usize = 64;
+/// How many changes may wait for the cache's thread; what is more is not remembered for the other workers.
+const CHANGES: usize = 4096;
+/// How long changes are gathered, so that not each of them wakes the thread.
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// The tokens that any worker has verified.
 pub struct SharedTokenCache {
-    entries: Cache<u64, Arc<CachedToken>>,
+    store: Arc<Store>,
+    /// The thread that makes the changes; nothing, and nothing shared between workers, if it could not be started.
+    keeper: Option<Thread>,
     hashing: RandomState,
     counters: Mutex<Vec<Arc<Counters>>>,
+}
+
+/// What the cache and its thread share.
+struct Store {
+    entries: Cache<u64, Arc<CachedToken>>,
+    changes: ArrayQueue<Change>,
+    /// Whether the thread sleeps and has to be woken.
+    asleep: AtomicBool,
+    abandoned: AtomicBool,
+}
+
+/// What is to be done to the entries.
+enum Change {
+    Remember(u64, Arc<CachedToken>),
+    Forget(u64),
 }
 
 /// A token that was verified.
@@ -57,12 +82,27 @@ impl SharedTokenCache {
     /// A cache of `bytes` of tokens and claims.
     #[must_use]
     pub fn with_capacity(bytes: u64) -> Self {
-        let weigher = |_: &u64, entry: &Arc<CachedToken>| u32::try_from(entry.weight_bytes()).unwrap_or(u32::MAX);
-        Self {
-            entries: Cache::builder().max_capacity(bytes).weigher(weigher).build(),
-            hashing: RandomState::new(),
-            counters: Mutex::new(Vec::new()),
+        let mut cache = Self::unattended(bytes);
+        let store = Arc::clone(&cache.store);
+        match thread::Builder::new().name("token-cache".to_owned()).spawn(move || store.keep()) {
+            Ok(keeper) => cache.keeper = Some(keeper.thread().clone()),
+            Err(error) => {
+                tracing::error!(%error, "no thread for the token cache: workers do not share verified tokens");
+            }
         }
+        cache
+    }
+
+    /// One of which nobody makes the changes.
+    fn unattended(bytes: u64) -> Self {
+        let weigher = |_: &u64, entry: &Arc<CachedToken>| u32::try_from(entry.weight_bytes()).unwrap_or(u32::MAX);
+        let store = Arc::new(Store {
+            entries: Cache::builder().max_capacity(bytes).weigher(weigher).build(),
+            changes: ArrayQueue::new(CHANGES),
+            asleep: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+        });
+        Self { store, keeper: None, hashing: RandomState::new(), counters: Mutex::new(Vec::new()) }
     }
 
     /// How often a remembered token was used, over all workers since the start.
@@ -80,7 +120,7 @@ impl SharedTokenCache {
     /// How many bytes the entries take, about.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        self.entries.weighted_size()
+        self.store.entries.weighted_size()
     }
 
     pub(super) fn register(&self) -> Arc<Counters> {
@@ -100,20 +140,72 @@ impl SharedTokenCache {
     }
 
     pub(super) fn find(&self, place: u64, text: &str) -> Option<Arc<CachedToken>> {
-        self.entries.get(&place).filter(|entry| entry.is_of(text))
+        self.store.entries.get(&place).filter(|entry| entry.is_of(text))
     }
 
+    /// Lets other workers find it, soon.
     pub(super) fn remember(&self, place: u64, entry: Arc<CachedToken>) {
-        self.entries.insert(place, entry);
+        self.hand_over(Change::Remember(place, entry));
     }
 
+    /// Frees its memory, soon. Whoever finds it until then, or after an older `remember` that came late, judges it as before.
     pub(super) fn forget(&self, place: u64) {
-        self.entries.invalidate(&place);
+        self.hand_over(Change::Forget(place));
+    }
+
+    fn hand_over(&self, change: Change) {
+        // One that finds no room is dropped: the worker that verified a token has it in its own cache.
+        let _ = self.store.changes.push(change);
+        if self.store.asleep.load(Ordering::SeqCst)
+            && self.store.asleep.swap(false, Ordering::SeqCst)
+            && let Some(keeper) = &self.keeper
+        {
+            keeper.unpark();
+        }
     }
 
     fn sum(&self, counter: impl Fn(&Counters) -> &AtomicU64) -> u64 {
         let workers = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         workers.iter().map(|counters| counter(counters).load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl Store {
+    /// What the cache's thread does, until the cache is gone.
+    fn keep(&self) {
+        while !self.abandoned.load(Ordering::SeqCst) {
+            self.make_changes();
+            self.asleep.store(true, Ordering::SeqCst);
+            // Said first and looked at then: a change that comes in between is seen here or wakes.
+            while self.changes.is_empty()
+                && self.asleep.load(Ordering::SeqCst)
+                && !self.abandoned.load(Ordering::SeqCst)
+            {
+                thread::park();
+            }
+            self.asleep.store(false, Ordering::SeqCst);
+            thread::sleep(GATHERING);
+        }
+    }
+
+    fn make_changes(&self) {
+        while let Some(change) = self.changes.pop() {
+            match change {
+                Change::Remember(place, entry) => self.entries.insert(place, entry),
+                Change::Forget(place) => self.entries.invalidate(&place),
+            }
+        }
+        // So that workers, which only read, find next to nothing left to tidy up.
+        self.entries.run_pending_tasks();
+    }
+}
+
+impl Drop for SharedTokenCache {
+    fn drop(&mut self) {
+        self.store.abandoned.store(true, Ordering::SeqCst);
+        if let Some(keeper) = &self.keeper {
+            keeper.unpark();
+        }
     }
 }
 
@@ -125,7 +217,10 @@ impl Default for SharedTokenCache {
 
 impl fmt::Debug for SharedTokenCache {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SharedTokenCache").field("entries", &self.entries.entry_count()).finish_non_exhaustive()
+        formatter
+            .debug_struct("SharedTokenCache")
+            .field("entries", &self.store.entries.entry_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,6 +260,8 @@ impl Counters {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use serde_json::{Map, json};
 
     use super::*;
@@ -189,6 +286,19 @@ mod tests {
         CachedToken::new(text, &verification, Arc::new(VerifiedToken::new("corp".into(), key, claims)))
     }
 
+    fn until(condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "it does not come");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until everything that was handed over is done.
+    fn settle(shared: &SharedTokenCache) {
+        until(|| shared.store.changes.is_empty() && shared.store.asleep.load(Ordering::SeqCst));
+    }
+
     #[test]
     fn the_whole_text_decides() {
         let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
@@ -204,8 +314,10 @@ mod tests {
         let shared = Arc::new(SharedTokenCache::new());
         let (first, second) = (WorkerTokenCache::new(Arc::clone(&shared)), WorkerTokenCache::new(Arc::clone(&shared)));
         first.remember(entry("token", 10));
+        settle(&shared);
         assert!(second.find("token").is_some());
         shared.forget(shared.place("token"));
+        settle(&shared);
         assert!(second.find("token").is_some(), "it is in the second worker's slots by now");
         second.forget("token");
         assert!(second.find("token").is_none());
@@ -216,12 +328,39 @@ mod tests {
     }
 
     #[test]
+    fn workers_never_wait_for_the_cache() {
+        let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
+        let worker = WorkerTokenCache::new(Arc::clone(&shared));
+        for number in 0..CHANGES + 100 {
+            let text = format!("{number}-token");
+            worker.remember(entry(&text, 10));
+        }
+        worker.forget("0-token");
+        assert_eq!((shared.store.changes.len(), shared.store.entries.iter().count()), (CHANGES, 0));
+        let last = format!("{}-token", CHANGES + 99);
+        assert!(worker.find(&last).is_some(), "what was dropped is in the worker's own cache");
+        shared.store.make_changes();
+        let other = WorkerTokenCache::new(Arc::clone(&shared));
+        assert!(other.find("1-token").is_some() && other.find(&last).is_none());
+    }
+
+    #[test]
+    fn its_thread_ends_with_it() {
+        let shared = SharedTokenCache::new();
+        let store = Arc::downgrade(&shared.store);
+        settle(&shared);
+        assert!(store.strong_count() == 2, "the thread has it, too");
+        drop(shared);
+        until(|| store.strong_count() == 0);
+    }
+
+    #[test]
     fn bytes_bound_it() {
         let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::with_capacity(100_000)));
         for number in 0..100 {
             worker.remember(entry(&format!("{number}-large"), 10_000));
         }
-        worker.shared().entries.run_pending_tasks();
+        settle(worker.shared());
         let weight = worker.shared().weight_bytes();
         assert!(weight > 10_000 && weight <= 100_000, "{weight}");
         let found = (0..100).filter(|number| worker.find(&format!("{number}-large")).is_some()).count();

@@ -1,3 +1,5 @@
+//! The embedded issuer from its configuration to a token that verifies.
+
 use std::collections::BTreeMap;
 
 use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};

@@ -1,3 +1,5 @@
+//! Token requests and their answers, against an issuer that follows a script.
+
 use std::{cell::Cell, sync::Mutex, time::Duration};
 
 use bytes::Bytes;

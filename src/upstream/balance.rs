@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     hash::{DefaultHasher, Hasher},
     sync::{
         Arc,
@@ -58,6 +59,8 @@ pub(super) struct Turn {
 #[derive(Debug, Default)]
 pub(super) struct Tried {
     positions: Vec<usize>,
+    /// Where the request began in a round robin.
+    step: Cell<Option<usize>>,
 }
 
 impl Balance {
@@ -108,13 +111,13 @@ impl Balance {
 }
 
 impl Turn {
+    /// One step of the turn that all workers share for each request; from there it goes on by itself, so that the steps of others
+    /// make it miss nobody.
     fn next(&self, tried: &Tried) -> Option<usize> {
-        // One step each; those already tried are passed over.
-        self.order.iter().find_map(|_| {
-            let step = self.next.fetch_add(1, Relaxed);
-            let position = step.checked_rem(self.order.len()).and_then(|step| self.order.get(step)).copied();
-            position.filter(|position| !tried.contains(*position))
-        })
+        let step = tried.step.get().unwrap_or_else(|| self.next.fetch_add(1, Relaxed));
+        tried.step.set(Some(step));
+        let (before, from) = self.order.split_at_checked(step.checked_rem(self.order.len())?)?;
+        from.iter().chain(before).copied().find(|position| !tried.contains(*position))
     }
 }
 
@@ -248,11 +251,11 @@ mod tests {
         weights.iter().enumerate().map(member).collect()
     }
 
-    fn shares(balance: &Balance, members: &[Member], tried: &Tried) -> Vec<usize> {
+    fn shares(balance: &Balance, members: &[Member]) -> Vec<usize> {
         let mut random = SmallRng::seed_from_u64(7);
         let mut counts = vec![0; members.len()];
         for _ in 0..12_000 {
-            counts[balance.choose(members, None, tried, &mut random).unwrap()] += 1;
+            counts[balance.choose(members, None, &Tried::default(), &mut random).unwrap()] += 1;
         }
         counts
     }
@@ -265,7 +268,7 @@ mod tests {
     fn idle_endpoints_are_chosen_in_proportion_to_their_weights() {
         let members = members(&[1, 2, 3]);
         for balance in [Balance::LeastRequests, Balance::round_robin(&[1, 2, 3])] {
-            let counts = shares(&balance, &members, &Tried::default());
+            let counts = shares(&balance, &members);
             assert!(near(&counts, &[2000, 4000, 6000]), "{counts:?}");
         }
     }
@@ -274,7 +277,7 @@ mod tests {
     fn the_busier_of_two_is_left_alone() {
         let members = members(&[1, 1]);
         let _busy = members[0].endpoint.begin_request();
-        assert_eq!(shares(&Balance::LeastRequests, &members, &Tried::default()), [0, 12_000]);
+        assert_eq!(shares(&Balance::LeastRequests, &members), [0, 12_000]);
     }
 
     #[test]
@@ -282,7 +285,7 @@ mod tests {
         let members = members(&[1, 3]);
         let _light = members[0].endpoint.begin_request();
         let _heavy = [members[1].endpoint.begin_request(), members[1].endpoint.begin_request()];
-        assert_eq!(shares(&Balance::LeastRequests, &members, &Tried::default()), [0, 12_000]);
+        assert_eq!(shares(&Balance::LeastRequests, &members), [0, 12_000]);
     }
 
     #[test]
@@ -313,6 +316,24 @@ mod tests {
         assert_eq!(*turn_order(&[7, 7, 7]), [0, 1, 2]);
         let huge = turn_order(&[u16::MAX, 1]);
         assert!(huge.len() as u64 <= LONGEST_TURN + 2 && huge.contains(&1), "{}", huge.len());
+    }
+
+    #[test]
+    fn a_request_takes_one_step_of_the_shared_turn_however_many_it_tries() {
+        let members = members(&[1, 1]);
+        let balance = Balance::round_robin(&[1, 1]);
+        let mut random = SmallRng::seed_from_u64(7);
+        let mut firsts = Vec::new();
+        for _ in 0..4 {
+            let mut tried = Tried::default();
+            let first = balance.choose(&members, None, &tried, &mut random).unwrap();
+            tried.add(first);
+            firsts.push(first);
+            // Another worker's request comes in between.
+            firsts.push(balance.choose(&members, None, &Tried::default(), &mut random).unwrap());
+            assert_eq!(balance.choose(&members, None, &tried, &mut random), Some(1 - first));
+        }
+        assert_eq!(firsts, [0, 1, 0, 1, 0, 1, 0, 1]);
     }
 
     #[test]

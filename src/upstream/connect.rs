@@ -2,12 +2,12 @@
 //! Refuses: a certificate that does not carry the endpoint's name; speaking HTTP/2 where TLS did not agree on it.
 //! Always holds: nothing of a request has been sent yet.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     address::Host,
     endpoint::{ConnectionSlot, Endpoint, EndpointTls, Protocol},
+    lookup::Lookups,
     stream::Stream,
 };
 
@@ -27,7 +28,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 pub enum ConnectError {
     /// Its name could not be looked up.
     #[error("the name could not be looked up")]
-    Resolve(#[source] io::Error),
+    Resolve(#[source] Arc<io::Error>),
     /// Its name stands for no address.
     #[error("the name has no address")]
     NoAddress,
@@ -62,14 +63,15 @@ pub(super) enum Agreed {
 pub(super) async fn connect(
     endpoint: &Arc<Endpoint>,
     slot: ConnectionSlot,
+    lookups: &Rc<Lookups>,
     until: Instant,
 ) -> Result<(Stream, Agreed), ConnectError> {
     let address = endpoint.address();
     let stream = match &address.host {
         Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await.map_err(ConnectError::Tcp)?,
         Host::Name(name) => {
-            let found = lookup_host((&**name, address.port)).await.map_err(ConnectError::Resolve)?;
-            connect_in_turn(&found.collect::<Vec<_>>(), until).await?
+            let found = lookups.addresses(name).await.map_err(ConnectError::Resolve)?;
+            connect_in_turn(&found, address.port, until).await?
         }
     };
     tune(&stream).map_err(ConnectError::Tcp)?;
@@ -84,13 +86,13 @@ pub(super) async fn connect(
 
 /// Tries one address after the other; each may use its share of the time that is left, so that one which swallows packets does
 /// not use up that of the others.
-async fn connect_in_turn(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, ConnectError> {
+async fn connect_in_turn(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, ConnectError> {
     let mut failure = ConnectError::NoAddress;
     for (position, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let left = u32::try_from(addresses.len() - position).unwrap_or(u32::MAX);
         let share = until.saturating_duration_since(now) / left.max(1);
-        match timeout_at(now + share, TcpStream::connect(address)).await {
+        match timeout_at(now + share, TcpStream::connect((*address, port))).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failure = ConnectError::Tcp(error),
             Err(elapsed) => failure = ConnectError::Tcp(elapsed.into()),

@@ -14,6 +14,7 @@ mod error;
 mod forward;
 mod http2;
 mod lease;
+mod lookup;
 mod opening;
 mod outgoing;
 mod pool;

@@ -25,6 +25,7 @@ use super::{
     endpoint::{ConnectionSlot, Endpoint, Protocol},
     http2::SharedHttp2,
     lease::Lease,
+    lookup::Lookups,
     opening::{Opening, OpeningGuard, Outcome},
     outgoing::{Outgoing, RequestBody},
 };
@@ -42,11 +43,13 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(50);
 pub struct WorkerPools<B: RequestBody> {
     /// By the address of the endpoint, which the pool keeps alive and so unique.
     pools: RefCell<HashMap<*const Endpoint, Rc<EndpointPool<B>>>>,
+    lookups: Rc<Lookups>,
 }
 
 /// The connections of one worker to one endpoint.
 pub(super) struct EndpointPool<B: RequestBody> {
     endpoint: Arc<Endpoint>,
+    lookups: Rc<Lookups>,
     idle: RefCell<Vec<IdleHttp1<B>>>,
     shared: RefCell<Vec<Rc<SharedHttp2<B>>>>,
     opening: RefCell<Option<Rc<Opening>>>,
@@ -73,7 +76,7 @@ impl<B: RequestBody> WorkerPools<B> {
     /// No connections yet.
     #[must_use]
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { pools: RefCell::default() })
+        Rc::new(Self { pools: RefCell::default(), lookups: Rc::default() })
     }
 
     /// Lets go of the endpoints that are not in `upstreams`: their idle connections are closed, those in use when their exchange has
@@ -91,16 +94,17 @@ impl<B: RequestBody> WorkerPools<B> {
         }
         // A request of an old configuration may have made a pool after `retain`: it is forgotten here.
         pools.retain(|_, pool| Arc::strong_count(&pool.endpoint) > 1);
-        let pool = Rc::new(EndpointPool::new(Arc::clone(endpoint)));
+        let pool = Rc::new(EndpointPool::new(Arc::clone(endpoint), Rc::clone(&self.lookups)));
         pools.insert(Arc::as_ptr(endpoint), Rc::clone(&pool));
         pool
     }
 }
 
 impl<B: RequestBody> EndpointPool<B> {
-    fn new(endpoint: Arc<Endpoint>) -> Self {
+    fn new(endpoint: Arc<Endpoint>, lookups: Rc<Lookups>) -> Self {
         Self {
             endpoint,
+            lookups,
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: RefCell::default(),
@@ -205,7 +209,7 @@ impl<B: RequestBody> EndpointPool<B> {
         until: Instant,
         idle_timeout: Duration,
     ) -> Result<Lease<B>, ConnectError> {
-        let (stream, agreed) = connect(&self.endpoint, slot, until).await?;
+        let (stream, agreed) = connect(&self.endpoint, slot, &self.lookups, until).await?;
         self.agreed.set(Some(agreed));
         let lease = match agreed {
             Agreed::Http1 => {

@@ -1,11 +1,11 @@
 //! Owns: the form that a request must have on the wire of each protocol.
 //! Refuses: CONNECT, which asks for a tunnel and not for a resource (RFC 9110 section 9.3.6).
-//! Always holds: headers stay as the gateway wrote them, but for `Host` where the protocol says it otherwise, and for framing
-//! that would contradict the body. What was formed for one protocol can be formed again for the other.
+//! Always holds: headers stay as the gateway wrote them, but for `Host` and `Cookie` where the protocol says it otherwise, and for
+//! framing that would contradict the body. What was formed for one protocol can be formed again for the other.
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri, Version,
-    header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery},
 };
 use http_body::Body;
@@ -48,6 +48,7 @@ fn is_framed(headers: &HeaderMap) -> bool {
 /// URI (an HTTP/2 request has only that), and without either the endpoint's.
 fn form_http1<B>(request: &mut Request<B>, endpoint: &Endpoint) -> Result<(), ForwardError> {
     *request.version_mut() = Version::HTTP_11;
+    join_cookies(request.headers_mut())?;
     if !request.headers().contains_key(HOST) {
         let authority = request.uri().authority().unwrap_or(endpoint.authority());
         let host = HeaderValue::from_str(authority.as_str())
@@ -57,6 +58,19 @@ fn form_http1<B>(request: &mut Request<B>, endpoint: &Endpoint) -> Result<(), Fo
     if request.uri().authority().is_some() || request.uri().scheme().is_some() {
         *request.uri_mut() = request.uri().path_and_query().map_or_else(Uri::default, |path| Uri::from(path.clone()));
     }
+    Ok(())
+}
+
+/// HTTP/2 may say the cookies in several fields, HTTP/1.1 only in one (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), ForwardError> {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let fields: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let mut joined = HeaderValue::from_bytes(&fields.join(&b"; "[..]))
+        .map_err(|_| ForwardError::NotForwardable("its cookies are no header value"))?;
+    joined.set_sensitive(true);
+    headers.insert(COOKIE, joined);
     Ok(())
 }
 

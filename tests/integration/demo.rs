@@ -16,6 +16,9 @@ use crate::support::{
     wait::until,
 };
 
+/// Held while one starts.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 /// A demo that runs, and what it printed.
 struct Demo {
     process: Process,
@@ -30,8 +33,7 @@ impl Demo {
 
     /// Starts it in `folder`, with its data in `folder/data/demo`, which is the default.
     async fn start_in(folder: TempDir) -> Self {
-        // A demo finds out which ports are free before it takes them; two at the very same moment would find the same.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+        // Two that start in the same moment may both find a port free, and only one gets it.
         let _turn = ONE_AT_A_TIME.lock().await;
         let process = Launch::new(folder.path(), &["demo"]).start();
         let said =
@@ -172,7 +174,7 @@ async fn two_of_them_do_not_share_a_folder() {
     assert_eq!(second.ended().await.code(), Some(1), "{}", second.log());
     assert!(second.log().contains("--data-directory"), "{}", second.log());
     assert_eq!(demo.status(&demo.command("curl -i -H", 0)), 200, "the first one is not disturbed");
-    drop(second);
+    let _turn = ONE_AT_A_TIME.lock().await;
     let elsewhere = Launch::new(demo.folder.path(), &["demo", "--data-directory", "elsewhere"]).start();
     until("the third one", async || elsewhere.out().contains("Ctrl-C ends it").then_some(())).await;
     demo.stop().await;

@@ -272,6 +272,8 @@ impl World {
         self.send("method_not_allowed", request(Method::DELETE, &self.gateway.url("/orders/acme"), None)).await;
         self.raw("method_not_forwarded", "TRACE /open/1 HTTP/1.1\r\nhost: a\r\n\r\n").await;
         self.raw("method_not_forwarded", "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n").await;
+        let coded = "POST /open/1 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+        self.raw("transfer_coding_not_accepted", coded).await;
         self.raw("host_missing", "GET /open/1 HTTP/1.1\r\n\r\n").await;
         self.raw("host_ambiguous", "GET /open/1 HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
         self.raw("host_malformed", "GET /open/1 HTTP/1.1\r\nhost: a@b\r\n\r\n").await;

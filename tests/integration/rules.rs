@@ -104,6 +104,7 @@ impl World {
         let issuers = [ScriptedIssuer::start(&[&corp]).await, ScriptedIssuer::start(&[&partner]).await];
         let upstream = RecordedUpstream::start().await;
         let gateway = GatewayBuilder::new(CONFIG)
+            .one_worker()
             .variable("CORP_KEYS", &issuers[0].jwks_uri())
             .variable("PARTNER_KEYS", &issuers[1].jwks_uri())
             .upstream(&upstream)

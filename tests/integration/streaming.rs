@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::support::{
-    connection::{AnyBody, Connection, Protocol, bytes, empty, repeated},
+    connection::{AnyBody, Connection, Protocol, bytes, empty, repeated, whole},
     corp::{Corp, ISSUER, ROUTE},
     program::Program,
     served_upstream::ServedUpstream,
@@ -74,8 +74,8 @@ async fn a_gibibyte_each_way(downstream: Protocol, upstream_protocol: &str) {
 
     let piece = Bytes::from(vec![b'x'; MEBIBYTE]);
     let upload = repeated(piece, GIBIBYTE / MEBIBYTE, |_| {});
-    let answer = connection.exchange(request(Method::POST, &url, &token, upload)).await;
-    assert_eq!(answer.body, GIBIBYTE.to_string());
+    let answer = connection.send(request(Method::POST, &url, &token, upload)).await.expect("an answer");
+    assert_eq!(whole(answer).await.expect("a whole answer").body, GIBIBYTE.to_string());
     let after_upload = postern.peak_resident_bytes();
 
     let answer = connection.send(request(Method::GET, &url, &token, empty())).await.expect("an answer");
@@ -169,11 +169,11 @@ async fn a_slow_upstream_bounds_what_is_taken_from_downstream() {
             counted.fetch_add(bytes, Ordering::SeqCst);
         });
         let sent = request(Method::POST, &gateway.url("/large"), &corp.token(), upload);
-        let exchange = tokio::spawn(async move { connection.exchange(sent).await });
+        let exchange = tokio::spawn(async move { whole(connection.send(sent).await?).await });
         let under_way = standstill(&taken).await;
         assert!(under_way < MOST_UNDER_WAY, "{what}: {under_way}");
         gate.add_permits(1);
-        let answer = exchange.await.expect("no panic");
+        let answer = exchange.await.expect("no panic").expect("a whole answer");
         assert_eq!(answer.body, (PIECES * MEBIBYTE).to_string(), "{what}");
     }
 }

@@ -44,17 +44,18 @@ struct World {
 }
 
 impl World {
+    /// With one worker, so that every hit can be foretold.
     async fn new() -> Self {
+        Self::with(GatewayBuilder::new(CONFIG).one_worker()).await
+    }
+
+    async fn with(builder: GatewayBuilder) -> Self {
         let key = SigningKey::es256("k1");
         let issuer = ScriptedIssuer::start(&[&key]).await;
         let upstream = RecordedUpstream::start().await;
         let clock = ManualClock::starting_at(UnixTime::from_seconds(NOW));
-        let gateway = GatewayBuilder::new(CONFIG)
-            .variable("KEYS", &issuer.jwks_uri())
-            .upstream(&upstream)
-            .clock(clock.clock())
-            .start()
-            .await;
+        let gateway =
+            builder.variable("KEYS", &issuer.jwks_uri()).upstream(&upstream).clock(clock.clock()).start().await;
         Self { key, issuer, upstream, clock, gateway, client: HttpClient::http1() }
     }
 
@@ -175,7 +176,7 @@ async fn what_was_verified_under_another_configuration_does_not_count() {
         ("https://api.test/orders", "https://api.test/stock", "audience_mismatch"),
         ("https://api.test/stock", "https://api.test/orders", "200"),
     ] {
-        // Remembered by both workers and by what they share.
+        // Remembered, if it was good.
         let remembered = world.outcome(&token).await;
         world.gateway.edit(from, to);
         let answer = reload(&world.gateway).await;
@@ -188,7 +189,7 @@ async fn what_was_verified_under_another_configuration_does_not_count() {
 async fn a_flood_of_bogus_tokens_evicts_nothing() {
     const VALID: u32 = 20;
     const BOGUS: usize = 3000;
-    let world = Arc::new(World::new().await);
+    let world = Arc::new(World::with(GatewayBuilder::new(CONFIG)).await);
     let valid: Vec<String> = (0..VALID).map(|number| world.token(&json!({ "jti": number.to_string() }))).collect();
     for token in &valid {
         assert_eq!(world.outcome(token).await, "200");

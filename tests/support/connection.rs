@@ -14,7 +14,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::mpsc,
+    time::timeout,
 };
+
+use super::wait::PATIENCE;
 
 /// Why a body broke off.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -101,16 +104,17 @@ impl Connection {
         }
     }
 
-    /// Sends a request and reads the answer to its end.
+    /// Sends a request and reads the answer to its end, which must come in time.
     pub(crate) async fn exchange(&mut self, request: Request<AnyBody>) -> WholeAnswer {
-        whole(self.send(request).await.expect("an answer")).await.expect("a whole answer")
+        let exchange = async { whole(self.send(request).await.expect("an answer")).await.expect("a whole answer") };
+        timeout(PATIENCE, exchange).await.expect("an answer in time")
     }
 }
 
-/// Reads an answer to its end.
+/// Reads an answer to its end, which must come in time.
 pub(crate) async fn whole(response: Response<Incoming>) -> hyper::Result<WholeAnswer> {
     let (parts, body) = response.into_parts();
-    let collected = body.collect().await?;
+    let collected = timeout(PATIENCE, body.collect()).await.expect("the end in time")?;
     let trailers = collected.trailers().cloned();
     Ok(WholeAnswer { status: parts.status.as_u16(), headers: parts.headers, body: collected.to_bytes(), trailers })
 }

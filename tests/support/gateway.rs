@@ -84,6 +84,13 @@ impl GatewayBuilder {
         self
     }
 
+    /// With one worker, which sees every request; otherwise the kernel chooses one for each connection.
+    pub(crate) fn one_worker(mut self) -> Self {
+        assert!(self.config.contains("workers = 2"), "the preamble says how many there are");
+        self.config = self.config.replace("workers = 2", "workers = 1");
+        self
+    }
+
     /// Adds `more` to the configuration.
     pub(crate) fn also(mut self, more: &str) -> Self {
         self.config.push_str(more);

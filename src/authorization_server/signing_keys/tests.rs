@@ -1,3 +1,5 @@
+//! Signing keys on disk: made once, kept, never read from files that others could change.
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,

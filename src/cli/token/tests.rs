@@ -1,3 +1,5 @@
+//! `postern token inspect`: what is shown of tokens of all kinds.
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The end of a server: what is under way finishes, nothing new begins.
+
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;

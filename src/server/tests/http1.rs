@@ -1,3 +1,5 @@
+//! HTTP/1.1 from downstream.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::*;

@@ -1,3 +1,5 @@
+//! HTTP/2 from downstream.
+
 use std::pin::Pin;
 
 use bytes::Bytes;

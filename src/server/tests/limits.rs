@@ -1,3 +1,5 @@
+//! Every limit of a listener, from both sides of it.
+
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,3 +1,5 @@
+//! What a listener keeps over a reload, and what it does not.
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::io::AsyncReadExt;

@@ -1,3 +1,5 @@
+//! TLS from downstream: certificates by name, client certificates, what is refused at compiling.
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, client::Resumption, crypto::aws_lc_rs};

@@ -1,3 +1,5 @@
+//! Upstreams that are away, silent, slow or wrong.
+
 use std::{io::Read as _, io::Write as _, sync::mpsc, thread};
 
 use tokio::io::AsyncWriteExt;

@@ -1,3 +1,5 @@
+//! HTTP/1.1 to an upstream: framing, bodies and trailers, which connections are used again.
+
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -67,6 +69,24 @@ fn a_request_that_names_its_authority_in_the_uri_gets_a_host() {
             ("GET /a?b HTTP/1.1", &"shop.example".parse().unwrap())
         );
         assert_eq!(seen[1].headers["host"], recorder.address.to_string());
+    });
+}
+
+#[test]
+fn cookies_in_several_fields_are_joined() {
+    run(async {
+        let recorder = Recorder::start(Spoken::Http1).await;
+        let worker = Worker::to(recorder.address);
+        for (fields, joined) in [(&["a=1", "b=2; c=3", "d=4"][..], "a=1; b=2; c=3; d=4"), (&["a=1; b=2"], "a=1; b=2")] {
+            let mut request = get("/");
+            *request.version_mut() = http::Version::HTTP_2;
+            for field in fields {
+                request.headers_mut().append("cookie", field.parse().unwrap());
+            }
+            worker.send(request).await.unwrap().response.into_body().collect().await.unwrap();
+            let headers = recorder.requests().pop().unwrap().headers;
+            assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), [joined]);
+        }
     });
 }
 

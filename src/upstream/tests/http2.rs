@@ -1,3 +1,5 @@
+//! HTTP/2 to an upstream: shared connections, goodbyes, waiting for one that is being opened.
+
 use super::*;
 
 fn worker(address: SocketAddr) -> Worker {

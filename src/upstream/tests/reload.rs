@@ -1,3 +1,5 @@
+//! What compiling `[upstreams.*]` refuses, and what outlives a reload.
+
 use super::{tls::Authority, *};
 
 fn endpoints(upstreams: &Upstreams) -> Vec<Arc<Endpoint>> {

@@ -1,3 +1,5 @@
+//! TLS towards upstreams: whom they are believed by, ALPN, client certificates.
+
 use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};

@@ -1,3 +1,5 @@
+//! Upgrades: both sides joined, refused, and closed when nothing moves.
+
 use tokio::io::AsyncWriteExt;
 
 use super::{
