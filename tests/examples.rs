@@ -1,12 +1,6 @@
 //! What the repository shows is true: every example configuration is good, every command in the documents can be typed, every
 //! link leads somewhere.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
