@@ -136,6 +136,12 @@ impl LineWriter {
     }
 }
 
+impl Shared {
+    fn next_sink(&self) -> Option<Option<File>> {
+        self.next_sink.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 impl Drop for LineWriter {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
@@ -148,11 +154,13 @@ impl Writer {
         loop {
             // Read before draining: what was queued before the stop is drained after it.
             let stopping = self.shared.stopping.load(Ordering::Acquire);
-            let next_sink = self.shared.next_sink.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if self.sink.is_none() {
+                self.take_next_sink();
+            }
+            let next_sink = self.shared.next_sink();
             let wrote = self.drain();
             if let Some(sink) = next_sink {
-                self.sink = sink;
-                self.torn = false;
+                self.change_sink(sink);
             } else if stopping && !wrote {
                 return;
             }
@@ -160,6 +168,17 @@ impl Writer {
                 thread::park_timeout(if wrote { BUSY_PAUSE } else { IDLE_PAUSE });
             }
         }
+    }
+
+    fn take_next_sink(&mut self) {
+        if let Some(sink) = self.shared.next_sink() {
+            self.change_sink(sink);
+        }
+    }
+
+    fn change_sink(&mut self, sink: Option<File>) {
+        self.sink = sink;
+        self.torn = false;
     }
 
     /// Writes what is queued, at most one queue's worth. Says whether there was anything.
@@ -185,6 +204,10 @@ impl Writer {
     }
 
     fn write_batch(&mut self, lines: usize) {
+        if self.sink.is_none() {
+            // Lines are queued only once there is somewhere for them to go, which may have come since this round began.
+            self.take_next_sink();
+        }
         let Some(sink) = &mut self.sink else { return };
         let lines = u64::try_from(lines).unwrap_or(u64::MAX);
         let line_break: &[u8] = if self.torn { b"\n" } else { b"" };
@@ -288,6 +311,34 @@ mod tests {
         lines.push(b"lost\n".to_vec());
         assert!(lines.stop(SOON));
         assert_eq!((lines.written(), lines.dropped()), (0, 1));
+    }
+
+    #[test]
+    fn a_sink_that_comes_in_the_middle_of_a_round_loses_no_line() {
+        let (mut reader, sink) = pipe();
+        let shared = Arc::new(Shared {
+            queue: ArrayQueue::new(2),
+            next_sink: Mutex::new(None),
+            stopping: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        });
+        let mut writer = Writer {
+            shared: Arc::clone(&shared),
+            sink: None,
+            batch: Vec::new(),
+            torn: false,
+            failing: false,
+            report: |_| (),
+        };
+        // The round began without a sink; then both came.
+        *shared.next_sink.lock().unwrap() = Some(Some(sink));
+        shared.queue.push(b"first\n".to_vec()).unwrap();
+        assert!(writer.drain());
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "first\n");
     }
 
     #[test]

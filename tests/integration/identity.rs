@@ -185,7 +185,8 @@ async fn a_request_has_one_id_everywhere() {
             Some(kept) => assert_eq!(id, kept),
             None => assert!(id.len() >= 16, "{given}: {id} is one of ours"),
         }
-        log_line(&world.gateway, "the line with this id", |line| line["request_id"] == id.as_str()).await;
+        log_line(&world.gateway, &format!("the line of {given} with {id}"), |line| line["request_id"] == id.as_str())
+            .await;
     }
     let refused = world.client.send(done(world.get("/orders/1").header("x-request-id", "mine-2"))).await;
     assert_eq!((refused.header("x-request-id"), &refused.json()["request_id"]), ("mine-2", &json!("mine-2")));

@@ -106,7 +106,7 @@ impl AccessLog {
     /// Whether anybody wants lines; if not, the entry need not be gathered.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed)
+        self.is_on.load(Ordering::Acquire)
     }
 
     /// Queues the line of one request. Never waits; a line that does not fit is counted as dropped.
@@ -136,8 +136,15 @@ impl AccessLog {
 
     /// Sends lines from now on to a destination that is open already.
     pub fn switch(&self, destination: OpenDestination) {
-        self.is_on.store(destination.sink.is_some(), Ordering::Relaxed);
+        // No line is queued while there is nowhere for it to go.
+        let on = destination.sink.is_some();
+        if !on {
+            self.is_on.store(false, Ordering::Release);
+        }
         self.lines.redirect(destination.sink);
+        if on {
+            self.is_on.store(true, Ordering::Release);
+        }
     }
 
     /// Writes away what is queued, waiting no longer than `within`. Says whether everything was written. To be called once
