@@ -303,8 +303,12 @@ async fn the_log_is_opened_anew_on_sighup() {
     assert!(!log.exists());
     postern.signal("HUP");
     until("there is a new file", || async { log.exists().then_some(()) }).await;
-    assert_eq!(ask("/after").await.status, 200);
-    until("the line goes to the new file", || async { (paths(&log).len() == 1).then_some(()) }).await;
+    // The file is there a moment before lines go to it; one that comes in between goes to the old one.
+    until("a line goes to the new file", || async {
+        assert_eq!(ask("/after").await.status, 200);
+        (!paths(&log).is_empty()).then_some(())
+    })
+    .await;
     assert_eq!(paths(&log), BTreeSet::from(["\"/after\"".to_owned()]));
-    assert_eq!(paths(&rotated).len(), 2);
+    assert!(paths(&rotated).is_superset(&BTreeSet::from(["\"/before\"".to_owned(), "\"/between\"".to_owned()])));
 }

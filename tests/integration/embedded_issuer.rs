@@ -426,3 +426,14 @@ async fn a_reload_without_the_issuer_refuses_its_tokens_and_serves_its_documents
     house.reload_with(&without, &text).await;
     assert_eq!(house.orders(&token).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_route_for_the_whole_host_sees_no_secret_of_a_client() {
+    let everything = "[routes.all]\nhost = \"127.0.0.1\"\npath = \"/{*rest}\"\nupstream = \"orders\"\npublic = true\n";
+    let house = House::over(tempfile::tempdir().expect("a folder"), &format!("{CONFIG}\n{everything}")).await;
+    house.token().await;
+    assert!(house.key_document().await["keys"].is_array());
+    assert_eq!(house.upstream.count(), 0, "{:?}", house.upstream.requests());
+    assert_eq!(house.get(&house.gateway.url("/else")).await.status, StatusCode::OK);
+    assert_eq!(house.upstream.last().target, "/else");
+}

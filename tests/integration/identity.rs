@@ -293,3 +293,17 @@ async fn what_claims_another_method_or_path_is_taken_out() {
     assert!(!headers.values().any(|value| value == "/admin"), "{headers:?}");
     assert_eq!(values(&headers, "x-original-note"), ["stays"]);
 }
+
+#[tokio::test]
+async fn a_trailer_says_no_more_than_a_header_may() {
+    let world = World::new().await;
+    let request = "POST /open/1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\
+        trailer: x-client-id, X_Tenant, authorization, x-forwarded-for, x-note\r\n\r\n1\r\na\r\n0\r\n\
+        x-client-id: admin\r\nX_Tenant: other\r\nauthorization: Bearer a\r\nx-forwarded-for: 192.0.2.1\r\n\
+        x-note: kept\r\n\r\n";
+    assert_eq!(exchange(world.gateway.address(), request).await.status, 200);
+    let seen = world.upstream.last();
+    assert_eq!(&seen.body[..], b"a");
+    let names: Vec<&str> = seen.trailers.keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["x-note"], "the one that says nothing about the caller is the control");
+}

@@ -27,6 +27,7 @@ pub(crate) struct Recorded {
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) trailers: HeaderMap,
 }
 
 type Answer = Arc<dyn Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync>;
@@ -123,11 +124,11 @@ async fn accept(listener: TcpListener, connections: Arc<AtomicUsize>, house: Hou
 async fn record(request: Request<Incoming>, mut house: House) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let body = match body.collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(_) => Bytes::from_static(b"(aborted)"),
+    let (trailers, body) = match body.collect().await {
+        Ok(collected) => (collected.trailers().cloned().unwrap_or_default(), collected.to_bytes()),
+        Err(_) => (HeaderMap::new(), Bytes::from_static(b"(aborted)")),
     };
-    let recorded = Recorded { method: parts.method, target, headers: parts.headers, body };
+    let recorded = Recorded { method: parts.method, target, headers: parts.headers, body, trailers };
     let response = (house.answer)(&recorded);
     house.requests.lock().expect("not poisoned").push(recorded);
     // An error is an upstream that is gone, whose answers nobody waits for.
