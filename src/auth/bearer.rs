@@ -66,7 +66,7 @@ impl<'a> BearerToken<'a> {
             return Err(CredentialError::TooLarge { bytes: text.len() });
         }
         let unpadded = text.trim_end_matches('=');
-        if unpadded.is_empty() || !unpadded.bytes().all(in_alphabet) {
+        if unpadded.is_empty() || !is_b64token(unpadded) {
             return Err(CredentialError::Malformed);
         }
         Ok(Self { text })
@@ -85,26 +85,17 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
-/// The characters of a `b64token`, one look each: this is done for every byte of every request's token, and comparing them
-/// one by one cost 5 % of a request.
-const ALPHABET: [bool; 256] = alphabet();
-
-const fn alphabet() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0u8;
-    while byte < u8::MAX {
-        let special = matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-        #[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]
-        {
-            table[byte as usize] = byte.is_ascii_alphanumeric() || special;
-        }
-        byte += 1;
-    }
-    table
-}
-
-fn in_alphabet(byte: u8) -> bool {
-    ALPHABET.get(usize::from(byte)).is_some_and(|&is| is)
+/// Whether all of it are characters of a `b64token`. Every byte of every request's token is looked at, so there is no way out
+/// in the middle: the compiler then looks at 16 or 32 of them at a time, which took this from 5 % of a request's CPU to
+/// next to nothing.
+fn is_b64token(text: &str) -> bool {
+    text.bytes().fold(true, |all, byte| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let special =
+            (byte == b'-') | (byte == b'.') | (byte == b'_') | (byte == b'~') | (byte == b'+') | (byte == b'/');
+        all & (letter | digit | special)
+    })
 }
 
 impl CredentialError {
@@ -230,5 +221,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_alphabet_is_that_of_rfc_6750() {
+        for byte in 0..=0x7fu8 {
+            let character = char::from(byte);
+            let expected = character.is_ascii_alphanumeric() || "-._~+/".contains(character);
+            assert_eq!(is_b64token(&format!("{}{character}a", "a".repeat(40))), expected, "{character:?}");
+        }
+        assert!(!is_b64token("\u{e9}"));
     }
 }
