@@ -208,15 +208,6 @@ impl Rejection {
         }
     }
 
-    /// Whether this says anything about the token; such refusals are decisions, and count as such.
-    #[must_use]
-    pub const fn is_decision(&self) -> bool {
-        matches!(
-            self,
-            Self::NoToken | Self::Credential(_) | Self::Token(_) | Self::Denied(_) | Self::ClaimNotForwardable { .. }
-        )
-    }
-
     /// Seconds to wait before trying again (RFC 9110 section 10.2.3), where trying again may help.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u16> {

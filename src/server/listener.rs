@@ -184,18 +184,6 @@ impl Listeners {
             .map(PathBuf::as_path)
     }
 
-    /// The files that a configuration names here, whether or not they can be read: what to watch when it does not compile.
-    #[must_use]
-    pub fn files_named_by(config: &config::Config) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for tls in config.listeners.values().filter_map(|raw| raw.tls.as_ref()) {
-            let further = tls.certificates.iter().flat_map(|pair| [&pair.certificate, &pair.private_key]);
-            let all = [&tls.certificate, &tls.private_key].into_iter().chain(further).chain(&tls.client_ca);
-            files.extend(all.map(|file| file.0.clone()));
-        }
-        files
-    }
-
     /// Every certificate with the name of its listener.
     pub fn certificates(&self) -> impl Iterator<Item = (&Arc<str>, &CertificateFacts)> {
         self.compiled.iter().flat_map(|compiled| {
