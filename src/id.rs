@@ -4,7 +4,8 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use uuid::{NoContext, Timestamp, Uuid};
+use aws_lc_rs::digest::{SHA256, digest};
+use uuid::{Builder, NoContext, Timestamp, Uuid};
 
 /// The longest request id taken over from a caller, in bytes.
 const LONGEST_REQUEST_ID_BYTES: usize = 128;
@@ -53,10 +54,63 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// Names one token of the embedded issuer, in the store, in lists and in revocations: its `jti` (RFC 7519 section 4.1.7), a
+/// UUID. A token without one, as some dialects have them, is named by what was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId {
+    uuid: Uuid,
+}
+
+impl TokenId {
+    /// A fresh one: random (UUID version 4).
+    #[must_use]
+    pub fn generate() -> Self {
+        Self { uuid: Uuid::new_v4() }
+    }
+
+    /// Reads one in the form that [`fmt::Display`] writes; any other way to write a UUID is refused, so that one token has one
+    /// name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let uuid = Uuid::try_parse(text).ok()?;
+        let mut buffer = Uuid::encode_buffer();
+        let canonical: &str = uuid.as_hyphenated().encode_lower(&mut buffer);
+        (canonical == text).then_some(Self { uuid })
+    }
+
+    /// The name of a token without `jti`: the hash of its JWS signing input (RFC 7515 section 5.1), as a UUID of version 8. Not
+    /// of its signature: an ECDSA signature can be rewritten into another one that is as good.
+    #[must_use]
+    pub fn of_signing_input(signing_input: &[u8]) -> Self {
+        let hash = digest(&SHA256, signing_input);
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(hash.as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
+        Self { uuid: Builder::from_custom_bytes(bytes).into_uuid() }
+    }
+
+    /// Its 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.uuid.as_bytes()
+    }
+
+    /// The one of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self { uuid: Uuid::from_bytes(bytes) }
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.uuid.as_hyphenated().fmt(formatter)
+    }
+}
+
 /// A fresh token identifier for the `jti` claim (RFC 7519 section 4.1.7): a random UUID (version 4).
 #[must_use]
 pub fn new_token_id() -> String {
-    Uuid::new_v4().as_hyphenated().to_string()
+    TokenId::generate().to_string()
 }
 
 #[cfg(test)]
@@ -68,6 +122,18 @@ mod tests {
         let (first, second) = (RequestId::generate(), RequestId::generate());
         assert_ne!(first, second);
         assert_eq!(RequestId::parse(first.as_str().as_bytes()), Some(first));
+    }
+
+    #[test]
+    fn one_token_has_one_name() {
+        let id = TokenId::generate();
+        assert_eq!(TokenId::parse(&id.to_string()), Some(id));
+        assert_eq!(TokenId::from_bytes(*id.as_bytes()), id);
+        for other in [id.to_string().to_uppercase(), format!("{{{id}}}"), format!("urn:uuid:{id}"), String::new()] {
+            assert_eq!(TokenId::parse(&other), None, "{other}");
+        }
+        let (first, second) = (TokenId::of_signing_input(b"a.b"), TokenId::of_signing_input(b"a.c"));
+        assert!(first != second && first == TokenId::of_signing_input(b"a.b"));
     }
 
     #[test]

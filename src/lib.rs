@@ -22,10 +22,13 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 5 | [`cli`]: the commands; [`app`]: builds, starts and stops everything |
-//! | 4 | [`gateway`]: a request's way; [`admin`]: health, metrics, management |
-//! | 3 | [`snapshot`]: a configuration compiled whole, and its replacement |
-//! | 2 | [`routing`], [`auth`], [`upstream`], [`token_endpoint`], [`authorization_server`], [`server`]: siblings that do not know each other |
+//! | 8 | [`cli`]: the commands; [`app`]: builds, starts and stops everything |
+//! | 7 | [`gateway`]: a request's way; [`admin`]: health, metrics, management |
+//! | 6 | [`snapshot`]: a configuration compiled whole, and its replacement |
+//! | 5 | [`token_endpoint`]: what clients post to, in four dialects |
+//! | 4 | [`authorization_server`]: the embedded issuer |
+//! | 3 | [`routing`], [`auth`], [`upstream`], [`server`]: siblings that do not know each other |
+//! | 2 | `store`: what survives a restart |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
 //! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`] |
 //!

@@ -10,17 +10,18 @@ use std::{
 
 /// The floor of each room, as the table in ARCHITECTURE.md has it.
 const FLOORS: &[(&str, u8)] = &[
-    ("cli", 5),
-    ("app", 5),
-    ("gateway", 4),
-    ("admin", 4),
-    ("snapshot", 3),
-    ("routing", 2),
-    ("auth", 2),
-    ("upstream", 2),
-    ("token_endpoint", 2),
-    ("authorization_server", 2),
-    ("server", 2),
+    ("cli", 8),
+    ("app", 8),
+    ("gateway", 7),
+    ("admin", 7),
+    ("snapshot", 6),
+    ("token_endpoint", 5),
+    ("authorization_server", 4),
+    ("routing", 3),
+    ("auth", 3),
+    ("upstream", 3),
+    ("server", 3),
+    ("store", 2),
     ("config", 1),
     ("http", 1),
     ("jose", 1),
@@ -177,7 +178,7 @@ fn only_four_rooms_speak_of_status_codes() {
     source_files(Path::new("src"), &mut files);
     let faults: Vec<String> = files
         .iter()
-        .filter(|file| floor(&room_of(file)).is_some_and(|floor| floor < 5))
+        .filter(|file| floor(&room_of(file)).is_some_and(|floor| floor < 8))
         .filter(|file| !SPEAKS_STATUS.contains(&room_of(file).as_str()))
         .filter(|file| code_of(file).contains("StatusCode::"))
         .map(|file| file.display().to_string())

@@ -77,12 +77,17 @@ pub(super) fn compile(
         if id.is_empty() || !id.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             diagnostics.key_error(&path, "a client's id must be visible ASCII characters", "give it another name");
         }
-        judge_secret(config.secret.secret(), &path.key("secret"), diagnostics);
+        if let Some(secret) = &config.secret {
+            judge_secret(secret.secret(), &path.key("secret"), diagnostics);
+        }
         judge_claims(&config.claims, &path.key("claims"), diagnostics);
         let id: Arc<str> = Arc::from(id.as_str());
         let client = Client {
             id: Arc::clone(&id),
-            secret: StoredSecret::of(config.secret.secret()),
+            secret: config
+                .secret
+                .as_ref()
+                .map_or_else(StoredSecret::nobodys, |secret| StoredSecret::of(secret.secret())),
             grants: compile_grants(&config.grants, apis, &path.key("grants"), diagnostics),
             claims: config.claims.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         };

@@ -13,7 +13,7 @@ use super::{
     issuer_url::IssuerUrl,
 };
 use crate::{
-    config::{Config, DialectConfig, ServeConfig, SigningAlgorithmConfig},
+    config::{Config, DialectConfig, ServeConfig, SigningAlgorithmConfig, TokenEndpointConfig},
     diagnostic::{Diagnostics, KeyPath},
 };
 
@@ -74,9 +74,10 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
 
 /// The URL of the first endpoint that this issuer serves in the shape of RFC 6749.
 fn token_endpoint_url(config: &Config, issuer: &IssuerUrl) -> Option<String> {
-    let endpoint = config.token_endpoints.values().find(|endpoint| match (endpoint.dialect, endpoint.serve) {
-        (DialectConfig::Oauth2, ServeConfig::Embedded) => true,
-    })?;
+    let serves = |endpoint: &&TokenEndpointConfig| {
+        (endpoint.dialect, endpoint.serve) == (DialectConfig::Oauth2, ServeConfig::Embedded)
+    };
+    let endpoint = config.token_endpoints.values().find(serves)?;
     // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
     let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));
     Some(issuer.at(host, &endpoint.path))

@@ -12,6 +12,7 @@ use super::{
     admin::AccessLogTarget,
     fault::Fault,
     reading::Reading,
+    store::StoreConfig,
     trail::Trail,
     tree::{Node, Value},
     value::{FilePath, SecretConfig},
@@ -48,6 +49,21 @@ impl<'de> NodeDeserializer<'_, 'de> {
             self.reading.absolute(self.node.span.file, text).map_err(|fault| fault.at(self.trail))?
         };
         let inner: StringDeserializer<Fault> = name.into_deserializer();
+        visitor.visit_newtype_struct(inner).map_err(|fault| fault.at(self.trail))
+    }
+
+    /// Hands the visitor the URL of a store, in which a file is absolute.
+    fn store<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let text = self.text("\"sqlite:FILE\" or \"postgres://...\"")?;
+        let url = match text.strip_prefix(StoreConfig::SQLITE) {
+            Some(file) if !file.is_empty() => {
+                let file = file.strip_prefix("//").unwrap_or(file);
+                let file = self.reading.absolute(self.node.span.file, file).map_err(|fault| fault.at(self.trail))?;
+                format!("{}{file}", StoreConfig::SQLITE)
+            }
+            _ => text.to_owned(),
+        };
+        let inner: StringDeserializer<Fault> = url.into_deserializer();
         visitor.visit_newtype_struct(inner).map_err(|fault| fault.at(self.trail))
     }
 }
@@ -105,6 +121,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_, 'de> {
                 let found = self.reading.secret(self.node, self.trail);
                 visitor.visit_newtype_struct(found).map_err(|fault| fault.at(self.trail))
             }
+            StoreConfig::NEWTYPE => self.store(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }

@@ -27,8 +27,10 @@ mod schema;
 mod secret_source;
 mod source;
 mod sources;
+pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod token_endpoint;
 mod trail;
 mod tree;
 mod unavailable;
@@ -43,8 +45,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     admin::{AccessLogConfig, AccessLogTarget, AdminConfig, LogFormatConfig, LogLevelConfig, TelemetryConfig},
     authorization_server::{
-        ApiConfig, AuthorizationServerConfig, ClientConfig, DialectConfig, ServeConfig, SigningAlgorithmConfig,
-        SigningConfig, TokenEndpointConfig,
+        ApiConfig, ApiTokenFormatConfig, ApiTokenStrategyConfig, AssertionAudienceConfig, AuthenticationMethodConfig,
+        AuthorizationServerConfig, ClientConfig, RoleConfig, SigningAlgorithmConfig, SigningConfig,
     },
     contents::Contents,
     environment::{Environment, ProcessEnvironment},
@@ -57,6 +59,8 @@ pub use self::{
     route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},
     schema::schema,
     sources::{Place, Sources},
+    store::StoreConfig,
+    token_endpoint::{DialectConfig, LockoutConfig, ManagementConfig, ServeConfig, TokenEndpointConfig},
     upstream::{BalanceConfig, EndpointConfig, HashConfig, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
     value::{ByteSize, ClaimValue, FilePath, HumanDuration, OneOrMany, SecretConfig},
 };

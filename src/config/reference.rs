@@ -108,6 +108,7 @@ fn kind(schema: &Value) -> String {
         Some("ByteSize") => return "size".to_owned(),
         Some("FilePath") => return "file".to_owned(),
         Some("Secret") => return "secret".to_owned(),
+        Some("Store") => return "URL".to_owned(),
         _ => {}
     }
     match table_in(schema) {

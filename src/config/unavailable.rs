@@ -2,15 +2,13 @@
 //! Refuses: reading over them: what cannot be enforced must not look as if it were.
 //! Always holds: each is refused by name, and whatever hangs on it causes no second diagnostic.
 
-use super::tree::{Node, Value};
+use super::tree::Node;
 use crate::diagnostic::{Diagnostics, KeyPath};
 
-/// A key, or a value of a key, that is not available yet.
+/// A key that is not available yet.
 struct Unavailable {
     /// The way to it; `*` is any name.
     path: &'static [&'static str],
-    /// The value of that key. `None`: the key itself, whatever its value.
-    value: Option<&'static str>,
     /// What it is to do, for the sentence `... is not available yet: ...`.
     feature: &'static str,
     remedy: &'static str,
@@ -19,20 +17,10 @@ struct Unavailable {
 }
 
 const fn key(path: &'static [&'static str], feature: &'static str, remedy: &'static str) -> Unavailable {
-    Unavailable { path, value: None, feature, remedy, stands_for: None }
+    Unavailable { path, feature, remedy, stands_for: None }
 }
 
-const fn dialect(name: &'static str) -> Unavailable {
-    Unavailable {
-        path: &["token_endpoints", "*", "dialect"],
-        value: Some(name),
-        feature: "token endpoints speak RFC 6749 only",
-        remedy: "write `oauth2`",
-        stands_for: None,
-    }
-}
-
-const ALL: [Unavailable; 15] = [
+const ALL: [Unavailable; 8] = [
     key(
         &["issuers", "*", "introspection"],
         "tokens that are not JWTs cannot be verified",
@@ -52,32 +40,12 @@ const ALL: [Unavailable; 15] = [
     ),
     Unavailable {
         path: &["token_endpoints", "*", "forward"],
-        value: None,
         feature: "token requests cannot be passed to an outside issuer",
         remedy: "take it out, and write `serve = \"embedded\"`",
         stands_for: Some("serve"),
     },
     key(&["token_endpoints", "*", "reuse"], "every request gets a token of its own", "take the table out"),
     key(&["token_endpoints", "*", "quota"], "issued tokens are not counted", "take the table out"),
-    key(&["token_endpoints", "*", "lockout"], "nobody is locked out", "take the table out"),
-    dialect("auth0"),
-    dialect("plgd"),
-    dialect("frontegg"),
-    key(
-        &["authorization_server", "store"],
-        "clients are those of this file, and nothing else is stored",
-        "take it out; signing keys are kept in `process.data_directory`",
-    ),
-    key(
-        &["authorization_server", "api_tokens"],
-        "users and tenants cannot create credentials",
-        "take it out; clients are written under `authorization_server.clients`",
-    ),
-    key(
-        &["authorization_server", "signing", "rotate_every"],
-        "signing keys are not replaced by themselves",
-        "take it out",
-    ),
 ];
 
 /// Reports and refuses every key in the tree that is not available yet. Returns the keys that are therefore not missing:
@@ -88,17 +56,8 @@ pub(super) fn refuse(tree: &mut Node, diagnostics: &mut Diagnostics) -> Vec<(Key
         let mut found = Vec::new();
         seek(tree, entry.path, &KeyPath::root(), &mut found);
         for path in found {
-            let written = tree.find(&path).map(|node| &node.value);
-            let subject = match (entry.value, written, entry.path.last()) {
-                (None, _, Some(key)) => *key,
-                (Some(value), Some(Value::Text(text)), _) if text == value => value,
-                _ => continue,
-            };
-            let message = format!("`{subject}` is not available yet: {}", entry.feature);
-            match entry.value {
-                None => diagnostics.key_error(&path, message, entry.remedy),
-                Some(_) => diagnostics.error(&path, message, entry.remedy),
-            }
+            let Some(key) = entry.path.last() else { continue };
+            diagnostics.key_error(&path, format!("`{key}` is not available yet: {}", entry.feature), entry.remedy);
             tree.refuse(&path);
             if let (Some(key), Some(table)) = (entry.stands_for, path.parent()) {
                 excused.push((table, key));
@@ -128,11 +87,10 @@ fn seek(node: &Node, pattern: &[&str], path: &KeyPath, found: &mut Vec<KeyPath>)
     }
 }
 
-/// Every key and value that is not available yet, as an operator would write it, with the reason.
+/// Every key that is not available yet, as an operator would write it, with the reason.
 pub(super) fn described() -> impl Iterator<Item = (String, &'static str)> {
     ALL.iter().map(|entry| {
         let path = entry.path.iter().map(|key| if *key == "*" { "<name>" } else { key }).collect::<Vec<_>>().join(".");
-        let written = entry.value.map_or_else(|| path.clone(), |value| format!("{path} = \"{value}\""));
-        (written, entry.feature)
+        (path, entry.feature)
     })
 }

@@ -46,9 +46,18 @@ fn new_secrets(before: &Config, after: &Config) -> Vec<String> {
     }
     if let (Some(before), Some(after)) = (&before.authorization_server, &after.authorization_server) {
         for (name, client) in &after.clients {
-            if before.clients.get(name).is_some_and(|before| differ(&before.secret, &client.secret)) {
-                let line = format!("authorization_server: clients.{name}.secret has a new value");
-                lines.push(line.replace(char::is_control, " "));
+            let Some(before) = before.clients.get(name) else { continue };
+            let secrets = [
+                ("secret", &before.secret, &client.secret),
+                ("other_secret", &before.other_secret, &client.other_secret),
+            ];
+            for (key, before, after) in secrets {
+                if let (Some(before), Some(after)) = (before, after)
+                    && differ(before, after)
+                {
+                    let line = format!("authorization_server: clients.{name}.{key} has a new value");
+                    lines.push(line.replace(char::is_control, " "));
+                }
             }
         }
     }

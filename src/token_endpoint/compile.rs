@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::TokenEndpoint;
 use crate::{
-    config::{Config, DialectConfig, ServeConfig, TokenEndpointConfig},
+    config::{Config, ServeConfig, TokenEndpointConfig},
     diagnostic::{Diagnostics, KeyPath},
 };
 
@@ -18,14 +18,13 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Vec<Arc
     for (name, endpoint) in &config.token_endpoints {
         let path = KeyPath::of(&["token_endpoints", name]);
         judge_path(endpoint, &path.key("path"), diagnostics);
-        match (endpoint.dialect, endpoint.serve) {
-            (DialectConfig::Oauth2, ServeConfig::Embedded) if config.authorization_server.is_none() => diagnostics
-                .error(
-                    &path.key("serve"),
-                    "there is no embedded issuer",
-                    "add an [authorization_server] table, or remove this endpoint",
-                ),
-            (DialectConfig::Oauth2, ServeConfig::Embedded) => {}
+        match endpoint.serve {
+            ServeConfig::Embedded if config.authorization_server.is_none() => diagnostics.error(
+                &path.key("serve"),
+                "there is no embedded issuer",
+                "add an [authorization_server] table, or remove this endpoint",
+            ),
+            ServeConfig::Embedded => {}
         }
         endpoints.push(Arc::new(TokenEndpoint::new(name, endpoint)));
     }
