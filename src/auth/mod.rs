@@ -14,6 +14,7 @@ mod key_source;
 mod permit;
 mod require;
 mod rules;
+mod standing;
 mod token_cache;
 mod unverified;
 mod verified_token;
@@ -35,6 +36,7 @@ pub use self::{
     issuers::{Issuers, compile_issuers},
     key_source::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     permit::Permit,
+    standing::{OpaqueToken, TokenStanding, Withdrawal},
     token_cache::SharedTokenCache,
     unverified::UnverifiedToken,
     verified_token::VerifiedToken,
