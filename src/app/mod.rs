@@ -88,6 +88,7 @@ pub fn offline_surroundings() -> Surroundings {
         clock,
         metrics,
         embedded_keys: Arc::new(EmbeddedKeys::default()),
+        standing: None,
         also_compile: ALSO_COMPILE,
     }
 }

@@ -69,6 +69,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         metrics: Arc::clone(&metrics),
         key_sets: Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first))),
         embedded_keys,
+        standing: None,
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

@@ -4,8 +4,9 @@
 //! against one route's rules, or that route's operator said that it needs none.
 
 mod access;
-pub mod bearer;
+mod bearer;
 mod claims;
+mod credential;
 mod denial;
 mod issuer;
 mod issuers;
@@ -31,8 +32,9 @@ pub use self::{
     access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},
     bearer::{BearerToken, CredentialError},
     claims::{Claims, Principal},
+    credential::{Credential, CredentialHeader, extract},
     denial::Denial,
-    issuer::Issuer,
+    issuer::{Issuer, Keeper},
     issuers::{Issuers, compile_issuers},
     key_source::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     permit::Permit,

@@ -21,7 +21,7 @@ use std::{
 use http::Method;
 
 use crate::{
-    auth::{Issuers, key_set::RemoteKeySet},
+    auth::{Issuers, TokenStanding, key_set::RemoteKeySet},
     authorization_server,
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
@@ -114,6 +114,9 @@ pub struct Surroundings {
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
     /// The keys of the embedded issuer, whether or not one is configured.
     pub embedded_keys: Arc<EmbeddedKeys>,
+    /// How the tokens of the embedded issuer stand; absent where nothing is remembered of them, as when a configuration is
+    /// only compiled.
+    pub standing: Option<Arc<dyn TokenStanding>>,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
