@@ -96,13 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{
-        auth::{
-            TokenStanding,
-            forge::{FixedKeys, FixedStanding},
-        },
-        config::HumanDuration,
-    };
+    use crate::{auth::forge::FixedKeys, config::HumanDuration};
 
     fn config(issuers: serde_json::Value) -> Config {
         serde_json::from_value(serde_json::json!({ "issuers": issuers })).unwrap()

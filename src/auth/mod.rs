@@ -27,6 +27,8 @@ mod worker_token_cache;
 mod forge;
 #[cfg(test)]
 mod token_attacks;
+#[cfg(test)]
+mod withdrawals;
 
 pub use self::{
     access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},

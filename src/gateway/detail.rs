@@ -47,7 +47,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("token_expired", "The token has expired."),
     ("token_from_future", "The token was issued in the future."),
     ("token_in_query", "The token must be in the Authorization header, not in the query."),
-    ("token_issued_before", "The token was issued before a moment before which every token was revoked."),
+    ("token_issued_before", "All tokens as old as this one were revoked."),
     ("token_malformed", "The token is malformed."),
     ("token_not_yet_valid", "The token is not valid yet."),
     ("token_revoked", "The token was revoked."),

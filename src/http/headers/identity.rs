@@ -60,8 +60,8 @@ impl IdentityHeaderNames {
         names
     }
 
-    /// The same list with all aliases of `name`, which itself is kept: an upstream could not tell them from it. A name that is on
-    /// the list itself stays on it.
+    /// The same list with all aliases of `name`, which an upstream could not tell from it. `name` itself is kept, unless it is on
+    /// the list already.
     #[must_use]
     pub fn and_aliases_of(mut self, name: &HeaderName) -> Self {
         if !self.contains(name) {
