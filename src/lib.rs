@@ -8,7 +8,7 @@
 //! 1. the [`snapshot`] is loaded, once: one request is decided by one configuration
 //! 2. host and path are normalised, and what is ambiguous is refused: [`http::NormalHost`], [`http::NormalPath`]
 //! 3. the route is matched: [`routing::RouteTable`]
-//! 4. exactly one credential is extracted: [`auth::bearer`]
+//! 4. exactly one credential is extracted: [`auth::extract`]
 //! 5. it is verified, out of the cache or by signature: [`auth::verify`] gives an [`auth::VerifiedToken`]
 //! 6. the route's rules are judged, on every request: [`auth::Requirement::authorize`] gives an [`auth::Permit`]
 //! 7. the fields are rewritten: [`http::headers`], [`http::forwarded`]
