@@ -13,11 +13,12 @@ use super::{
     api::Api,
     client::{AuthenticationFailure, Client},
     settings::Settings,
-    signing_keys::SigningKey,
+    signing_keys::{SigningError, SigningKey},
 };
 use crate::{
     clock::UnixTime,
     id::new_token_id,
+    jose::TokenType,
     oauth::{IssueRefusal, IssuedToken, ScopeSet},
     secret::Secret,
 };
@@ -59,7 +60,7 @@ pub enum GrantError {
         client_id: Arc<str>,
         /// Why.
         #[source]
-        source: jsonwebtoken::errors::Error,
+        source: SigningError,
     },
 }
 
@@ -79,10 +80,11 @@ pub(super) fn issue(
     let scope = choose_scope(granted, request.scope).map_err(refused)?;
     let token_id = new_token_id();
     let claims = claims(settings, client, api, scope.as_deref(), (&token_id, now));
-    let access_token =
-        key.sign(&claims).map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
+    let signed = key
+        .sign(TokenType::AccessToken, &claims)
+        .map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
     Ok(IssuedToken {
-        access_token: Secret::new(access_token),
+        access_token: signed.compact,
         lifetime: Duration::from_secs(api.token_lifetime.as_secs()),
         scope,
         client_id: Arc::clone(&client.id),

@@ -25,7 +25,7 @@ pub use self::{
     grant::{GrantError, GrantRequest},
     metadata::Document,
     settings::{Settings, compile},
-    signing_keys::{SigningKey, SigningKeyError, SigningKeys},
+    signing_keys::{SignedToken, SigningError, SigningKey, SigningKeyError, SigningKeys, UnusableKey},
 };
 use crate::{
     clock::UnixTime,
