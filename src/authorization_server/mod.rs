@@ -10,6 +10,7 @@ mod client_secret;
 mod grant;
 mod issuer_url;
 mod metadata;
+mod revoked_tokens;
 mod settings;
 mod signing_keys;
 
@@ -24,6 +25,7 @@ use thiserror::Error;
 pub use self::{
     grant::{GrantError, GrantRequest},
     metadata::Document,
+    revoked_tokens::RevokedTokens,
     settings::{Settings, compile},
     signing_keys::{SignedToken, SigningError, SigningKey, SigningKeyError, SigningKeys, UnusableKey},
 };
