@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use zeroize::Zeroizing;
 
 use super::{
@@ -25,6 +27,9 @@ const OTHERS: u32 = 0o077;
 
 /// Far more than any key or list takes; what is larger is not ours.
 const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The width of a PEM line (RFC 7468 section 2).
+const PEM_LINE: usize = 64;
 
 /// The list of keys within the directory.
 const LIST: &str = "keys.json";
@@ -93,7 +98,9 @@ impl KeyDirectory {
         let path = self.path.join(listed.file_name());
         let pem = read_private(&path)?;
         let algorithm = listed.algorithm;
-        match SigningKey::from_pem(&pem, algorithm, listed.created_at()) {
+        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes());
+        let pkcs8 = Zeroizing::new(pkcs8.map(|der| der.secret_pkcs8_der().to_vec()).unwrap_or_default());
+        match SigningKey::from_pkcs8(&pkcs8, algorithm, listed.created_at()) {
             Ok(key) if key.key_id() == listed.key_id => Ok(key),
             Ok(_) => Err(SigningKeyError::OtherKey { path }),
             Err(source) => Err(SigningKeyError::CorruptKey { path, algorithm, source }),
@@ -101,8 +108,9 @@ impl KeyDirectory {
     }
 
     /// Writes a key that is about to be listed.
-    pub(super) fn write_key(&self, listed: &ListedKey, pem: &str) -> Result<(), SigningKeyError> {
+    pub(super) fn write_key(&self, listed: &ListedKey, pkcs8: &[u8]) -> Result<(), SigningKeyError> {
         let path = self.path.join(listed.file_name());
+        let pem = pem(pkcs8);
         self.write_private(&path, pem.as_bytes()).map_err(|source| SigningKeyError::Write { path, source })
     }
 
@@ -150,4 +158,20 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     // The parent of a relative path of one component is the empty path, which means the working directory.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)?.sync_all()
+}
+
+/// `pkcs8` in the textual form of RFC 7468 section 10.
+fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
+    let body = Zeroizing::new(STANDARD.encode(pkcs8));
+    // Sized for all of it, so that growing leaves no copy of the key behind in memory.
+    let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / PEM_LINE + 64));
+    text.push_str("-----BEGIN PRIVATE KEY-----\n");
+    for (position, character) in body.chars().enumerate() {
+        if position > 0 && position.is_multiple_of(PEM_LINE) {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str("\n-----END PRIVATE KEY-----\n");
+    text
 }

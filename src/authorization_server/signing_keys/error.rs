@@ -3,6 +3,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::UnusableKey;
 use crate::config::SigningAlgorithmConfig;
 
 /// Why the signing keys could not be opened.
@@ -83,7 +84,7 @@ pub enum SigningKeyError {
         algorithm: SigningAlgorithmConfig,
         /// What is wrong in it.
         #[source]
-        source: jsonwebtoken::errors::Error,
+        source: UnusableKey,
     },
     /// A key file holds a key, and not the one it is named after.
     #[error("{path} holds another key than the one it is named after: restore the right one", path = .path.display())]
@@ -104,6 +105,6 @@ pub enum SigningKeyError {
         algorithm: SigningAlgorithmConfig,
         /// Why.
         #[source]
-        source: jsonwebtoken::errors::Error,
+        source: UnusableKey,
     },
 }

@@ -6,6 +6,7 @@
 
 mod directory;
 mod error;
+mod key_pair;
 mod list;
 mod signing_key;
 
@@ -19,7 +20,10 @@ use self::{
     directory::KeyDirectory,
     list::{ListedKey, Role},
 };
-pub use self::{error::SigningKeyError, signing_key::SigningKey};
+pub use self::{
+    error::SigningKeyError,
+    signing_key::{SignedToken, SigningError, SigningKey, UnusableKey},
+};
 use crate::{clock::UnixTime, config::SigningAlgorithmConfig};
 
 /// The keys of the embedded issuer, read from or made in one directory.
@@ -49,9 +53,9 @@ impl SigningKeys {
             if list.contains(algorithm, role) {
                 continue;
             }
-            let (key, pem) = SigningKey::generate(algorithm, now)?;
+            let (key, pkcs8) = SigningKey::generate(algorithm, now)?;
             let listed = ListedKey::of(&key, role);
-            files.write_key(&listed, &pem)?;
+            files.write_key(&listed, &pkcs8)?;
             list.push(listed);
             keys.push((role, key));
             // Written after each key, so that a stop in between leaves a list whose every key is there.

@@ -7,7 +7,13 @@ use std::{
 
 use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 
-use super::*;
+use SigningAlgorithmConfig::ES256;
+
+use super::{key_pair::KeyPair, *};
+use crate::{
+    id::TokenId,
+    jose::{Algorithm, BadSignature, CompactJws, TokenType, VerificationKey},
+};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const ALGORITHMS: [SigningAlgorithmConfig; 4] = [
@@ -36,23 +42,72 @@ fn what_is_signed_verifies_under_the_published_document() {
     for algorithm in ALGORITHMS {
         let (_parent, directory) = fresh();
         let keys = SigningKeys::open(&directory, algorithm, NOW).unwrap();
-        let token = keys.current().sign(&claims()).unwrap();
+        let signed = keys.current().sign(TokenType::AccessToken, &claims()).unwrap();
+        let token = signed.compact.expose();
 
         let document: JwkSet = serde_json::from_slice(&keys.jwks()).unwrap();
-        let header = jsonwebtoken::decode_header(&token).unwrap();
+        let header = jsonwebtoken::decode_header(token).unwrap();
         assert_eq!(header.typ.as_deref(), Some("at+jwt"));
         assert_eq!(header.alg, jose_algorithm_of(algorithm));
         let jwk = document.find(header.kid.as_deref().unwrap()).unwrap();
         let decoding_key = DecodingKey::from_jwk(jwk).unwrap();
         let decoded =
-            jsonwebtoken::decode::<Map<String, Value>>(&token, &decoding_key, &Validation::new(header.alg)).unwrap();
+            jsonwebtoken::decode::<Map<String, Value>>(token, &decoding_key, &Validation::new(header.alg)).unwrap();
         assert_eq!(decoded.claims, claims());
 
         // The control: the next key is published too, and does not verify what the current one signed.
         let next = document.keys.iter().find(|key| key.common.key_id != header.kid).unwrap();
         let wrong_key = DecodingKey::from_jwk(next).unwrap();
-        assert!(jsonwebtoken::decode::<Map<String, Value>>(&token, &wrong_key, &Validation::new(header.alg)).is_err());
+        assert!(jsonwebtoken::decode::<Map<String, Value>>(token, &wrong_key, &Validation::new(header.alg)).is_err());
     }
+}
+
+#[test]
+fn tokens_of_every_type_verify_as_ours_and_are_named_by_what_was_signed() {
+    for algorithm in ALGORITHMS {
+        let (key, pkcs8) = SigningKey::generate(algorithm, NOW).unwrap();
+        let (other, _) = SigningKey::generate(algorithm, NOW).unwrap();
+        let [verifying, other] = [&key, &other].map(|key| VerificationKey::parse(key.public_jwk()).unwrap());
+        for token_type in [TokenType::AccessToken, TokenType::Jwt, TokenType::Unspecified] {
+            let signed = key.sign(token_type, &claims()).unwrap();
+            let text = signed.compact.expose();
+            let token = CompactJws::parse(text).unwrap();
+            assert_eq!(token.header().token_type(), token_type);
+            assert_eq!((token.header().algorithm(), token.header().key_id()), (jose(algorithm), Some(key.key_id())));
+            assert_eq!(token.unverified_payload(), &claims());
+            assert_eq!(signed.token_id_of_input, TokenId::of_signing_input(token.signing_input()));
+            let verify = |key: &VerificationKey| key.verify(jose(algorithm), token.signing_input(), token.signature());
+            assert_eq!((verify(&verifying), verify(&other)), (Ok(()), Err(BadSignature)));
+            // The text was sized for exactly what is in it.
+            assert_eq!(KeyPair::from_pkcs8(&pkcs8, algorithm).unwrap().signature_bytes(), token.signature().len());
+        }
+    }
+}
+
+#[test]
+fn a_key_is_of_its_algorithm_only() {
+    for algorithm in ALGORITHMS {
+        let (key, pkcs8) = SigningKey::generate(algorithm, NOW).unwrap();
+        for other in ALGORITHMS {
+            let read = SigningKey::from_pkcs8(&pkcs8, other, NOW);
+            // One RSA key can sign in both ways; which one it does is its record's matter.
+            let same_kind = [algorithm, other].map(|one| jose(one).name().ends_with("S256") && one != ES256);
+            let fits = algorithm == other || same_kind == [true, true];
+            assert_eq!(
+                read.as_ref().ok().map(SigningKey::key_id),
+                fits.then(|| key.key_id()),
+                "{algorithm:?} {other:?}"
+            );
+        }
+        let damaged: Vec<u8> = pkcs8.iter().copied().take(pkcs8.len() / 2).collect();
+        for bad in [&[][..], &damaged, b"not a key"] {
+            assert!(matches!(SigningKey::from_pkcs8(bad, algorithm, NOW), Err(UnusableKey::Rejected(_))));
+        }
+    }
+}
+
+fn jose(algorithm: SigningAlgorithmConfig) -> Algorithm {
+    signing_key::jose_algorithm(algorithm)
 }
 
 fn jose_algorithm_of(algorithm: SigningAlgorithmConfig) -> jsonwebtoken::Algorithm {
