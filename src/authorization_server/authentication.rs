@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{
     AuthorizationServer, GrantError,
     client::{
-        AssertionAudiences, AssertionFault, AuthenticationFailure, AuthenticationMethod, Client, assertion,
-        authenticate_by_secret,
+        AssertionAudiences, AssertionFault, AuthenticationFailure, AuthenticationMethod, Client,
+        authenticate_by_assertion, authenticate_by_secret, client_id_of,
     },
 };
 use crate::{clock::UnixTime, oauth::IssueRefusal, secret::Secret};
@@ -66,17 +66,15 @@ impl AuthorizationServer {
         token_endpoint: Option<&str>,
         now: UnixTime,
     ) -> Result<Arc<Client>, GrantError> {
-        let claimed = assertion::client_id_of(presented)
-            .ok_or(AuthenticationFailure::Assertion(AssertionFault::Malformed))?;
+        let claimed = client_id_of(presented)
+            .ok_or(AuthenticationFailure::Assertion(AssertionFault::OtherClient))?;
         // RFC 7521 section 4.2: it must be the client that the assertion is about.
         if client_id.is_some_and(|client_id| client_id != claimed) {
             return Err(AuthenticationFailure::Assertion(AssertionFault::OtherClient).into());
         }
         let client = self.find_client(&claimed).ok_or(AuthenticationFailure::UnknownClient)?;
         let accepted = AssertionAudiences { issuer: self.issuer(), token_endpoint };
-        let verified = assertion::verify(presented, &client, &accepted, now)
-            .await
-            .map_err(AuthenticationFailure::Assertion)?;
+        let verified = authenticate_by_assertion(Some(&client), presented, &accepted, now).await?;
         let store = self.registry().store().clone();
         let id = client.id.to_string();
         let first = self
@@ -85,7 +83,7 @@ impl AuthorizationServer {
             .await
             .map_err(GrantError::Change)??;
         if !first {
-            return Err(AuthenticationFailure::Assertion(AssertionFault::Replayed).into());
+            return Err(GrantError::AssertionReplayed);
         }
         Ok(client)
     }

@@ -27,7 +27,7 @@ use bytes::Bytes;
 pub use self::{
     api_token::{
         ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUpdate, ApiTokenUser, Caller,
-        CreatedApiToken, ExchangeError, ExchangedToken, NewApiToken, NotAllowed, Ownership,
+        CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
     },
     authentication::Proof,
     grant::{GrantError, GrantRequest},

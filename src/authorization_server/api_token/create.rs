@@ -11,10 +11,10 @@ use super::{
     ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUser, Caller,
     caller::{ApiTokenAction, NotAllowed},
     manage::entry,
-    record::claims_of,
+    record::{claims_of, record_of_api_token},
 };
 use crate::{
-    authorization_server::{AuthorizationServer, client::GeneratedSecret, grant::token_type, record_of_api_token},
+    authorization_server::{AuthorizationServer, client::{GeneratedSecret, SecretKind}, grant::token_type},
     clock::UnixTime,
     config::{ApiTokenFormatConfig, ApiTokenStrategyConfig, DialectConfig},
     id::TokenId,
@@ -146,21 +146,16 @@ impl AuthorizationServer {
         if is_jwt {
             return self.sign_access_token(record, now).await;
         }
-        let secret = if record.kind.is_credentials() {
-            GeneratedSecret::client_secret()
-        } else {
-            GeneratedSecret::access_token()
-        }
-        .map_err(|_| ApiTokenError::NoRandomness)?
-        .into_secret();
-        record.secret_hash = Some(self.registry().hashing().hash_text(&secret));
+        let kind = if record.kind.is_credentials() { SecretKind::Client } else { SecretKind::AccessToken };
+        let secret = GeneratedSecret::generate_for(kind).map_err(|_| ApiTokenError::NoRandomness)?.into_secret();
+        record.secret_hash = Some(self.registry().hashing().hash(&secret));
         Ok(secret)
     }
 
     /// A JWT that is used as it is. It is named by the record's id, so that deleting the record revokes it.
     async fn sign_access_token(&self, record: &ApiTokenRecord, now: UnixTime) -> Result<Secret, ApiTokenError> {
         let profile = self.settings().api_token_profile().ok_or(ApiTokenError::Disabled)?;
-        let key = self.registry().signing_key(self.settings().algorithm()).ok_or(ApiTokenError::NoKey)?;
+        let key = self.registry().signing_key().ok_or(ApiTokenError::NoKey)?;
         let issued_at = self.registry().issued_at(now);
         let mut claims = claims_of(record, profile, issued_at, record.expires_at);
         claims.insert("jti".to_owned(), Value::from(record.id.as_str()));

@@ -4,40 +4,24 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use thiserror::Error;
 
-use super::{ApiTokenRecord, record::claims_of};
+use super::{ApiTokenRecord, record::{claims_of, record_of_api_token}};
 use crate::{
     authorization_server::{
-        AuthorizationServer, ChangeError, Unrecorded, client::GeneratedSecret, grant::token_type, record_of_api_token,
-        signing_keys::SigningFailed,
+        AuthorizationServer, ChangeError, Unrecorded, client::{GeneratedSecret, SecretHash, SecretKind}, grant::token_type,
+        signing_keys::SigningError,
     },
     clock::UnixTime,
     config::DialectConfig,
-    id::TokenId,
+    oauth::ExchangedToken,
     secret::Secret,
     store::StoreError,
 };
 
 /// How long a refresh token can be used.
 const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// What client credentials were exchanged for.
-#[derive(Debug)]
-pub struct ExchangedToken {
-    /// The token.
-    pub access_token: Secret,
-    /// What it can be refreshed with, once.
-    pub refresh_token: Secret,
-    /// How long it lasts, in whole seconds.
-    pub lifetime: Duration,
-    /// When it expires.
-    pub expires_at: UnixTime,
-    /// The id of the credentials.
-    pub client_id: Arc<str>,
-    /// Its name.
-    pub token_id: TokenId,
-}
 
 /// Why there is none.
 #[derive(Debug, Error)]
@@ -59,7 +43,7 @@ pub enum ExchangeError {
     NoKey,
     /// The token could not be signed.
     #[error("the token could not be signed")]
-    Signing(#[source] SigningFailed),
+    Signing(#[source] SigningError),
     /// No refresh token could be made.
     #[error("no refresh token could be made")]
     NoRandomness,
@@ -88,8 +72,11 @@ impl AuthorizationServer {
         let state = self.registry().memory().state();
         let found = state.api_tokens.find(client_id).filter(|record| record.kind.is_credentials()).map(Arc::clone);
         drop(state);
-        let kept = found.as_ref().and_then(|record| record.secret_hash.as_deref());
-        let proven = self.registry().hashing().matches_text(kept, secret);
+        let kept = found.as_ref().and_then(|record| record.secret_hash);
+        let presented = self.registry().hashing().hash(secret);
+        // Compared with something in any case, so that an unknown id takes no less time.
+        let equal = verify_slices_are_equal(kept.as_ref().unwrap_or(&SecretHash::NOTHING).as_bytes(), presented.as_bytes());
+        let proven = equal.is_ok() & kept.is_some();
         // Who is not authenticated learns nothing of switches.
         let record = match found {
             Some(record) if proven && !record.has_expired(now) => record,
@@ -110,7 +97,7 @@ impl AuthorizationServer {
         }
         let hash = self.registry().hashing().hash(refresh_token);
         let registry = Arc::clone(self.registry());
-        let taken = self.registry().on_control(async move { registry.store().take_refresh(&hash, now).await }).await??;
+        let taken = self.registry().on_control(async move { registry.store().take_refresh(hash.as_bytes(), now).await }).await??;
         let id = taken.ok_or(ExchangeError::BadRefreshToken)?;
         let found = self.registry().memory().state().api_tokens.find(&id).map(Arc::clone);
         let record = found.filter(|record| !record.has_expired(now)).ok_or(ExchangeError::BadRefreshToken)?;
@@ -123,7 +110,7 @@ impl AuthorizationServer {
         }
         let (profile, api) = (self.settings().api_token_profile(), self.settings().api_token_api());
         let (Some(profile), Some(api)) = (profile, api) else { return Err(ExchangeError::Disabled) };
-        let key = self.registry().signing_key(self.settings().algorithm()).ok_or(ExchangeError::NoKey)?;
+        let key = self.registry().signing_key().ok_or(ExchangeError::NoKey)?;
         let issued_at = self.registry().issued_at(now);
         let latest = UnixTime::from_seconds(issued_at.as_seconds()).plus(api.token_lifetime);
         // What was exchanged does not outlive what it was exchanged for.
@@ -137,21 +124,21 @@ impl AuthorizationServer {
         Ok(ExchangedToken {
             access_token: signed.compact,
             refresh_token,
-            lifetime: expires_at.since(issued_at),
-            expires_at,
+            lifetime: Some(expires_at.since(issued_at)),
+            expires_at: Some(expires_at),
             client_id: Arc::from(record.id.as_str()),
             token_id,
         })
     }
 
     async fn keep_refresh_token(&self, record: &ApiTokenRecord, now: UnixTime) -> Result<Secret, ExchangeError> {
-        let secret = GeneratedSecret::refresh_token().map_err(|_| ExchangeError::NoRandomness)?.into_secret();
+        let secret = GeneratedSecret::generate_for(SecretKind::RefreshToken).map_err(|_| ExchangeError::NoRandomness)?.into_secret();
         let hash = self.registry().hashing().hash(&secret);
         let latest = now.plus(REFRESH_LIFETIME);
         let expires_at = record.expires_at.map_or(latest, |end| end.min(latest));
         let (registry, id) = (Arc::clone(self.registry()), record.id.clone());
         self.registry()
-            .on_control(async move { registry.store().put_refresh(&hash, &id, expires_at).await })
+            .on_control(async move { registry.store().put_refresh(hash.as_bytes(), &id, expires_at).await })
             .await??;
         Ok(secret)
     }

@@ -4,16 +4,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-
 use super::ApiTokenRecord;
+use crate::authorization_server::client::SecretHash;
 
 /// All API tokens that there are.
 #[derive(Clone, Debug, Default)]
 pub(in crate::authorization_server) struct ApiTokens {
     by_id: HashMap<Box<str>, Arc<ApiTokenRecord>>,
     /// The opaque access tokens, by the keyed hash of their text.
-    by_hash: HashMap<[u8; 32], Arc<ApiTokenRecord>>,
+    by_hash: HashMap<SecretHash, Arc<ApiTokenRecord>>,
 }
 
 impl ApiTokens {
@@ -36,7 +35,7 @@ impl ApiTokens {
     }
 
     /// The opaque access token whose text has this hash.
-    pub(in crate::authorization_server) fn presented(&self, hash: &[u8; 32]) -> Option<&Arc<ApiTokenRecord>> {
+    pub(in crate::authorization_server) fn presented(&self, hash: &SecretHash) -> Option<&Arc<ApiTokenRecord>> {
         self.by_hash.get(hash)
     }
 
@@ -47,10 +46,9 @@ impl ApiTokens {
 }
 
 /// The hash by which an opaque access token is found.
-fn presented_hash(record: &ApiTokenRecord) -> Option<[u8; 32]> {
+fn presented_hash(record: &ApiTokenRecord) -> Option<SecretHash> {
     if record.kind.is_credentials() {
         return None;
     }
-    let hash = URL_SAFE_NO_PAD.decode(record.secret_hash.as_ref()?).ok()?;
-    <[u8; 32]>::try_from(hash).ok()
+    record.secret_hash
 }

@@ -15,7 +15,7 @@ use crate::{
     authorization_server::{
         AuthorizationServer, ChangeError, Unrecorded,
         registry::{API_TOKENS, ApiTokenSwitch},
-        signing_keys::SigningFailed,
+        signing_keys::SigningError,
     },
     clock::UnixTime,
     config::ApiTokenStrategyConfig,
@@ -63,7 +63,7 @@ pub enum ApiTokenError {
     NoKey,
     /// The token could not be signed.
     #[error("the token could not be signed")]
-    Signing(#[source] SigningFailed),
+    Signing(#[source] SigningError),
     /// The token could not be recorded.
     #[error("the token could not be recorded")]
     Unrecorded(#[source] Unrecorded),

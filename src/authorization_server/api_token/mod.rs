@@ -14,7 +14,7 @@ mod record;
 pub use self::{
     caller::{ApiTokenAction, Caller, NotAllowed},
     create::{CreatedApiToken, NewApiToken},
-    exchange::{ExchangeError, ExchangedToken},
+    exchange::ExchangeError,
     manage::{ApiTokenError, ApiTokenUpdate, Ownership},
     record::{ApiTokenKind, ApiTokenRecord, ApiTokenUser},
 };

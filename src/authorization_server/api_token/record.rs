@@ -7,7 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clock::UnixTime;
+use crate::{
+    authorization_server::{client::SecretHash, grant::dialect_name},
+    clock::UnixTime,
+    config::DialectConfig,
+    id::TokenId,
+    store,
+};
 
 /// What an API token is, by the name that its `type` claim has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,9 +56,9 @@ pub struct ApiTokenRecord {
     /// The permissions it was given beside those of its roles.
     #[serde(default)]
     pub permissions: BTreeSet<String>,
-    /// The keyed hash of its secret, in base64url; none for a JWT, which needs none.
+    /// The keyed hash of its secret; none for a JWT, which needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_hash: Option<String>,
+    pub secret_hash: Option<SecretHash>,
     /// When it was made.
     pub created_at: UnixTime,
     /// When it expires; none: never.
@@ -156,4 +162,29 @@ pub(in crate::authorization_server) fn claims_of(
         set("exp", Value::from(expires_at.as_seconds()));
     }
     claims
+}
+
+/// What is recorded of a token that was made of `record`.
+pub(in crate::authorization_server) fn record_of_api_token(
+    record: &ApiTokenRecord,
+    profile: &ApiTokenProfile,
+    token_id: TokenId,
+    key_id: &str,
+    (issued_at, expires_at): (UnixTime, Option<UnixTime>),
+) -> store::IssuedToken {
+    store::IssuedToken {
+        id: token_id,
+        client_id: record.id.clone(),
+        subject: record.id.clone(),
+        dialect: dialect_name(DialectConfig::Frontegg).to_owned(),
+        audience: profile.audience.clone(),
+        scope: None,
+        key_id: key_id.to_owned(),
+        name: Some(record.description.clone()).filter(|description| !description.is_empty()),
+        owner: record.user.as_ref().map(|user| user.id.clone()),
+        tenant: Some(record.tenant_id.clone()),
+        issued_at,
+        expires_at,
+        original_claims: None,
+    }
 }

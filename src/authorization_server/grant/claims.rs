@@ -10,6 +10,7 @@ use crate::{
     clock::UnixTime,
     config::DialectConfig,
     id::TokenId,
+    jose::TokenType,
     store,
 };
 
@@ -28,18 +29,17 @@ pub(super) struct Granted<'a> {
 pub(super) struct SignedAs {
     pub(super) claims: Map<String, Value>,
     /// The header's `typ`.
-    pub(super) token_type: &'static str,
+    pub(super) token_type: TokenType,
     /// Whether the claims name the token by `jti`.
     pub(super) has_token_id: bool,
 }
 
 /// The header's `typ` of the tokens of a dialect.
-#[must_use]
-pub const fn token_type(dialect: DialectConfig) -> &'static str {
+pub(in crate::authorization_server) const fn token_type(dialect: DialectConfig) -> TokenType {
     match dialect {
         // RFC 9068 section 2.1.
-        DialectConfig::Oauth2 => "at+jwt",
-        DialectConfig::Auth0 | DialectConfig::Plgd | DialectConfig::Frontegg => "JWT",
+        DialectConfig::Oauth2 => TokenType::AccessToken,
+        DialectConfig::Auth0 | DialectConfig::Plgd | DialectConfig::Frontegg => TokenType::Jwt,
     }
 }
 

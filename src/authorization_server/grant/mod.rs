@@ -16,11 +16,11 @@ use self::{
     choose::{choose_grant, choose_organization, choose_scope},
     claims::{Granted, SignedAs},
 };
-pub use self::claims::token_type;
+pub(super) use self::claims::{dialect_name, token_type};
 use super::{
     AuthorizationServer, ChangeError, Unrecorded,
     client::{AuthenticationFailure, Client},
-    signing_keys::SigningFailed,
+    signing_keys::SigningError,
 };
 use crate::{
     clock::UnixTime,
@@ -53,6 +53,9 @@ pub enum GrantError {
     /// The client did not prove who it is.
     #[error(transparent)]
     Authentication(#[from] AuthenticationFailure),
+    /// The client's assertion was used before.
+    #[error("the client's assertion was used before")]
+    AssertionReplayed,
     /// The client is who it says, and may not have what it asks for.
     #[error("the client {client_id} is refused: {refusal}")]
     Refused {
@@ -71,7 +74,7 @@ pub enum GrantError {
         client_id: Arc<str>,
         /// Why.
         #[source]
-        source: SigningFailed,
+        source: SigningError,
     },
     /// The token could not be recorded, so it was not given out.
     #[error("a token for the client {client_id} could not be recorded")]
@@ -130,7 +133,7 @@ impl AuthorizationServer {
         granted: Granted<'_>,
         now: UnixTime,
     ) -> Result<IssuedToken, GrantError> {
-        let key = self.registry().signing_key(self.settings().algorithm()).ok_or(GrantError::NoKey)?;
+        let key = self.registry().signing_key().ok_or(GrantError::NoKey)?;
         let issued_at = self.registry().issued_at(now);
         let jti = TokenId::generate();
         let SignedAs { claims, token_type, has_token_id } = granted.claims(self.settings(), jti, issued_at);

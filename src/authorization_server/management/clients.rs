@@ -104,17 +104,19 @@ impl AuthorizationServer {
         now: UnixTime,
     ) -> Result<RegisteredClient, ManagementError> {
         let id = id.unwrap_or_else(|| TokenId::generate().to_string());
+        definition.compile(&id)?;
+        definition.judge_names(&self.settings().known_names())?;
         let mut record = ClientRecord::new(definition, now);
-        let secret = if record.needs_secret() {
-            Some(record.add_secret(&id, self.registry().hashing(), self.registry().sealing(), now)?)
+        let secret = if record.definition.needs_secret() {
+            let generated = record.add_secret(&id, self.registry().hashing(), self.registry().sealing(), now)?;
+            Some(generated.into_secret())
         } else {
             None
         };
-        record.judge(&id, &self.settings().audiences())?;
         if self.settings().clients().find(&id).is_some() {
             return Err(ManagementError::ConfiguredClient { id });
         }
-        let entry = actor.did("client.add", &id, json!({ "client": record.definition() }), now);
+        let entry = actor.did("client.add", &id, json!({ "client": &record.definition }), now);
         self.amend(&id, move |id, change| {
             Box::pin(async move {
                 if change.find(Kind::Client, id).await?.is_some() {
@@ -142,13 +144,13 @@ impl AuthorizationServer {
         now: UnixTime,
     ) -> Result<(), ManagementError> {
         self.refuse_configured(id)?;
-        let audiences = self.settings().audiences();
+        definition.compile(id)?;
+        definition.judge_names(&self.settings().known_names())?;
         let entry = actor.did("client.update", id, json!({ "client": &definition }), now);
         self.amend(id, move |id, change| {
             Box::pin(async move {
                 let mut record = stored(change, id).await?;
                 record.redefine(definition, now);
-                record.judge(id, &audiences)?;
                 change.put(Kind::Client, id, &document(&record)).await?;
                 change.note(entry).await.map_err(Into::into)
             })
@@ -173,8 +175,8 @@ impl AuthorizationServer {
         self.amend(id, move |id, change| {
             Box::pin(async move {
                 let mut record = stored(change, id).await?;
-                let had_one = record.has_active_secret(now);
-                let secret = record.rotate(id, registry.hashing(), registry.sealing(), now, grace)?;
+                let had_one = record.secrets.iter().any(|secret| secret.is_active(now));
+                let secret = record.rotate(id, registry.hashing(), registry.sealing(), now, grace)?.into_secret();
                 change.put(Kind::Client, id, &document(&record)).await?;
                 change.note(entry).await?;
                 Ok(Rotation { secret, old_expires_at: had_one.then(|| now.plus(grace)) })
@@ -249,14 +251,14 @@ impl AuthorizationServer {
     }
 
     fn overview_of_stored(&self, client: &Client, record: &ClientRecord) -> ClientOverview {
-        let secrets = record.secrets().iter();
+        let secrets = record.secrets.iter();
         ClientOverview {
             id: Arc::clone(&client.id),
             origin: ClientOrigin::Store,
             enabled: self.is_client_enabled(client),
-            definition: record.definition().clone(),
+            definition: record.definition.clone(),
             secrets: secrets.map(|secret| (secret.id.clone(), secret.created_at, secret.expires_at)).collect(),
-            created_at: Some(record.created_at()),
+            created_at: Some(record.created_at),
         }
     }
 

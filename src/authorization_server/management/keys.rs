@@ -10,11 +10,11 @@ use super::{Actor, ManagementError};
 use crate::{
     authorization_server::{
         AuthorizationServer,
-        signing_keys::{KeyState, write},
+        signing_keys::KeyState,
     },
     clock::UnixTime,
     config::SigningAlgorithmConfig,
-    store::{Kind, Selection},
+    store::Selection,
 };
 
 /// A signing key, as operators see it: no private half.
@@ -64,14 +64,12 @@ impl AuthorizationServer {
     /// Why the current one goes on.
     pub async fn rotate_keys(&self, actor: &Actor, haste: bool, now: UnixTime) -> Result<(), ManagementError> {
         let (registry, actor) = (Arc::clone(self.registry()), actor.clone());
-        let algorithm = self.settings().algorithm();
         self.registry()
             .on_control(async move {
                 let mut change = registry.amend().await?;
                 let ring = registry.ring_within(&mut change).await?;
-                let puts = ring.rotate(algorithm, now, haste, registry.sealing()).map_err(ManagementError::Keys)?;
-                write(&mut change, &puts).await?;
-                change.note(actor.did("key.rotate", &format!("{algorithm:?}"), json!({ "haste": haste }), now)).await?;
+                let rotated = ring.rotate(now, haste, registry.sealing())?;
+                change.keys(rotated, actor.name(), now).await?;
                 registry.commit(change).await?;
                 Ok(())
             })
@@ -87,14 +85,10 @@ impl AuthorizationServer {
         self.registry()
             .on_control(async move {
                 let mut change = registry.amend().await?;
-                if change.find(Kind::SigningKey, &key_id).await?.is_none() {
-                    return Err(ManagementError::UnknownKey { id: key_id });
-                }
                 let ring = registry.ring_within(&mut change).await?;
-                let puts = ring.revoke(&key_id, now, registry.sealing()).map_err(ManagementError::Keys)?;
-                write(&mut change, &puts).await?;
+                change.keys(ring.revoke(&key_id, now, registry.sealing())?, actor.name(), now).await?;
                 let revoked = change.revoke(&Selection::Key(key_id.clone()), now).await?;
-                change.note(actor.did("key.revoke", &key_id, json!({ "revoked_tokens": revoked }), now)).await?;
+                change.note(actor.did("token.revoke", &format!("key {key_id}"), json!({ "revoked": revoked }), now)).await?;
                 registry.commit(change).await?;
                 Ok(revoked)
             })

@@ -17,8 +17,8 @@ pub use self::{
 };
 use super::{
     ChangeError, GrantError,
-    client::ClientFault,
-    signing_keys::SigningKeyError,
+    client::{ClientFault, SecretRefusal},
+    signing_keys::KeyChangeError,
 };
 use crate::store::{AuditEntry, StoreError};
 
@@ -58,27 +58,21 @@ pub enum ManagementError {
         /// The id.
         id: String,
     },
-    /// There is no key of this id.
-    #[error("there is no key {id:?}")]
-    UnknownKey {
-        /// The id.
-        id: String,
-    },
     /// The keys do not allow it.
     #[error(transparent)]
-    Keys(SigningKeyError),
+    Keys(#[from] KeyChangeError),
     /// No token was issued.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// The change was not made.
+    /// The program is stopping, and nothing was changed.
     #[error(transparent)]
-    Change(ChangeError),
+    Stopped(ChangeError),
     /// The store could not be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A secret could not be made.
-    #[error("no secret could be made")]
-    NoRandomness,
+    /// No secret could be made.
+    #[error(transparent)]
+    Secret(#[from] SecretRefusal),
 }
 
 impl Actor {
@@ -86,6 +80,12 @@ impl Actor {
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.chars().filter(|character| !character.is_control()).take(200).collect() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the audit says that this actor did.
@@ -99,7 +99,7 @@ impl From<ChangeError> for ManagementError {
         match error {
             ChangeError::Store(error) => Self::Store(error),
             ChangeError::Keys(error) => Self::Keys(error),
-            error @ ChangeError::Stopping => Self::Change(error),
+            error @ ChangeError::Stopping => Self::Stopped(error),
         }
     }
 }

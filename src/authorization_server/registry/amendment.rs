@@ -4,9 +4,14 @@
 
 use std::ops::{Deref, DerefMut};
 
+use serde_json::json;
 use tracing::info;
 
-use crate::store::{AuditEntry, Change, StoreError};
+use crate::{
+    authorization_server::signing_keys::{KeyChange, KeyEvent},
+    clock::UnixTime,
+    store::{AuditEntry, Change, Kind, StoreError},
+};
 
 /// A change of what the issuer knows.
 #[derive(Debug)]
@@ -24,6 +29,27 @@ impl Amendment {
     pub(in crate::authorization_server) async fn note(&mut self, entry: AuditEntry) -> Result<(), StoreError> {
         self.change.audit(&entry).await?;
         self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Changes the signing keys, in the name of `actor`.
+    pub(in crate::authorization_server) async fn keys(
+        &mut self,
+        keys: KeyChange,
+        actor: &str,
+        at: UnixTime,
+    ) -> Result<(), StoreError> {
+        for record in &keys.put {
+            self.change.put(Kind::SigningKey, &record.key_id, &json!(record).to_string()).await?;
+        }
+        for key_id in &keys.remove {
+            self.change.remove(Kind::SigningKey, key_id).await?;
+        }
+        for KeyEvent { key_id, algorithm, what } in keys.events {
+            let (actor, action, subject) = (actor.to_owned(), what.name().to_owned(), key_id);
+            let detail = json!({ "algorithm": algorithm });
+            self.note(AuditEntry { at, actor, action, subject, detail }).await?;
+        }
         Ok(())
     }
 

@@ -4,10 +4,10 @@
 
 use super::{Amendment, ChangeError, OpenError, Registry};
 use crate::{
-    authorization_server::signing_keys::{KeyRing, KeyState, SigningKeyError, SigningKeyRecord, write},
+    authorization_server::signing_keys::{KeyChangeError, KeyRing, SigningKeyError, SigningKeyRecord},
     clock::UnixTime,
     config::SigningAlgorithmConfig,
-    store::{AuditEntry, Kind, Record},
+    store::{Kind, Record},
 };
 
 /// Who does by himself what is due.
@@ -19,15 +19,14 @@ impl Registry {
     /// # Errors
     /// If they cannot be made or kept.
     pub async fn ensure_keys(&self, algorithm: SigningAlgorithmConfig) -> Result<(), ChangeError> {
-        if self.memory.state().ring.current(algorithm).is_some() {
+        if self.memory.state().ring.current().is_some_and(|key| key.algorithm() == algorithm) {
             return Ok(());
         }
         let now = self.clock.now();
         let mut change = self.amend().await?;
         let ring = self.ring_within(&mut change).await?;
-        let puts = ring.ensure(algorithm, now, &self.sealing)?;
-        write(&mut change, &puts).await?;
-        change.note(entry("key.make", &format!("{algorithm:?}"), now)).await?;
+        let wanted = ring.ensure(algorithm, now, &self.sealing)?;
+        change.keys(wanted, ITSELF, now).await?;
         self.commit(change).await
     }
 
@@ -36,27 +35,31 @@ impl Registry {
         &self,
         change: &mut Amendment,
     ) -> Result<KeyRing, ChangeError> {
-        Ok(KeyRing::of(&records_within(change).await?, &self.sealing)?)
+        let records = change.list(Kind::SigningKey).await?;
+        let read = |record: &Record| {
+            SigningKeyRecord::parse(&record.id, record.document.as_deref().unwrap_or_default())
+        };
+        // One that cannot be read stands in the way: to go on without it would be to make another in its place.
+        let records = records.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(KeyRing::of(records, &self.sealing)?)
     }
 
     /// Whether the keys in the store can be opened.
     pub(super) fn judge_keys(&self) -> Result<(), SigningKeyError> {
-        let records: Vec<_> = self.memory.state().key_records.values().cloned().collect();
-        KeyRing::of(&records, &self.sealing).map(|_| ())
+        let state = self.memory.state();
+        KeyRing::of(state.key_records.values().cloned(), &self.sealing).map(|_| ())
     }
 
     /// Rotates the key that has signed for as long as it may, and removes previous ones of which no token lives.
     pub(super) async fn tend_keys(&self, now: UnixTime) -> Result<(), ChangeError> {
         let Some(settings) = self.settings.load_full() else { return Ok(()) };
-        let algorithm = settings.algorithm();
-        let due = |ring: &KeyRing| settings.rotate_every().is_some_and(|every| ring.due(algorithm, every, now));
+        let due = |ring: &KeyRing| settings.rotate_every().is_some_and(|every| ring.is_due(every, now));
         if due(&self.memory.state().ring) {
             let mut change = self.amend().await?;
             let ring = self.ring_within(&mut change).await?;
             // Another replica may have done so since.
             if due(&ring) {
-                write(&mut change, &ring.rotate(algorithm, now, false, &self.sealing)?).await?;
-                change.note(entry("key.rotate", &format!("{algorithm:?}"), now)).await?;
+                change.keys(ring.rotate(now, false, &self.sealing)?, ITSELF, now).await?;
                 self.commit(change).await?;
             }
         }
@@ -64,19 +67,22 @@ impl Registry {
     }
 
     async fn retire_keys(&self, now: UnixTime) -> Result<(), ChangeError> {
-        let previous: Vec<String> = {
-            let state = self.memory.state();
-            let records = state.key_records.values();
-            records.filter(|record| record.is_past(now)).map(|record| record.key_id.clone()).collect()
-        };
+        let previous: Vec<String> = self.memory.state().ring.retirable(now).map(str::to_owned).collect();
         for key_id in previous {
             if self.store.key_is_needed(&key_id, now).await? {
                 continue;
             }
             let mut change = self.amend().await?;
-            change.remove(Kind::SigningKey, &key_id).await?;
-            change.note(entry("key.retire", &key_id, now)).await?;
-            self.commit(change).await?;
+            let ring = self.ring_within(&mut change).await?;
+            match ring.retire(&key_id, now) {
+                Ok(retired) => {
+                    change.keys(retired, ITSELF, now).await?;
+                    self.commit(change).await?;
+                }
+                // Another replica was first.
+                Err(KeyChangeError::UnknownKey { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -88,30 +94,13 @@ impl Registry {
         }
         let now = self.clock.now();
         let mut change = self.amend().await?;
-        let records: Vec<SigningKeyRecord> = records_within(&mut change).await?;
-        let puts = KeyRing::reseal(&records, &self.sealing)?;
-        if puts.is_empty() {
+        let ring = self.ring_within(&mut change).await?;
+        let sealed = ring.reseal(&self.sealing)?;
+        if sealed.is_empty() {
             return Ok(());
         }
-        write(&mut change, &puts).await?;
-        change.note(entry("key.encrypt", "all", now)).await?;
+        change.keys(sealed, ITSELF, now).await?;
         change.commit().await?;
         Ok(())
     }
-}
-
-/// The keys in the store. One that cannot be read stands in the way: to go on without it would be to make another in its place.
-async fn records_within(change: &mut Amendment) -> Result<Vec<SigningKeyRecord>, ChangeError> {
-    let records = change.list(Kind::SigningKey).await?;
-    let read = |record: Record| {
-        let document = record.document.unwrap_or_default();
-        serde_json::from_str(&document)
-            .map_err(|source| SigningKeyError::UnreadableRecord { key_id: record.id, source }.into())
-    };
-    records.into_iter().map(read).collect()
-}
-
-fn entry(action: &str, subject: &str, at: UnixTime) -> AuditEntry {
-    let detail = serde_json::json!({});
-    AuditEntry { at, actor: ITSELF.to_owned(), action: action.to_owned(), subject: subject.to_owned(), detail }
 }

@@ -20,7 +20,7 @@ use crate::{
         client::{Client, ClientRecord, SecretHashing},
         revoked_tokens::RevokedTokens,
         sealing::Sealing,
-        signing_keys::{KeyRing, SigningKeyError, SigningKeyRecord},
+        signing_keys::{KeyRing, KeyState, SigningKeyError, SigningKeyRecord},
     },
     clock::UnixTime,
     store::{Changes, Kind, Record, Revision},
@@ -32,7 +32,7 @@ pub struct Memory {
     state: ArcSwap<State>,
     configured: ArcSwap<Configured>,
     /// How presented secrets are hashed, once a store is open.
-    pub(super) hashing: OnceLock<SecretHashing>,
+    pub(super) hashing: OnceLock<Arc<SecretHashing>>,
     pub(super) revoked: RevokedTokens,
     pub(super) keys: PublishedKeys,
 }
@@ -69,6 +69,12 @@ impl Memory {
     /// What the records say now.
     pub(in crate::authorization_server) fn state(&self) -> arc_swap::Guard<Arc<State>> {
         self.state.load()
+    }
+
+    /// Knows from now on how presented secrets are hashed.
+    pub(super) fn use_hashing(&self, hashing: &Arc<SecretHashing>) {
+        // There is one registry in a process; another one would find the key of the first.
+        let _ = self.hashing.set(Arc::clone(hashing));
     }
 
     /// What the configuration in force says.
@@ -122,8 +128,7 @@ impl Memory {
         }
         let mut outcome = Ok(());
         if keys_changed {
-            let records: Vec<SigningKeyRecord> = next.key_records.values().cloned().collect();
-            match KeyRing::of(&records, sealing) {
+            match KeyRing::of(next.key_records.values().cloned(), sealing) {
                 Ok(ring) => {
                     next.ring = Arc::new(ring);
                     // Published before anything is signed with them.
@@ -131,7 +136,8 @@ impl Memory {
                 }
                 Err(error) => {
                     next.ring = Arc::clone(&before.ring);
-                    let listed = |key_id: &str| next.key_records.get(key_id).is_some_and(SigningKeyRecord::is_published);
+                    let good = |record: &SigningKeyRecord| record.state != KeyState::Revoked;
+                    let listed = |key_id: &str| next.key_records.get(key_id).is_some_and(good);
                     self.keys.retain(listed);
                     outcome = Err(error);
                 }
@@ -152,11 +158,10 @@ impl Memory {
     }
 
     fn publish(&self, ring: &KeyRing) {
-        let (keys, unusable): (Vec<_>, Vec<_>) = ring.verification_keys().partition(Result::is_ok);
-        for fault in unusable.into_iter().filter_map(Result::err) {
-            error!(error = &fault as &dyn std::error::Error, "a signing key cannot be published");
+        match ring.verification_keys() {
+            Ok(keys) => self.keys.replace(keys),
+            Err(error) => error!(error = &error as &dyn std::error::Error, "the signing keys cannot be published"),
         }
-        self.keys.replace(keys.into_iter().filter_map(Result::ok).collect());
     }
 }
 
@@ -193,7 +198,12 @@ impl State {
             Kind::Switch => self.switches.apply(&id, document.as_deref()),
             Kind::SigningKey => {
                 let records = Arc::make_mut(&mut self.key_records);
-                match document.as_deref().and_then(|document| read::<SigningKeyRecord>(kind, &id, document)) {
+                let read = |document: &str| {
+                    SigningKeyRecord::parse(&id, document)
+                        .inspect_err(|error| error!(error = error as &dyn std::error::Error, "a signing key is lost"))
+                        .ok()
+                };
+                match document.as_deref().and_then(read) {
                     Some(record) => records.insert(id.into(), record),
                     None => records.remove(&*id),
                 };

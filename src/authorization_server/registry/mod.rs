@@ -28,20 +28,19 @@ pub(super) use self::amendment::Amendment;
 use self::issuance_log::IssuanceLog;
 pub use self::{issuance_log::Unrecorded, memory::Memory, switches::ApiTokenSwitch};
 pub(super) use self::{
-    memory::{State, StoredClient},
+    memory::{Configured, State, StoredClient},
     switches::{API_TOKENS, ISSUED_BEFORE, M2M_ENABLED, issued_before_document, m2m_document},
 };
 use super::{
-    client::{Client, ClientRecord, SecretHashing},
+    client::{Client, ClientKeys, ClientRecord, HASH_BYTES, NoRandomness, SecretHashing},
     sealing::{Sealing, SealingError},
     settings::Settings,
-    signing_keys::{SigningKey, SigningKeyError, SigningKeyRecord},
+    signing_keys::{KeyChangeError, SigningKey, SigningKeyError},
 };
 use crate::{
     auth::key_set::KeySets,
     clock::{Clock, UnixTime},
-    config::SigningAlgorithmConfig,
-    store::{Change, IssuedToken, Kind, Store, StoreError},
+    store::{IssuedToken, Store, StoreError},
 };
 
 /// The name of the key under which secrets are hashed, among what the installation keeps.
@@ -53,7 +52,7 @@ pub struct Registry {
     store: Store,
     memory: Arc<Memory>,
     sealing: Sealing,
-    hashing: SecretHashing,
+    hashing: Arc<SecretHashing>,
     issuance: IssuanceLog,
     key_sets: Arc<KeySets>,
     clock: Clock,
@@ -77,6 +76,12 @@ pub enum OpenError {
     /// The signing keys cannot be opened.
     #[error("the signing keys cannot be opened")]
     Keys(#[from] SigningKeyError),
+    /// What is kept could not be encrypted.
+    #[error("what is kept in clear cannot be encrypted")]
+    Change(#[from] ChangeError),
+    /// There are no random numbers.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
 }
 
 /// Why a change was not made.
@@ -87,7 +92,7 @@ pub enum ChangeError {
     Store(#[from] StoreError),
     /// The signing keys do not allow it.
     #[error(transparent)]
-    Keys(#[from] SigningKeyError),
+    Keys(#[from] KeyChangeError),
     /// The program is stopping.
     #[error("the program is stopping")]
     Stopping,
@@ -116,7 +121,8 @@ impl Registry {
     /// [`OpenError`]: the program must not go on without what was kept.
     pub async fn open(opening: Opening) -> Result<Arc<Self>, OpenError> {
         let Opening { store, memory, sealing, key_sets, clock, control } = opening;
-        let hashing = hashing_key(&store, &sealing).await?;
+        let hashing = Arc::new(hashing_key(&store, &sealing).await?);
+        memory.use_hashing(&hashing);
         let issuance = IssuanceLog::start(store.clone(), &control);
         let registry = Arc::new(Self {
             store,
@@ -139,8 +145,13 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Keeps to `settings` from now on when keys are due.
+    /// Keeps to `settings` from now on when keys are due, and has the keys fetched that its clients publish.
     pub(super) fn follow_settings(&self, settings: &Arc<Settings>) {
+        for client in settings.clients().all() {
+            if let Some(ClientKeys::Remote(keys)) = &client.keys {
+                keys.open(&self.key_sets, &self.control);
+            }
+        }
         self.settings.store(Some(Arc::clone(settings)));
     }
 
@@ -162,9 +173,9 @@ impl Registry {
         self.reachable.load(Ordering::Relaxed)
     }
 
-    /// The key that signs with `algorithm`, or with whichever there is while a reload changes it.
-    pub(super) fn signing_key(&self, algorithm: SigningAlgorithmConfig) -> Option<Arc<SigningKey>> {
-        self.memory.state().ring.current(algorithm).cloned()
+    /// The key that signs.
+    pub(super) fn signing_key(&self) -> Option<Arc<SigningKey>> {
+        self.memory.state().ring.current().cloned()
     }
 
     /// What `iat` says of a token that is issued at `now`: never before the moment before which everything was withdrawn, or a
@@ -243,8 +254,13 @@ impl Registry {
     }
 
     fn compile(&self, id: &str, record: &ClientRecord) -> Option<Arc<Client>> {
-        record
-            .compile(id, &self.key_sets)
+        let compiled = record.compile(id, &self.sealing);
+        if let Ok(client) = &compiled
+            && let Some(ClientKeys::Remote(keys)) = &client.keys
+        {
+            keys.open(&self.key_sets, &self.control);
+        }
+        compiled
             .inspect_err(|fault| {
                 error!(client_id = id, %fault, "a registered client is not valid here, and gets nothing");
             })
@@ -271,7 +287,7 @@ impl Registry {
 /// The key under which secrets are hashed: made once for all replicas.
 async fn hashing_key(store: &Store, sealing: &Sealing) -> Result<SecretHashing, OpenError> {
     let fresh = SecretHashing::generate_key()?;
-    let sealed = sealing.seal(HASHING_KEY, &fresh)?;
+    let sealed = sealing.seal(HASHING_KEY, fresh.as_slice())?;
     let kept = store.installation(HASHING_KEY, sealed.as_bytes()).await?;
     let text = String::from_utf8_lossy(&kept).into_owned();
     let key = sealing.open(HASHING_KEY, &text)?;
@@ -280,5 +296,7 @@ async fn hashing_key(store: &Store, sealing: &Sealing) -> Result<SecretHashing, 
         // Another replica may have done so first, which is as good.
         store.replace_installation(HASHING_KEY, &kept, sealed.as_bytes()).await?;
     }
-    Ok(SecretHashing::with_key(&key))
+    let bytes = <&[u8; HASH_BYTES]>::try_from(key.as_slice())
+        .map_err(|_| SealingError::Corrupt { name: HASHING_KEY.to_owned() })?;
+    Ok(SecretHashing::new(bytes))
 }

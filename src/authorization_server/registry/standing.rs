@@ -77,7 +77,7 @@ impl Memory {
         }
         let hash = self.hashing.get()?.hash(&Secret::new(text.to_owned()));
         let state = self.state();
-        let record = state.api_tokens.presented(hash.as_bytes())?;
+        let record = state.api_tokens.presented(&hash)?;
         let configured = self.configured();
         let claims = claims_of(record, configured.api_tokens.as_ref()?, record.created_at, record.expires_at);
         Some(OpaqueToken { name: TokenId::parse(&record.id)?, claims, api_key: true })
