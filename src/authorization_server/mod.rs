@@ -11,6 +11,7 @@ mod grant;
 mod issuer_url;
 mod metadata;
 mod revoked_tokens;
+mod sealing;
 mod settings;
 mod signing_keys;
 
@@ -26,8 +27,12 @@ pub use self::{
     grant::{GrantError, GrantRequest},
     metadata::Document,
     revoked_tokens::RevokedTokens,
+    sealing::{Sealing, SealingError},
     settings::{Settings, compile},
-    signing_keys::{SignedToken, SigningError, SigningKey, SigningKeyError, SigningKeys, UnusableKey},
+    signing_keys::{
+        KNOWN_AFTER, KeyChange, KeyChangeError, KeyEvent, KeyEventKind, KeyRing, KeyState, SignedToken, SigningError,
+        SigningKey, SigningKeyError, SigningKeyRecord, SigningKeys, UnusableKey,
+    },
 };
 use crate::{
     clock::UnixTime,
