@@ -95,8 +95,9 @@ pub struct ManagementConfig {
     pub require: RequireConfig,
 }
 
-/// Who is locked out, and for how long. Failures are counted for each client id and the address they come from, so that
-/// nobody can lock out others.
+/// Who is locked out, and for how long. Failures are counted for each client id and the address (of IPv6: the /64) they come
+/// from, so that nobody can lock out others. Ten times as many for one client id from all addresses, or for one address under
+/// all ids, lock out where that client has not authenticated in the last 24 hours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LockoutConfig {

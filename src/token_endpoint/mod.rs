@@ -7,6 +7,7 @@
 mod compile;
 mod endpoint;
 mod issuer;
+mod lockout;
 mod parameters;
 mod refusal;
 mod request;
@@ -16,6 +17,7 @@ pub use self::{
     compile::compile,
     endpoint::{Answer, Outcome, TokenEndpoint},
     issuer::{IssueError, TokenIssuer, TokenRequest},
+    lockout::{LockedOut, LockedOutBy, Lockout, Lockouts},
     refusal::{RequestError, TokenRefusal},
 };
 

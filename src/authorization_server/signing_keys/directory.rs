@@ -102,7 +102,7 @@ impl KeyDirectory {
         let pkcs8 = Zeroizing::new(pkcs8.map(|der| der.secret_pkcs8_der().to_vec()).unwrap_or_default());
         match SigningKey::from_pkcs8(&pkcs8, algorithm, listed.created_at()) {
             Ok(key) if key.key_id() == listed.key_id => Ok(key),
-            Ok(_) => Err(SigningKeyError::OtherKey { path }),
+            Ok(_) => Err(SigningKeyError::OtherKeyFile { path }),
             Err(source) => Err(SigningKeyError::CorruptKey { path, algorithm, source }),
         }
     }

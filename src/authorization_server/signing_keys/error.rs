@@ -3,7 +3,8 @@
 
 use std::{io, path::PathBuf};
 
-use super::UnusableKey;
+use super::{KeyState, UnusableKey};
+use crate::authorization_server::sealing::SealingError;
 use crate::config::SigningAlgorithmConfig;
 
 /// Why the signing keys could not be opened.
@@ -88,9 +89,58 @@ pub enum SigningKeyError {
     },
     /// A key file holds a key, and not the one it is named after.
     #[error("{path} holds another key than the one it is named after: restore the right one", path = .path.display())]
-    OtherKey {
+    OtherKeyFile {
         /// The key file.
         path: PathBuf,
+    },
+    /// The record of a key is not one, or lacks its private half.
+    #[error(
+        "the record of the signing key {key_id} cannot be read: restore it from a backup of the store, or use the version of \
+         this program that wrote it"
+    )]
+    Unreadable {
+        /// The key.
+        key_id: String,
+    },
+    /// Two keys play one part.
+    #[error(
+        "the signing key {key_id} is said to be {state:?}, and so is another one: restore the records of the signing keys from \
+         a backup of the store"
+    )]
+    Contradiction {
+        /// One of the two.
+        key_id: String,
+        /// The part.
+        state: KeyState,
+    },
+    /// The private half cannot be decrypted, or encrypted.
+    #[error(
+        "the signing key {key_id} cannot be used; no other is made in its place, because every token that it signed would be \
+         refused"
+    )]
+    Sealed {
+        /// The key.
+        key_id: String,
+        /// Why, and what helps.
+        #[source]
+        source: SealingError,
+    },
+    /// The private half does not parse.
+    #[error("the signing key {key_id} is no {algorithm:?} private key: restore it from a backup of the store")]
+    Corrupt {
+        /// The key.
+        key_id: String,
+        /// The algorithm that its record names.
+        algorithm: SigningAlgorithmConfig,
+        /// What is wrong in it.
+        #[source]
+        source: UnusableKey,
+    },
+    /// A record holds a key, and not the one it is named after.
+    #[error("the record of the signing key {key_id} holds another key: restore it from a backup of the store")]
+    OtherKey {
+        /// The key.
+        key_id: String,
     },
     /// The system's cryptography could not make a key.
     #[error("a key for {algorithm:?} could not be made")]

@@ -4,10 +4,14 @@
 //! Always holds: there is a current key, which signs, and a next one, which verifiers already know; every key that was
 //! ever listed is still published; a key is on disk before the first token is signed with it.
 
+mod change;
 mod directory;
 mod error;
 mod key_pair;
 mod list;
+mod record;
+mod ring;
+mod rotation;
 mod signing_key;
 
 use std::path::{Path, PathBuf};
@@ -16,14 +20,19 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 pub(super) use self::signing_key::jose_algorithm;
+pub use self::{
+    change::{KeyChange, KeyChangeError, KeyEvent, KeyEventKind},
+    error::SigningKeyError,
+    record::{KeyState, SigningKeyRecord},
+    ring::KeyRing,
+    rotation::KNOWN_AFTER,
+    signing_key::{SignedToken, SigningError, SigningKey, UnusableKey},
+};
 use self::{
     directory::KeyDirectory,
     list::{ListedKey, Role},
 };
-pub use self::{
-    error::SigningKeyError,
-    signing_key::{SignedToken, SigningError, SigningKey, UnusableKey},
-};
+use super::UnverifiableKey;
 use crate::{clock::UnixTime, config::SigningAlgorithmConfig};
 
 /// The keys of the embedded issuer, read from or made in one directory.
@@ -101,5 +110,7 @@ impl SigningKeys {
     }
 }
 
+#[cfg(test)]
+mod ring_tests;
 #[cfg(test)]
 mod tests;

@@ -216,7 +216,7 @@ fn corrupt_files_are_named_and_never_replaced() {
         assert_eq!(fs::read_to_string(&current).unwrap(), bad);
     }
     fs::copy(&next, &current).unwrap();
-    assert!(matches!(open(), Err(SigningKeyError::OtherKey { path }) if path == current));
+    assert!(matches!(open(), Err(SigningKeyError::OtherKeyFile { path }) if path == current));
     fs::remove_file(&current).unwrap();
     assert!(matches!(open(), Err(SigningKeyError::Read { path, .. }) if path == current));
     fs::write(&current, &good_key).unwrap();
