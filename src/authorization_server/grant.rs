@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     api::Api,
-    client::{AuthenticationFailure, Client},
+    client::{AuthenticationFailure, AuthenticationMethod, Client, SecretHashing, authenticate_by_secret},
     settings::Settings,
     signing_keys::SigningKey,
 };
@@ -70,7 +70,15 @@ pub(super) fn issue(
     request: &GrantRequest<'_>,
     now: UnixTime,
 ) -> Result<IssuedToken, GrantError> {
-    let client = settings.clients().authenticate(request.client_id, request.client_secret)?;
+    let client = settings.clients().find(request.client_id).map(AsRef::as_ref);
+    // A request does not say yet in which of the two ways the secret was sent.
+    let sent = [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost];
+    let allowed = |method: &AuthenticationMethod| client.is_some_and(|client| client.allows(*method));
+    let method = sent.into_iter().find(allowed).unwrap_or(AuthenticationMethod::ClientSecretBasic);
+    // Only clients of the configuration are known here, whose secrets are not hashed under an installation's key.
+    let hashing = SecretHashing::new(&[0; 32]);
+    authenticate_by_secret(client, &hashing, request.client_secret, method, now)?;
+    let client = client.ok_or(GrantError::UnknownClient)?;
     let refused = |refusal| GrantError::Refused { client_id: Arc::clone(&client.id), refusal };
     if !settings.is_enabled() {
         return Err(refused(IssueRefusal::Disabled));
@@ -158,7 +166,10 @@ impl From<AuthenticationFailure> for GrantError {
     fn from(failure: AuthenticationFailure) -> Self {
         match failure {
             AuthenticationFailure::UnknownClient => Self::UnknownClient,
-            AuthenticationFailure::WrongSecret => Self::WrongSecret,
+            AuthenticationFailure::WrongSecret
+            | AuthenticationFailure::MethodNotAllowed
+            | AuthenticationFailure::Disabled
+            | AuthenticationFailure::Assertion(_) => Self::WrongSecret,
         }
     }
 }

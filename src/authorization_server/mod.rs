@@ -5,11 +5,11 @@
 //! nothing is issued.
 
 mod api;
-mod client;
-mod client_secret;
+pub mod client;
 mod grant;
 mod issuer_url;
 mod metadata;
+pub mod sealing;
 mod settings;
 mod signing_keys;
 
@@ -22,6 +22,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::{
+    api::Api,
     grant::{GrantError, GrantRequest},
     metadata::Document,
     settings::{Settings, compile},

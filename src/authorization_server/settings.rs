@@ -64,7 +64,7 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
         );
     }
     let apis = api::compile(server, &path, diagnostics);
-    let clients = client::compile(&server.clients, &apis, &path.key("clients"), diagnostics);
+    let clients = client::compile(config, server, &apis, &path.key("clients"), diagnostics);
     if diagnostics.error_count() > errors_before {
         return None;
     }
