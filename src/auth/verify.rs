@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey, TrustedKeySet,
+    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey, TrustedKeySet,
     UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache, token_cache::CachedToken,
     verified_token::TokenProof,
 };
