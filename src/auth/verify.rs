@@ -59,6 +59,20 @@ fn resolve(text: &str, issuer: &Issuer, now: UnixTime) -> Result<VerifiedToken, 
     Ok(verified)
 }
 
+/// Verifies a JWT that is not a request's credential, and that nobody will present again soon: nothing is remembered of it.
+///
+/// # Errors
+/// Why it is not good, or why that cannot be told; see [`VerifyError::fault`].
+pub async fn verify_once(
+    token: BearerToken<'_>,
+    issuers: &Issuers,
+    now: UnixTime,
+) -> Result<VerifiedToken, VerifyError> {
+    let (verified, issuer) = verify_anew(token.as_str(), issuers, now).await?;
+    refuse_withdrawn(issuer, &verified)?;
+    Ok(verified)
+}
+
 async fn verify_jwt(
     text: &str,
     issuers: &Issuers,
