@@ -15,7 +15,7 @@ mod management;
 mod metadata;
 mod own_token;
 mod registry;
-pub mod revoked_tokens;
+mod revoked_tokens;
 mod sealing;
 mod settings;
 mod signing_keys;
@@ -37,9 +37,13 @@ pub use self::{
     },
     metadata::Document,
     registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},
+    revoked_tokens::RevokedTokens,
     sealing::{Sealing, SealingError},
     settings::{Purpose, Settings, compile},
-    signing_keys::{KeyState, SigningKeyError},
+    signing_keys::{
+        KNOWN_AFTER, KeyChange, KeyChangeError, KeyEvent, KeyEventKind, KeyRing, KeyState, SignedToken, SigningError,
+        SigningKey, SigningKeyError, SigningKeyRecord, UnusableKey, UnverifiableKey,
+    },
 };
 use self::registry::Configured;
 

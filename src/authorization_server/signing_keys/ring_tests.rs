@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use SigningAlgorithmConfig::{ES256, EdDSA};
 use proptest::{collection::vec, prelude::*};
+use serde_json::{Map, Value};
 
 use super::*;
 use crate::{
     authorization_server::sealing::{Sealing, SealingError},
+    clock::UnixTime,
+    config::SigningAlgorithmConfig,
     jose::{CompactJws, TokenType, VerificationKey},
     secret::Secret,
 };
