@@ -139,12 +139,6 @@ impl Claims {
         &self.scopes
     }
 
-    /// All of them, as they were in the payload.
-    #[must_use]
-    pub const fn members(&self) -> &Map<String, Value> {
-        &self.members
-    }
-
     /// A claim as it was in the payload.
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&Value> {

@@ -45,8 +45,10 @@ impl AuthorizationServer {
         let client = match proof {
             Proof::Secret { client_id, secret, method } => {
                 let client = self.find_client(client_id);
-                authenticate_by_secret(client.as_deref(), self.registry().hashing(), secret, method, now)?;
-                client.ok_or(AuthenticationFailure::UnknownClient)?
+                let judged = authenticate_by_secret(client.as_deref(), self.registry().hashing(), secret, method, now);
+                let client = client.ok_or(AuthenticationFailure::UnknownClient)?;
+                judged.map_err(|failure| refusal_of(failure, &client))?;
+                client
             }
             Proof::Assertion { client_id, assertion, token_endpoint } => {
                 self.authenticate_by_assertion(client_id, assertion, token_endpoint, now).await?
@@ -74,7 +76,9 @@ impl AuthorizationServer {
         }
         let client = self.find_client(&claimed).ok_or(AuthenticationFailure::UnknownClient)?;
         let accepted = AssertionAudiences { issuer: self.issuer(), token_endpoint };
-        let verified = authenticate_by_assertion(Some(&client), presented, &accepted, now).await?;
+        let verified = authenticate_by_assertion(Some(&client), presented, &accepted, now)
+            .await
+            .map_err(|failure| refusal_of(failure, &client))?;
         let store = self.registry().store().clone();
         let id = client.id.to_string();
         let first = self
@@ -101,5 +105,15 @@ impl AuthorizationServer {
     #[must_use]
     pub fn is_client_enabled(&self, client: &Client) -> bool {
         client.enabled && !self.registry().memory().state().suspended.contains(&*client.id)
+    }
+}
+
+/// One that is switched off has proved who it is.
+fn refusal_of(failure: AuthenticationFailure, client: &Client) -> GrantError {
+    match failure {
+        AuthenticationFailure::Disabled => {
+            GrantError::Refused { client_id: Arc::clone(&client.id), refusal: IssueRefusal::ClientDisabled }
+        }
+        failure => failure.into(),
     }
 }

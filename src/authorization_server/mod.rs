@@ -91,7 +91,7 @@ impl AuthorizationServer {
 
     /// Lets this configuration count for the tokens that were issued before, from now on.
     pub fn come_into_force(&self) {
-        let clients = self.settings.clients().all();
+        let clients = self.settings.clients().iter();
         let disabled = clients.filter(|client| !client.enabled).map(|client| Arc::clone(&client.id)).collect();
         let api_tokens = self.settings.api_token_profile().map(Arc::clone);
         self.registry.memory().configure(Configured { disabled, api_tokens });

@@ -118,8 +118,7 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
     let apis = api::compile(server, &path, diagnostics);
     let issuer_names: BTreeSet<Arc<str>> =
         config.issuers.iter().filter(|(_, issuer)| !issuer.embedded).map(|(name, _)| Arc::from(name.as_str())).collect();
-    let known = KnownNames { apis: &apis, issuers: &issuer_names };
-    let clients = client::compile(&server.clients, &known, &path.key("clients"), diagnostics);
+    let clients = client::compile(config, server, &apis, &path.key("clients"), diagnostics);
     let api_tokens = api_tokens(server, &apis, &path, diagnostics);
     if diagnostics.error_count() > errors_before {
         return None;

@@ -158,7 +158,19 @@ impl ClientDefinition {
             listed_methods: listed.map(|listed| listed.iter().copied().map(AuthenticationMethod::from).collect()),
             secrets: Vec::new(),
             keys,
+            definition: Arc::new(self.clone()),
         })
+    }
+
+    /// Whether it cannot authenticate without a secret, or was told to be able to with one.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        let has_other_means =
+            !self.public_keys.is_empty() || self.jwks_uri.is_some() || !self.assertion_issuers.is_empty();
+        match &self.authentication_methods {
+            Some(listed) => listed.iter().any(|method| *method != AuthenticationMethodConfig::PrivateKeyJwt),
+            None => !has_other_means,
+        }
     }
 
     /// Whether secrets must be kept so that they can be read again.

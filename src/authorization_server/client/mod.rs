@@ -29,7 +29,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use self::client_secret::ClientSecret;
-pub(super) use self::compile::compile;
+pub(super) use self::{compile::compile, stored_secret::HASH_BYTES};
 pub use self::{
     assertion::{AssertionAudiences, AssertionFault, VerifiedAssertion, client_id_of, verify},
     authentication::{AuthenticationFailure, AuthenticationMethod, authenticate_by_assertion, authenticate_by_secret},
@@ -76,6 +76,8 @@ pub struct Client {
     pub assertion_audience: AssertionAudienceConfig,
     /// Its public keys.
     pub keys: Option<ClientKeys>,
+    /// What it was compiled from.
+    pub definition: Arc<ClientDefinition>,
     listed_methods: Option<BTreeSet<AuthenticationMethod>>,
     secrets: Vec<ClientSecret>,
 }

@@ -13,7 +13,7 @@ use super::secret::NoRandomness;
 use crate::{clock::UnixTime, secret::Secret};
 
 /// The length of a hash and of the keys that it is made under, in bytes.
-const HASH_BYTES: usize = 32;
+pub(in crate::authorization_server) const HASH_BYTES: usize = 32;
 /// The random bytes in the public name of a secret.
 const ID_BYTES: usize = 6;
 
@@ -64,7 +64,7 @@ pub struct StoredSecret {
 }
 
 impl SecretHash {
-    pub(super) const NOTHING: Self = Self { bytes: [0; HASH_BYTES] };
+    pub(in crate::authorization_server) const NOTHING: Self = Self { bytes: [0; HASH_BYTES] };
 
     fn of(key: &hmac::Key, secret: &Secret) -> Self {
         let tag = hmac::sign(key, secret.expose().as_bytes());

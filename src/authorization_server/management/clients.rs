@@ -68,7 +68,7 @@ impl AuthorizationServer {
     #[must_use]
     pub fn clients(&self) -> Vec<ClientOverview> {
         let state = self.registry().memory().state();
-        let configured = self.settings().clients().all().map(|client| self.overview_of_configured(client));
+        let configured = self.settings().clients().iter().map(|client| self.overview_of_configured(client));
         let stored = state
             .clients
             .values()
@@ -244,7 +244,7 @@ impl AuthorizationServer {
             id: Arc::clone(&client.id),
             origin: ClientOrigin::Configuration,
             enabled: self.is_client_enabled(client),
-            definition: client.definition(),
+            definition: ClientDefinition::clone(&client.definition),
             secrets: Vec::new(),
             created_at: None,
         }

@@ -99,6 +99,7 @@ impl From<ChangeError> for ManagementError {
         match error {
             ChangeError::Store(error) => Self::Store(error),
             ChangeError::Keys(error) => Self::Keys(error),
+            ChangeError::KeysUnusable(error) => Self::Keys(error.into()),
             error @ ChangeError::Stopping => Self::Stopped(error),
         }
     }

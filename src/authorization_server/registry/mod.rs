@@ -28,11 +28,11 @@ pub(super) use self::amendment::Amendment;
 use self::issuance_log::IssuanceLog;
 pub use self::{issuance_log::Unrecorded, memory::Memory, switches::ApiTokenSwitch};
 pub(super) use self::{
-    memory::{Configured, State, StoredClient},
+    memory::Configured,
     switches::{API_TOKENS, ISSUED_BEFORE, M2M_ENABLED, issued_before_document, m2m_document},
 };
 use super::{
-    client::{Client, ClientKeys, ClientRecord, HASH_BYTES, NoRandomness, SecretHashing},
+    client::{Client, ClientRecord, HASH_BYTES, NoRandomness, SecretHashing},
     sealing::{Sealing, SealingError},
     settings::Settings,
     signing_keys::{KeyChangeError, SigningKey, SigningKeyError},
@@ -93,6 +93,9 @@ pub enum ChangeError {
     /// The signing keys do not allow it.
     #[error(transparent)]
     Keys(#[from] KeyChangeError),
+    /// The signing keys cannot be opened or made.
+    #[error(transparent)]
+    KeysUnusable(#[from] SigningKeyError),
     /// The program is stopping.
     #[error("the program is stopping")]
     Stopping,
@@ -147,10 +150,8 @@ impl Registry {
 
     /// Keeps to `settings` from now on when keys are due, and has the keys fetched that its clients publish.
     pub(super) fn follow_settings(&self, settings: &Arc<Settings>) {
-        for client in settings.clients().all() {
-            if let Some(ClientKeys::Remote(keys)) = &client.keys {
-                keys.open(&self.key_sets, &self.control);
-            }
+        for client in settings.clients().iter() {
+            client.open_keys(&self.key_sets, &self.control);
         }
         self.settings.store(Some(Arc::clone(settings)));
     }
@@ -255,10 +256,8 @@ impl Registry {
 
     fn compile(&self, id: &str, record: &ClientRecord) -> Option<Arc<Client>> {
         let compiled = record.compile(id, &self.sealing);
-        if let Ok(client) = &compiled
-            && let Some(ClientKeys::Remote(keys)) = &client.keys
-        {
-            keys.open(&self.key_sets, &self.control);
+        if let Ok(client) = &compiled {
+            client.open_keys(&self.key_sets, &self.control);
         }
         compiled
             .inspect_err(|fault| {
