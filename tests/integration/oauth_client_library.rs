@@ -86,7 +86,6 @@ impl House {
     fn told(&self) -> Value {
         json!({
             "issuer": self.issuer,
-            "ca": self.gateway.folder.path().join("ca.pem"),
             "client_id": "billing",
             "client_secret": "canary-secret-of-billing-0123456789",
             "audience": "https://api.test/orders",
@@ -99,13 +98,15 @@ impl House {
 }
 
 /// Runs the script, which waits for no answer longer than 20 s. Gives the steps that went as the RFCs say, in their order.
-async fn steps(told: Value) -> Vec<String> {
+async fn steps(house: &House) -> Vec<String> {
+    let (told, authority) = (house.told(), house.gateway.folder.path().join("ca.pem"));
     let run = move || {
         let python = env::var_os("POSTERN_INTEROP_PYTHON").unwrap_or_else(|| OsString::from("python3"));
         let mut child = Command::new(&python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/oauth2_client.py"))
             // What is asked must not go by a proxy that happens to be configured here.
             .env("NO_PROXY", "*")
+            .env("REQUESTS_CA_BUNDLE", authority)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -124,6 +125,6 @@ async fn steps(told: Value) -> Vec<String> {
 #[ignore = "needs Python with tests/interop/requirements.txt; scripts/test installs it and runs this"]
 async fn a_library_from_elsewhere_finds_its_way() {
     let house = House::open().await;
-    assert_eq!(steps(house.told()).await, ["discovery", "secrets", "expiry", "keys", "refusals"]);
+    assert_eq!(steps(&house).await, ["discovery", "secrets", "expiry", "keys", "refusals"]);
     assert_eq!(house.upstream.count(), 3, "what was refused reached nobody");
 }
