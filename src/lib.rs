@@ -28,7 +28,7 @@
 //! | 5 | [`token_endpoint`]: what clients post to, in four dialects |
 //! | 4 | [`authorization_server`]: the embedded issuer |
 //! | 3 | [`routing`], [`auth`], [`upstream`], [`server`]: siblings that do not know each other |
-//! | 2 | `store`: what survives a restart |
+//! | 2 | [`store`]: what survives a restart |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
 //! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`] |
 //!
@@ -53,6 +53,7 @@ pub mod routing;
 pub mod secret;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 pub mod token_endpoint;
 pub mod upstream;

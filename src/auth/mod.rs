@@ -45,7 +45,7 @@ pub use self::{
     token_cache::SharedTokenCache,
     unverified::UnverifiedToken,
     verified_token::VerifiedToken,
-    verify::verify,
+    verify::{verify, verify_once},
     verify_error::{Fault, VerifyError},
     worker_token_cache::WorkerTokenCache,
 };

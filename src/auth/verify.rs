@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey, TrustedKeySet,
+    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey, TrustedKeySet,
     UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache, token_cache::CachedToken,
     verified_token::TokenProof,
 };
@@ -55,6 +55,20 @@ fn resolve(text: &str, issuer: &Issuer, now: UnixTime) -> Result<VerifiedToken, 
     claims.judge_times(now, issuer.leeway())?;
     let verified = VerifiedToken::new(Arc::clone(issuer.name()), TokenProof::Memory, claims);
     let verified = verified.named(Some(name)).sent_as_api_key(api_key);
+    refuse_withdrawn(issuer, &verified)?;
+    Ok(verified)
+}
+
+/// Verifies a JWT that is not a request's credential, and that nobody will present again soon: nothing is remembered of it.
+///
+/// # Errors
+/// Why it is not good, or why that cannot be told; see [`VerifyError::fault`].
+pub async fn verify_once(
+    token: BearerToken<'_>,
+    issuers: &Issuers,
+    now: UnixTime,
+) -> Result<VerifiedToken, VerifyError> {
+    let (verified, issuer) = verify_anew(token.as_str(), issuers, now).await?;
     refuse_withdrawn(issuer, &verified)?;
     Ok(verified)
 }

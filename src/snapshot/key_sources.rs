@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{IssuerKeys, Surroundings};
 use crate::{
     auth::{Keeper, key_set::KeySetSettings},
+    authorization_server::Memory,
     config::IssuerConfig,
     diagnostic::Diagnostics,
 };
@@ -24,8 +25,8 @@ impl<'a> KeySources<'a> {
     /// The keeper of the issuer that the configuration calls `name`.
     pub(super) fn find(&mut self, name: &str, raw: &IssuerConfig, diagnostics: &mut Diagnostics) -> Option<Keeper> {
         if raw.embedded {
-            let keys = Arc::<super::EmbeddedKeys>::clone(&self.surroundings.embedded_keys);
-            return Some(Keeper { keys, standing: self.surroundings.standing.clone() });
+            let keys = Arc::<Memory>::clone(&self.surroundings.issuer_memory);
+            return Some(Keeper { standing: Some(Arc::<Memory>::clone(&keys)), keys });
         }
         let settings = KeySetSettings::compile(name, raw, diagnostics)?;
         let set = self.surroundings.key_sets.obtain(settings);

@@ -7,6 +7,7 @@ mod compile;
 mod embedded;
 mod entries;
 mod files;
+mod issuing;
 mod key_sources;
 mod reload;
 mod route;
@@ -21,23 +22,24 @@ use std::{
 use http::Method;
 
 use crate::{
-    auth::{Issuers, TokenStanding, key_set::RemoteKeySet},
+    auth::{Issuers, key_set::RemoteKeySet},
     authorization_server,
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostics, KeyPath},
     http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::TokenEndpoint,
+    token_endpoint::{Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
 pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
-    embedded::{EmbeddedIssuer, EmbeddedKeys},
+    embedded::EmbeddedIssuer,
+    issuing::Issuing,
     reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
@@ -93,8 +95,8 @@ pub struct IssuerKeys {
 pub enum Destination {
     /// An upstream, behind the rules of a route.
     Route(RouteIndex),
-    /// A token endpoint of the embedded issuer, with its series.
-    TokenEndpoint(Arc<TokenEndpoint>, RouteMetrics),
+    /// A place of a token endpoint of the embedded issuer: what stands there, and the endpoint's series.
+    TokenEndpoint(Arc<TokenEndpoint>, Operation, RouteMetrics),
     /// The document that the embedded issuer publishes at this path.
     Document(Arc<str>),
 }
@@ -112,11 +114,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
-    /// The keys of the embedded issuer, whether or not one is configured.
-    pub embedded_keys: Arc<EmbeddedKeys>,
-    /// How the tokens of the embedded issuer stand; absent where nothing is remembered of them, as when a configuration is
-    /// only compiled.
-    pub standing: Option<Arc<dyn TokenStanding>>,
+    /// What the embedded issuer knows, whether or not one is configured.
+    pub issuer_memory: Arc<authorization_server::Memory>,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
@@ -155,10 +154,24 @@ impl Snapshot {
         self.embedded.get()
     }
 
+    /// The embedded issuer as token endpoints see it, if this configuration has one.
+    #[must_use]
+    pub fn issuing(&self) -> Option<Issuing<'_>> {
+        self.embedded().map(|embedded| Issuing { server: embedded.server(), issuers: &self.issuers })
+    }
+
     /// Gives the snapshot its embedded issuer, before it comes into force. Doing so again does nothing.
     pub fn open_embedded(&self, issuer: EmbeddedIssuer) {
         // Whoever came first opened the same keys.
         let _ = self.embedded.set(issuer);
+    }
+
+    /// The `danger_` options that are switched on, by their place.
+    #[must_use]
+    pub fn danger_options(&self) -> Vec<String> {
+        let unlimited = self.authorization_server.iter().flat_map(|server| server.unlimited_apis());
+        let path = |api: &Arc<str>| KeyPath::of(&["authorization_server", "apis", api, "danger_allow_unlimited"]);
+        unlimited.map(|api| path(api).to_string()).collect()
     }
 
     /// Says of each file whose contents are others than in `previous`.
