@@ -35,11 +35,12 @@ pub use self::{
         Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, RegisteredClient, Revocation, Rotation,
         SwitchOverview,
     },
+    issuer_url::url_on_issuer,
     metadata::Document,
     registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},
     revoked_tokens::RevokedTokens,
     sealing::{Sealing, SealingError},
-    settings::{Purpose, Settings, compile},
+    settings::{Settings, compile},
     signing_keys::{
         KNOWN_AFTER, KeyChange, KeyChangeError, KeyEvent, KeyEventKind, KeyRing, KeyState, SignedToken, SigningError,
         SigningKey, SigningKeyError, SigningKeyRecord, UnusableKey, UnverifiableKey,

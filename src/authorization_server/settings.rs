@@ -61,20 +61,20 @@ struct ApiTokenSettings {
 
 /// A place of a token endpoint that metadata speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublishedPlace {
+pub(super) struct PublishedPlace {
     /// Its dialect.
-    pub dialect: DialectConfig,
+    pub(super) dialect: DialectConfig,
     /// What is there.
-    pub purpose: Purpose,
+    pub(super) purpose: Purpose,
     /// Its path.
-    pub path: String,
+    pub(super) path: String,
     /// Its URL.
-    pub url: String,
+    pub(super) url: String,
 }
 
 /// What is at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// Tokens are issued there.
     Token,
     /// Tokens are revoked there (RFC 7009).
@@ -331,7 +331,9 @@ impl Settings {
         self.apis.values().filter(|api| api.danger_allow_unlimited).map(|api| &api.audience)
     }
 
-    pub(super) fn owner_claim(&self) -> &str {
+    /// The claim that says whose a token is.
+    #[must_use]
+    pub fn owner_claim(&self) -> &str {
         &self.owner_claim
     }
 

@@ -7,6 +7,7 @@ mod compile;
 mod embedded;
 mod entries;
 mod files;
+mod issuing;
 mod key_sources;
 mod reload;
 mod route;
@@ -30,7 +31,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::TokenEndpoint,
+    token_endpoint::{Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -38,6 +39,7 @@ pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
     embedded::EmbeddedIssuer,
+    issuing::Issuing,
     reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
@@ -93,8 +95,8 @@ pub struct IssuerKeys {
 pub enum Destination {
     /// An upstream, behind the rules of a route.
     Route(RouteIndex),
-    /// A token endpoint of the embedded issuer, with its series.
-    TokenEndpoint(Arc<TokenEndpoint>, RouteMetrics),
+    /// A place of a token endpoint of the embedded issuer: what stands there, and the endpoint's series.
+    TokenEndpoint(Arc<TokenEndpoint>, Operation, RouteMetrics),
     /// The document that the embedded issuer publishes at this path.
     Document(Arc<str>),
 }
@@ -150,6 +152,12 @@ impl Snapshot {
     #[must_use]
     pub fn embedded(&self) -> Option<&EmbeddedIssuer> {
         self.embedded.get()
+    }
+
+    /// The embedded issuer as token endpoints see it, if this configuration has one.
+    #[must_use]
+    pub fn issuing(&self) -> Option<Issuing<'_>> {
+        self.embedded().map(|embedded| Issuing { server: embedded.server(), issuers: &self.issuers })
     }
 
     /// Gives the snapshot its embedded issuer, before it comes into force. Doing so again does nothing.
