@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
-    id::new_token_id,
+    id::TokenId,
     oauth::{IssueRefusal, IssuedToken, ScopeSet},
     secret::Secret,
 };
@@ -77,13 +77,15 @@ pub(super) fn issue(
     }
     let (api, granted) = choose_grant(settings, client, request.audience).map_err(refused)?;
     let scope = choose_scope(granted, request.scope).map_err(refused)?;
-    let token_id = new_token_id();
-    let claims = claims(settings, client, api, scope.as_deref(), (&token_id, now));
+    let token_id = TokenId::generate();
+    let lifetime = Duration::from_secs(api.token_lifetime.as_secs());
+    let claims = claims(settings, client, api, scope.as_deref(), (token_id, now));
     let access_token =
         key.sign(&claims).map_err(|source| GrantError::Signing { client_id: Arc::clone(&client.id), source })?;
     Ok(IssuedToken {
         access_token: Secret::new(access_token),
-        lifetime: Duration::from_secs(api.token_lifetime.as_secs()),
+        lifetime: Some(lifetime),
+        expires_at: Some(UnixTime::from_seconds(now.as_seconds()).plus(lifetime)),
         scope,
         client_id: Arc::clone(&client.id),
         token_id,
@@ -135,7 +137,7 @@ fn claims(
     client: &Client,
     api: &Api,
     scope: Option<&str>,
-    (token_id, now): (&str, UnixTime),
+    (token_id, now): (TokenId, UnixTime),
 ) -> Map<String, Value> {
     // The client's own come first, so that the issuer's would win even if a name were in both.
     let mut claims = client.claims.clone();
@@ -146,7 +148,7 @@ fn claims(
     set("aud", Value::from(&*api.audience));
     set("iat", Value::from(issued_at));
     set("exp", Value::from(issued_at.saturating_add(api.token_lifetime.as_secs())));
-    set("jti", Value::from(token_id));
+    set("jti", Value::from(token_id.to_string()));
     set("client_id", Value::from(&*client.id));
     if let Some(scope) = scope {
         set("scope", Value::from(scope));

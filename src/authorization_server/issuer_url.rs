@@ -100,6 +100,13 @@ impl IssuerUrl {
     }
 }
 
+/// The URL of `path` on the host of the issuer called `issuer`, or on `host` if it is given. None if `issuer` can be no issuer's
+/// name.
+#[must_use]
+pub fn url_on_issuer(issuer: &str, host: Option<&str>, path: &str) -> Option<String> {
+    IssuerUrl::parse(issuer).ok().map(|issuer| issuer.at(host, path))
+}
+
 /// The path without the slash at its end, which both discoveries take off.
 fn trimmed_path(url: &Url) -> &str {
     url.path().strip_suffix('/').unwrap_or(url.path())

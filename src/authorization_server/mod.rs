@@ -23,6 +23,7 @@ use thiserror::Error;
 
 pub use self::{
     grant::{GrantError, GrantRequest},
+    issuer_url::url_on_issuer,
     metadata::Document,
     settings::{Settings, compile},
     signing_keys::{SigningKey, SigningKeyError, SigningKeys},

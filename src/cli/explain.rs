@@ -149,7 +149,7 @@ fn judge(
     let matched = snapshot.match_route(&host, &path, &parts.method)?;
     let route = match matched.value {
         Destination::Route(index) => snapshot.route(*index).ok_or(Rejection::NoRoute)?,
-        Destination::TokenEndpoint(endpoint, _) => {
+        Destination::TokenEndpoint(endpoint, ..) => {
             explanation.notes.push(format!("this is the token endpoint {}", endpoint.name()));
             return Ok(());
         }

@@ -95,10 +95,10 @@ impl Gateway {
                 record.matched(*index);
                 snapshot.route(*index).ok_or(Rejection::NoRoute)?
             }
-            Destination::TokenEndpoint(endpoint, metrics) => {
+            Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
-                return own::issue(endpoint, request, connection, &snapshot, record).await;
+                return own::issue((endpoint, *operation), request, connection, &snapshot, record).await;
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };

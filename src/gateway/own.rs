@@ -5,18 +5,19 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tracing::debug;
 
 use super::{Rejection, handle::Answer, record::Record};
 use crate::{
     http::{BodyLimits, MeteredBody},
     server::ConnectionInfo,
     snapshot::Snapshot,
-    token_endpoint::{Outcome, TokenEndpoint},
+    token_endpoint::{Operation, TokenEndpoint, TokenRefusal},
 };
 
-/// Answers a request for a token.
+/// Answers a request to a token endpoint.
 pub(super) async fn issue(
-    endpoint: &TokenEndpoint,
+    (endpoint, operation): (&TokenEndpoint, Operation),
     request: Request<Incoming>,
     connection: &ConnectionInfo,
     snapshot: &Snapshot,
@@ -32,12 +33,13 @@ pub(super) async fn issue(
     };
     let bytes_in = record.bytes_in();
     let request = request.map(|body| MeteredBody::new(body, limits, bytes_in));
-    let answer = endpoint.respond(request, issuer, record.time()).await;
-    let refusal = match &answer.outcome {
-        Outcome::Issued { .. } => None,
-        Outcome::Refused(refusal) => Some(refusal.reason()),
-    };
-    record.issued(answer.outcome.client_id(), refusal);
+    let answer = endpoint.respond(operation, request, issuer, record.time()).await;
+    let refusal = answer.outcome.refusal();
+    if let Some(refusal) = refusal {
+        let (request_id, error) = (record.request_id(), refusal as &dyn std::error::Error);
+        debug!(%request_id, error, "a token endpoint refused a request");
+    }
+    record.issued(answer.outcome.client_id(), refusal.map(TokenRefusal::reason));
     Ok(Answer::Own(answer.response))
 }
 

@@ -13,15 +13,22 @@ const DEEPEST: usize = 32;
 
 /// What is wrong with a text that should be one JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JsonFault {
+pub enum JsonFault {
+    /// It is no JSON, or something follows it.
     NotJson,
+    /// It is JSON, and no object.
     NotAnObject,
+    /// A name comes twice in one object.
     RepeatedMember,
+    /// It is nested beyond 32 levels.
     TooDeep,
 }
 
 /// Reads one object.
-pub(super) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+///
+/// # Errors
+/// What is wrong with `text`.
+pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     // serde's errors are made of words, so the two faults that matter are noted beside them.
     let fault = Cell::new(JsonFault::NotJson);
     let mut deserializer = serde_json::Deserializer::from_slice(text);

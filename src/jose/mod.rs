@@ -20,6 +20,7 @@ pub use self::{
     algorithm::Algorithm,
     compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
     header::{JoseHeader, TokenType},
+    json::{JsonFault, parse_object},
     jws_error::{JwsError, Part},
     key_document::{KeyDocument, KeyDocumentError, SkippedKey},
     skip_reason::SkipReason,

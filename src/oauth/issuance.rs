@@ -5,20 +5,38 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::secret::Secret;
+use crate::{clock::UnixTime, id::TokenId, secret::Secret};
 
 /// A token that was issued.
 pub struct IssuedToken {
     /// The token.
     pub access_token: Secret,
-    /// How long it lasts, in whole seconds.
-    pub lifetime: Duration,
+    /// How long it lasts, in whole seconds; none: it never expires.
+    pub lifetime: Option<Duration>,
+    /// The moment of its `exp`; none: it never expires.
+    pub expires_at: Option<UnixTime>,
     /// Its scopes, separated by spaces; none if it has none.
     pub scope: Option<String>,
     /// The client it was issued to.
     pub client_id: Arc<str>,
-    /// Its `jti`, for the log.
-    pub token_id: String,
+    /// Its name, for the log.
+    pub token_id: TokenId,
+}
+
+/// What an API token's credentials, or a refresh token, were exchanged for.
+pub struct ExchangedToken {
+    /// The token.
+    pub access_token: Secret,
+    /// What the next one is had for, once.
+    pub refresh_token: Secret,
+    /// How long the access token lasts, in whole seconds; none: it never expires.
+    pub lifetime: Option<Duration>,
+    /// The moment of its `exp`; none: it never expires.
+    pub expires_at: Option<UnixTime>,
+    /// The API token's client id.
+    pub client_id: Arc<str>,
+    /// The access token's name, for the log.
+    pub token_id: TokenId,
 }
 
 /// Why an authenticated client gets no token.
@@ -27,6 +45,12 @@ pub enum IssueRefusal {
     /// Issuing is switched off.
     #[error("machine-to-machine tokens are switched off")]
     Disabled,
+    /// This client is switched off.
+    #[error("it is disabled")]
+    ClientDisabled,
+    /// It may not get tokens in this way.
+    #[error("the grant type is not allowed for it")]
+    GrantTypeNotAllowed,
     /// It may not have any token.
     #[error("it has no grants")]
     NoGrants,
@@ -45,6 +69,24 @@ pub enum IssueRefusal {
     /// A scope is not granted to it.
     #[error("a scope is not granted to it")]
     ScopeNotGranted,
+    /// It may not ask for a token for that organisation.
+    #[error("the organization is not allowed for it")]
+    OrganizationNotAllowed,
+    /// The token should have expired before it is issued.
+    #[error("the requested expiration is in the past")]
+    ExpirationPast,
+    /// The token should last longer than it may.
+    #[error("the requested expiration is too far ahead")]
+    ExpirationTooFar,
+    /// The token should never expire, which is not allowed here.
+    #[error("a token without an expiration is not allowed")]
+    UnlimitedNotAllowed,
+    /// The tokens that users and tenants make for themselves are switched off.
+    #[error("API tokens are switched off")]
+    ApiTokensDisabled,
+    /// It may not do this at all.
+    #[error("it is not allowed to do this")]
+    NotAllowed,
 }
 
 impl fmt::Debug for IssuedToken {
@@ -54,6 +96,17 @@ impl fmt::Debug for IssuedToken {
             .field("client_id", &self.client_id)
             .field("token_id", &self.token_id)
             .field("scope", &self.scope)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ExchangedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ExchangedToken")
+            .field("client_id", &self.client_id)
+            .field("token_id", &self.token_id)
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }

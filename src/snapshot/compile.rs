@@ -141,9 +141,13 @@ fn insert_token_endpoint(
 ) {
     let at = KeyPath::of(&["token_endpoints", endpoint.name()]);
     // Every method, so that a wrong one is answered in the endpoint's own dialect.
-    if let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), endpoint.path(), None, diagnostics) {
-        let series = metrics.route(&at.to_string());
-        let destination = Destination::TokenEndpoint(Arc::clone(endpoint), series);
+    let series = metrics.route(&at.to_string());
+    for place in endpoint.places() {
+        let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), &place.path, None, diagnostics) else {
+            // What is wrong is the host, and that is the same everywhere.
+            return;
+        };
+        let destination = Destination::TokenEndpoint(Arc::clone(endpoint), place.operation, series.clone());
         table.insert(&at, pattern, destination, diagnostics);
     }
 }

@@ -5,7 +5,12 @@
 //! snapshots: one is published before the first token that it signs, and withdrawn only after the snapshot that signs with it
 //! has gone.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwapOption;
 use tracing::error;
@@ -14,8 +19,12 @@ use crate::{
     auth::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     authorization_server::{AuthorizationServer, Document, GrantError, GrantRequest, UnverifiableKey},
     clock::UnixTime,
-    oauth::IssuedToken,
-    token_endpoint::{IssueError, TokenIssuer, TokenRequest},
+    config::DialectConfig,
+    oauth::{ExchangedToken, IssuedToken},
+    secret::Secret,
+    token_endpoint::{
+        ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenIssuer, TokenRequest,
+    },
 };
 
 /// The embedded issuer of one snapshot, its keys open.
@@ -108,15 +117,67 @@ impl KeySource for EmbeddedKeys {
 }
 
 impl TokenIssuer for EmbeddedIssuer {
-    fn issue(&self, request: &TokenRequest, now: UnixTime) -> Result<IssuedToken, IssueError> {
-        let grant = GrantRequest {
-            client_id: &request.client_id,
-            client_secret: &request.client_secret,
-            audience: request.audience.as_deref(),
-            scope: request.scope.as_deref(),
-        };
-        self.server.issue(&grant, now).map_err(issue_error)
+    fn issue<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
+        Box::pin(ready(self.issue_by_secret(request, now)))
     }
+
+    fn exchange<'a>(
+        &'a self,
+        _request: &'a ExchangeRequest,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
+        Box::pin(ready(Err(not_done_here())))
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        _refresh_token: &'a Secret,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
+        Box::pin(ready(Err(not_done_here())))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        _request: &'a RevocationRequest,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
+        Box::pin(ready(Err(not_done_here())))
+    }
+
+    fn introspect<'a>(
+        &'a self,
+        _request: &'a IntrospectionRequest,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
+        Box::pin(ready(Err(not_done_here())))
+    }
+}
+
+impl EmbeddedIssuer {
+    /// Only tokens of RFC 9068 are issued, and only for a secret: everything else that could be asked for is refused, not
+    /// issued as something that it is not.
+    fn issue_by_secret(&self, request: &TokenRequest, now: UnixTime) -> Result<IssuedToken, IssueError> {
+        let authentication = &request.authentication;
+        match (request.dialect, authentication.client_id(), authentication.secret(), authentication.client_assertion())
+        {
+            (DialectConfig::Oauth2, Some(client_id), Some(client_secret), None) => {
+                let (audience, scope) = (request.audience.as_deref(), request.scope.as_deref());
+                let grant = GrantRequest { client_id, client_secret, audience, scope };
+                self.server.issue(&grant, now).map_err(issue_error)
+            }
+            (DialectConfig::Oauth2, _, None, Some(_)) => Err(IssueError::AuthenticationMethodNotAllowed),
+            _ => Err(not_done_here()),
+        }
+    }
+}
+
+fn not_done_here() -> IssueError {
+    IssueError::Unavailable { client_id: None, source: "the issuer does not do this".into() }
 }
 
 fn issue_error(error: GrantError) -> IssueError {

@@ -30,7 +30,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::TokenEndpoint,
+    token_endpoint::{Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -93,8 +93,8 @@ pub struct IssuerKeys {
 pub enum Destination {
     /// An upstream, behind the rules of a route.
     Route(RouteIndex),
-    /// A token endpoint of the embedded issuer, with its series.
-    TokenEndpoint(Arc<TokenEndpoint>, RouteMetrics),
+    /// A place of a token endpoint of the embedded issuer: what stands there, and the endpoint's series.
+    TokenEndpoint(Arc<TokenEndpoint>, Operation, RouteMetrics),
     /// The document that the embedded issuer publishes at this path.
     Document(Arc<str>),
 }

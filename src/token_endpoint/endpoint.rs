@@ -5,52 +5,28 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, request::Parts};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::{RequestError, TokenIssuer, TokenRefusal, request, response};
-use crate::{clock::UnixTime, config::TokenEndpointConfig, oauth::IssuedToken};
+use super::{
+    Answer, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal, auth0, desk::Desk, frontegg,
+    media_type::MediaType, oauth2, parameters::Parameters, plgd,
+};
+use crate::clock::UnixTime;
 
-/// A path to which clients post to get a token.
+/// Where clients post to get a token, and what belongs to that in its dialect.
 #[derive(Clone, Debug)]
 pub struct TokenEndpoint {
-    name: Arc<str>,
-    host: Option<String>,
-    path: String,
-}
-
-/// How a request was answered.
-#[derive(Debug)]
-pub struct Answer {
-    /// What goes out.
-    pub response: Response<Full<Bytes>>,
-    /// What goes into the log and the metrics.
-    pub outcome: Outcome,
-}
-
-/// How a request ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// With a token.
-    Issued {
-        /// The client.
-        client_id: Arc<str>,
-        /// The token's `jti`.
-        token_id: String,
-    },
-    /// Without one.
-    Refused(TokenRefusal),
+    pub(super) name: Arc<str>,
+    pub(super) host: Option<String>,
+    pub(super) places: Vec<Place>,
+    pub(super) url: Option<Arc<str>>,
 }
 
 impl TokenEndpoint {
     /// The longest request body that is read, in bytes.
     pub const LONGEST_BODY_BYTES: usize = 64 * 1024;
-
-    /// An endpoint as it is configured; its path is plain.
-    pub(super) fn new(name: &str, config: &TokenEndpointConfig) -> Self {
-        Self { name: Arc::from(name), host: config.host.clone(), path: config.path.clone() }
-    }
 
     /// Its name in the configuration.
     #[must_use]
@@ -64,68 +40,91 @@ impl TokenEndpoint {
         self.host.as_deref()
     }
 
-    /// The path, without parameters.
+    /// Where it answers, and what to; no two places are the same.
     #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
-    /// Answers a request, whatever its method and body. If the body was not read to its end, the answer is a refusal.
-    pub async fn respond<B>(&self, request: Request<B>, issuer: &dyn TokenIssuer, now: UnixTime) -> Answer
+    /// The URL at which tokens are asked for, if the issuer's own URL is known.
+    #[must_use]
+    pub const fn url(&self) -> Option<&Arc<str>> {
+        self.url.as_ref()
+    }
+
+    /// Answers a request to one of its places, whatever its method and body. If the body was not read to its end, the answer
+    /// is a refusal.
+    pub async fn respond<B>(
+        &self,
+        operation: Operation,
+        request: Request<B>,
+        issuer: &dyn TokenIssuer,
+        now: UnixTime,
+    ) -> Answer
     where
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        if let Err(error) = request::read_head(&parts) {
-            return Answer::of(Err(error.into()));
+        if let Err(error) = read_head(operation, &parts) {
+            return Answer::refused(operation, error.into());
         }
-        match Limited::new(body, Self::LONGEST_BODY_BYTES).collect().await {
-            Ok(body) => self.respond_to_whole(&parts, &body.to_bytes(), issuer, now),
-            Err(error) if error.is::<LengthLimitError>() => Answer::of(Err(RequestError::BodyTooLarge.into())),
-            Err(_) => Answer::of(Err(RequestError::BodyIncomplete.into())),
+        let body: Result<Bytes, RequestError> = match Limited::new(body, Self::LONGEST_BODY_BYTES).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(RequestError::BodyTooLarge),
+            Err(_) => Err(RequestError::BodyIncomplete),
+        };
+        match body {
+            Ok(body) => self.respond_to_whole(operation, &parts, &body, issuer, now).await,
+            Err(error) => Answer::refused(operation, error.into()),
         }
     }
 
     /// Answers a request whose body is there already.
-    #[must_use]
-    pub fn respond_to_whole(&self, parts: &Parts, body: &[u8], issuer: &dyn TokenIssuer, now: UnixTime) -> Answer {
+    pub async fn respond_to_whole(
+        &self,
+        operation: Operation,
+        parts: &Parts,
+        body: &[u8],
+        issuer: &dyn TokenIssuer,
+        now: UnixTime,
+    ) -> Answer {
+        let desk = Desk { endpoint: self, issuer, now };
+        let answered = self.answer(operation, parts, body, desk).await;
+        answered.unwrap_or_else(|refusal| Answer::refused(operation, refusal))
+    }
+
+    async fn answer(
+        &self,
+        operation: Operation,
+        parts: &Parts,
+        body: &[u8],
+        desk: Desk<'_>,
+    ) -> Result<Answer, TokenRefusal> {
+        let media_type = read_head(operation, parts)?;
         if body.len() > Self::LONGEST_BODY_BYTES {
-            return Answer::of(Err(RequestError::BodyTooLarge.into()));
+            return Err(RequestError::BodyTooLarge.into());
         }
-        let read = request::read(parts, body).map_err(TokenRefusal::from);
-        Answer::of(read.and_then(|request| issuer.issue(&request, now).map_err(TokenRefusal::from)))
-    }
-}
-
-impl Answer {
-    fn of(result: Result<IssuedToken, TokenRefusal>) -> Self {
-        match result {
-            Ok(token) => {
-                let response = response::success(&token);
-                Self { response, outcome: Outcome::Issued { client_id: token.client_id, token_id: token.token_id } }
-            }
-            Err(refusal) => Self { response: response::failure(&refusal), outcome: Outcome::Refused(refusal) },
+        let (headers, parameters) = (&parts.headers, Parameters::read(media_type, body)?);
+        match operation {
+            Operation::Oauth2(operation) => oauth2::respond(operation, headers, parameters, desk).await,
+            Operation::Auth0 => auth0::respond(headers, parameters, desk).await,
+            Operation::Plgd(operation) => plgd::respond(operation, headers, parameters, desk).await,
+            Operation::Frontegg(operation) => frontegg::respond(operation, parameters, desk).await,
         }
     }
 }
 
-impl Outcome {
-    /// Its stable name, for logs and metrics: `issued`, or why there is no token.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Issued { .. } => "issued",
-            Self::Refused(refusal) => refusal.reason(),
-        }
+/// Judges what can be judged before the body is read; gives the form that the body is to be read in.
+fn read_head(operation: Operation, parts: &Parts) -> Result<MediaType, RequestError> {
+    if !operation.allow().split(", ").any(|method| parts.method == method) {
+        return Err(RequestError::MethodNotAllowed);
     }
-
-    /// The client, if it was authenticated. What a request merely claims to be is never here.
-    #[must_use]
-    pub const fn client_id(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::Issued { client_id, .. } => Some(client_id),
-            Self::Refused(refusal) => refusal.client_id(),
-        }
-    }
+    let media_type = match operation {
+        Operation::Oauth2(_) | Operation::Auth0 => MediaType::of(&parts.headers),
+        Operation::Plgd(PlgdOperation::Token) => MediaType::form_or_json(&parts.headers),
+        Operation::Plgd(PlgdOperation::Tokens) => Some(MediaType::Json),
+        Operation::Frontegg(_) => MediaType::of(&parts.headers).filter(|media_type| *media_type == MediaType::Json),
+    };
+    media_type.ok_or(RequestError::UnsupportedMediaType)
 }

@@ -1,13 +1,18 @@
 //! Owns: what a token endpoint needs of whoever issues: the trait, what is asked of it and what it answers.
 //! Refuses: knowing who that is; the composition root wires it.
+//! Always holds: what a request says about who sends it is not to be believed, and not to be logged, before the issuer has
+//! authenticated it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::ClientAuthentication;
 use crate::{
     clock::UnixTime,
-    oauth::{IssueRefusal, IssuedToken},
+    config::DialectConfig,
+    oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
 };
 
@@ -17,23 +22,121 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Why there is none.
-    fn issue(&self, request: &TokenRequest, now: UnixTime) -> Result<IssuedToken, IssueError>;
+    fn issue<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>>;
+
+    /// Exchanges the credentials of an API token for tokens.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn exchange<'a>(
+        &'a self,
+        request: &'a ExchangeRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>>;
+
+    /// Exchanges a refresh token, which is good for that once, for the next tokens.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn refresh<'a>(
+        &'a self,
+        refresh_token: &'a Secret,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>>;
+
+    /// Authenticates the client and withdraws a token of its own. A token that is unknown, has expired or is another's is
+    /// no error (RFC 7009 section 2.2).
+    ///
+    /// # Errors
+    /// Why it may be good still.
+    fn revoke<'a>(
+        &'a self,
+        request: &'a RevocationRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>>;
+
+    /// Authenticates the client and says what there is to say about a token. One that the client may not know about is
+    /// inactive (RFC 7662 section 2.2).
+    ///
+    /// # Errors
+    /// Why nothing is said.
+    fn introspect<'a>(
+        &'a self,
+        request: &'a IntrospectionRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>>;
 }
 
 /// A request for a token by the client credentials grant (RFC 6749 section 4.4.2).
 #[derive(Debug)]
 pub struct TokenRequest {
-    /// Who the client says it is. Not to be believed, and not to be logged, before it is authenticated.
-    pub client_id: String,
-    /// Its proof.
-    pub client_secret: Secret,
+    /// The dialect in which it was made, which decides the claims of the token.
+    pub dialect: DialectConfig,
+    /// The name of the endpoint at which it was made.
+    pub endpoint: Arc<str>,
+    /// The URL of that endpoint, for clients whose assertions name it as their audience. None without an issuer's URL.
+    pub token_endpoint_url: Option<Arc<str>>,
+    /// Who the client says it is, and its proof.
+    pub authentication: ClientAuthentication,
     /// What the token is for: `audience`, or `resource` (RFC 8707 section 2).
     pub audience: Option<String>,
-    /// The scopes asked for, as they were written.
+    /// The scopes asked for, separated by spaces, as they were written.
     pub scope: Option<String>,
+    /// The organisation that the token is for (`auth0`).
+    pub organization: Option<String>,
+    /// What the token shall be called (`plgd`).
+    pub token_name: Option<String>,
+    /// When it shall expire, in seconds since the Unix epoch, never 0 (`plgd`).
+    pub expires_at: Option<i64>,
 }
 
-/// Why no token was issued.
+/// The credentials of an API token.
+#[derive(Debug)]
+pub struct ExchangeRequest {
+    /// The name of the endpoint at which the request was made.
+    pub endpoint: Arc<str>,
+    /// The API token's id.
+    pub client_id: String,
+    /// Its secret.
+    pub secret: Secret,
+}
+
+/// A request to revoke a token (RFC 7009 section 2.1).
+#[derive(Debug)]
+pub struct RevocationRequest {
+    /// The URL of the endpoint for tokens, for clients whose assertions name it as their audience.
+    pub token_endpoint_url: Option<Arc<str>>,
+    /// Who the client says it is, and its proof.
+    pub authentication: ClientAuthentication,
+    /// The token.
+    pub token: Secret,
+}
+
+/// A request to say what a token is (RFC 7662 section 2.1).
+#[derive(Debug)]
+pub struct IntrospectionRequest {
+    /// The URL of the endpoint for tokens, for clients whose assertions name it as their audience.
+    pub token_endpoint_url: Option<Arc<str>>,
+    /// Who the client says it is, and its proof.
+    pub authentication: ClientAuthentication,
+    /// The token.
+    pub token: Secret,
+}
+
+/// What there is to say about a token (RFC 7662 section 2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Introspected {
+    /// It is not good, or the client may not know about it.
+    Inactive,
+    /// It is good, and this is what it says. The endpoint adds `active`.
+    Active(Map<String, Value>),
+}
+
+/// Why no token was issued, or nothing else done.
 #[derive(Debug, Error)]
 pub enum IssueError {
     /// No client of this id exists.
@@ -42,7 +145,25 @@ pub enum IssueError {
     /// The secret is wrong.
     #[error("the client's secret is wrong")]
     WrongSecret,
-    /// The client is authenticated, and gets no token.
+    /// The assertion proves nothing.
+    #[error("the client's assertion is not accepted: {what}")]
+    InvalidAssertion {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The client may not authenticate in this way.
+    #[error("the client may not authenticate in this way")]
+    AuthenticationMethodNotAllowed,
+    /// The refresh token is unknown, has been used or has expired.
+    #[error("the refresh token is not good")]
+    InvalidRefreshToken,
+    /// There were too many failures before.
+    #[error("the client is locked out for {} s", .retry_after.as_secs())]
+    LockedOut {
+        /// How long it has to wait.
+        retry_after: Duration,
+    },
+    /// The client is authenticated, and gets nothing.
     #[error("the client {client_id} is refused: {refusal}")]
     Refused {
         /// The client.

@@ -1,21 +1,39 @@
-//! Owns: what a client posts to when it wants a token: the shape of requests and answers (RFC 6749 sections 2.3, 4.4
-//! and 5).
+//! Owns: what a client posts to when it wants a token: the shape of requests and answers, in four dialects. `oauth2` is RFC
+//! 6749 with its revocation (RFC 7009) and introspection (RFC 7662); the others are those of systems that clients speak to
+//! already.
 //! Refuses: deciding who gets a token; that is whoever stands behind [`TokenIssuer`].
-//! Always holds: every answer, refusals included, says `Cache-Control: no-store`; no answer repeats anything out of the
-//! request; a request that can be read in two ways is refused.
+//! Always holds: every answer, refusals included, says `Cache-Control: no-store`; no answer repeats a secret, nor anything
+//! else out of the request but what its dialect repeats, cut short; a request that can be read in two ways is refused.
 
+mod answer;
+mod auth0;
+mod authentication;
 mod compile;
+mod desk;
+mod echo;
 mod endpoint;
+mod frontegg;
 mod issuer;
+mod media_type;
+mod oauth2;
+mod oauth_error;
+mod operation;
 mod parameters;
+mod places;
+mod plgd;
 mod refusal;
-mod request;
-mod response;
 
 pub use self::{
+    answer::{Answer, Outcome},
+    authentication::{AuthenticationMethod, ClientAuthentication},
     compile::compile,
-    endpoint::{Answer, Outcome, TokenEndpoint},
-    issuer::{IssueError, TokenIssuer, TokenRequest},
+    echo::Echo,
+    endpoint::TokenEndpoint,
+    issuer::{
+        ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenIssuer, TokenRequest,
+    },
+    operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
+    places::Place,
     refusal::{RequestError, TokenRefusal},
 };
 

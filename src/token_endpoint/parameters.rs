@@ -1,88 +1,105 @@
-//! Owns: the parameters in the body of a token request, out of a form or JSON.
-//! Refuses: a parameter that comes twice, whatever it is called (RFC 6749 section 3.2), and text that is not UTF-8.
+//! Owns: the parameters in the body of a request, out of a form or JSON.
+//! Refuses: a parameter that comes twice, whatever it is called (RFC 6749 section 3.2), text that is not UTF-8, and JSON
+//! nested deeper than anything here can need.
 //! Always holds: a parameter without a value is as if it were not there (the same section); unknown ones are ignored.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use percent_encoding::percent_decode;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::RequestError;
-use crate::secret::Secret;
+use super::{RequestError, media_type::MediaType};
+use crate::{
+    jose::{JsonFault, parse_object},
+    secret::Secret,
+};
 
-/// The most parameters a request may have. What is known is eight.
+/// The most parameters a request may have. What is known is ten.
 const MOST_PARAMETERS: usize = 64;
 
-/// The known parameters of a token request.
-#[derive(Debug, Default)]
+/// The parameters of a request, taken out one by one.
 pub(super) struct Parameters {
-    pub(super) grant_type: Option<String>,
-    pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<Secret>,
-    pub(super) audience: Option<String>,
-    pub(super) resource: Option<String>,
-    pub(super) scope: Option<String>,
-    /// Whether there is a `client_assertion` or its type (RFC 7521 section 4.2). The assertion itself is not kept.
-    pub(super) has_assertion: bool,
+    values: Map<String, Value>,
 }
 
 impl Parameters {
+    /// Reads a body.
+    pub(super) fn read(media_type: MediaType, body: &[u8]) -> Result<Self, RequestError> {
+        match media_type {
+            MediaType::Form => Self::from_form(body),
+            MediaType::Json => Self::from_json(body),
+        }
+    }
+
     /// Reads `application/x-www-form-urlencoded` (RFC 6749 appendix B).
-    pub(super) fn from_form(body: &[u8]) -> Result<Self, RequestError> {
-        let mut parameters = Self::default();
-        let mut seen = Seen::default();
+    fn from_form(body: &[u8]) -> Result<Self, RequestError> {
+        let mut values = Map::new();
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
             let name = decode_form(name).ok_or(RequestError::MalformedBody)?;
             let value = decode_form(value).ok_or(RequestError::MalformedBody)?;
-            parameters.set(&name, value);
-            seen.note(name)?;
+            if values.len() >= MOST_PARAMETERS {
+                return Err(RequestError::MalformedBody);
+            }
+            if values.insert(name, Value::String(value)).is_some() {
+                return Err(RequestError::RepeatedParameter);
+            }
         }
-        Ok(parameters)
+        Ok(Self { values })
     }
 
     /// Reads a JSON object whose members are the parameters.
-    pub(super) fn from_json(body: &[u8]) -> Result<Self, RequestError> {
-        let mut parameters = Self::default();
-        let mut fault = None;
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let read = ObjectSeed { parameters: &mut parameters, fault: &mut fault }.deserialize(&mut deserializer);
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        read.and_then(|()| deserializer.end()).map_err(|_| RequestError::MalformedBody)?;
-        Ok(parameters)
+    fn from_json(body: &[u8]) -> Result<Self, RequestError> {
+        let values = parse_object(body).map_err(|fault| match fault {
+            JsonFault::RepeatedMember => RequestError::RepeatedParameter,
+            JsonFault::NotJson | JsonFault::NotAnObject | JsonFault::TooDeep => RequestError::MalformedBody,
+        })?;
+        if values.len() > MOST_PARAMETERS { Err(RequestError::MalformedBody) } else { Ok(Self { values }) }
     }
 
-    fn set(&mut self, name: &str, value: String) {
-        if value.is_empty() {
-            return;
-        }
-        match name {
-            "grant_type" => self.grant_type = Some(value),
-            "client_id" => self.client_id = Some(value),
-            "client_secret" => self.client_secret = Some(Secret::new(value)),
-            "audience" => self.audience = Some(value),
-            "resource" => self.resource = Some(value),
-            "scope" => self.scope = Some(value),
-            "client_assertion" | "client_assertion_type" => self.has_assertion = true,
-            _ => {}
+    /// Takes a text.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, RequestError> {
+        match self.values.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok((!text.is_empty()).then_some(text)),
+            Some(_) => Err(RequestError::MalformedBody),
         }
     }
 
-    fn is_known(name: &str) -> bool {
-        let known = [
-            "grant_type",
-            "client_id",
-            "client_secret",
-            "audience",
-            "resource",
-            "scope",
-            "client_assertion",
-            "client_assertion_type",
-        ];
-        known.contains(&name)
+    /// Takes a text that nobody may see.
+    pub(super) fn secret(&mut self, name: &str) -> Result<Option<Secret>, RequestError> {
+        Ok(self.text(name)?.map(Secret::new))
+    }
+
+    /// Takes a whole number, which may be written as text, as in forms it always is.
+    pub(super) fn integer(&mut self, name: &str) -> Result<Option<i64>, RequestError> {
+        if let Some(Value::Number(number)) = self.values.get(name) {
+            let number = number.as_i64().ok_or(RequestError::MalformedBody)?;
+            return Ok(Some(number));
+        }
+        let parse = |text: String| text.parse().map_err(|_| RequestError::MalformedBody);
+        self.text(name)?.map(parse).transpose()
+    }
+
+    /// Takes a list of texts; none if there is nothing in it.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, RequestError> {
+        let texts = match self.values.remove(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Array(elements)) => elements.into_iter().map(|element| match element {
+                Value::String(text) => Ok(text),
+                _ => Err(RequestError::MalformedBody),
+            }),
+            Some(_) => return Err(RequestError::MalformedBody),
+        };
+        let texts = texts.collect::<Result<Vec<String>, RequestError>>()?;
+        Ok((!texts.is_empty()).then_some(texts))
+    }
+}
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither names nor values: a secret can be on either side of a `=`.
+        formatter.debug_struct("Parameters").finish_non_exhaustive()
     }
 }
 
@@ -99,58 +116,61 @@ pub(super) fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> 
     Some((left, right.get(1..).unwrap_or_default()))
 }
 
-/// The names that came already.
-#[derive(Default)]
-struct Seen {
-    names: HashSet<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Seen {
-    fn note(&mut self, name: String) -> Result<(), RequestError> {
-        if self.names.len() >= MOST_PARAMETERS {
-            return Err(RequestError::MalformedBody);
+    fn json(body: &str) -> Parameters {
+        Parameters::read(MediaType::Json, body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_as_text() {
+        for (value, number) in [
+            ("5", Ok(Some(5))),
+            ("\"5\"", Ok(Some(5))),
+            ("-5", Ok(Some(-5))),
+            ("null", Ok(None)),
+            ("\"\"", Ok(None)),
+            ("5.5", Err(RequestError::MalformedBody)),
+            ("\"5.5\"", Err(RequestError::MalformedBody)),
+            ("9223372036854775808", Err(RequestError::MalformedBody)),
+            ("true", Err(RequestError::MalformedBody)),
+            ("[5]", Err(RequestError::MalformedBody)),
+        ] {
+            assert_eq!(json(&format!("{{\"a\":{value}}}")).integer("a"), number, "{value}");
         }
-        if self.names.insert(name) { Ok(()) } else { Err(RequestError::RepeatedParameter) }
-    }
-}
-
-/// Reads an object member by member, since a map type would let the last of two repeated members win.
-struct ObjectSeed<'a> {
-    parameters: &'a mut Parameters,
-    fault: &'a mut Option<RequestError>,
-}
-
-impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ObjectSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
+        let form = |body: &str| Parameters::read(MediaType::Form, body.as_bytes()).unwrap().integer("a");
+        assert_eq!((form("a=%35"), form("a="), form("b=1")), (Ok(Some(5)), Ok(None), Ok(None)));
+        assert_eq!(form("a=+5"), Err(RequestError::MalformedBody));
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = Seen::default();
-        while let Some(name) = map.next_key::<String>()? {
-            if Parameters::is_known(&name) {
-                match map.next_value::<Value>()? {
-                    Value::String(value) => self.parameters.set(&name, value),
-                    Value::Null => {}
-                    _ => *self.fault = Some(RequestError::MalformedBody),
-                }
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-            if let Err(fault) = seen.note(name) {
-                *self.fault = Some(fault);
-            }
+    #[test]
+    fn lists_hold_texts_only() {
+        for (value, texts) in [
+            (r#"["a","b"]"#, Ok(Some(vec!["a".to_owned(), "b".to_owned()]))),
+            ("[]", Ok(None)),
+            ("null", Ok(None)),
+            (r#""a""#, Err(RequestError::MalformedBody)),
+            (r#"["a",1]"#, Err(RequestError::MalformedBody)),
+            (r#"{"a":1}"#, Err(RequestError::MalformedBody)),
+        ] {
+            assert_eq!(json(&format!("{{\"a\":{value}}}")).texts("a"), texts, "{value}");
         }
-        Ok(())
+    }
+
+    #[test]
+    fn deep_json_is_refused_however_it_ends() {
+        let nested = |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Parameters::read(MediaType::Json, nested(31).as_bytes()).is_ok());
+        for levels in [32, 30_000] {
+            let read = Parameters::read(MediaType::Json, nested(levels).as_bytes());
+            assert_eq!(read.err(), Some(RequestError::MalformedBody), "{levels}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", json(r#"{"client_secret":"canary"}"#)), "Parameters { .. }");
     }
 }

@@ -1,0 +1,33 @@
+//! Owns: the `frontegg` dialect: an API token's id and secret are exchanged for a JWT, and a refresh token for the next one.
+//! Refuses: forms, which the product does not read either.
+//! Always holds: errors are `{"errors":["..."]}`.
+
+mod request;
+mod response;
+mod wording;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+
+use super::{Answer, FronteggOperation, TokenRefusal, desk::Desk, parameters::Parameters};
+
+/// Answers a request whose parameters are read.
+pub(super) async fn respond(
+    operation: FronteggOperation,
+    parameters: Parameters,
+    desk: Desk<'_>,
+) -> Result<Answer, TokenRefusal> {
+    let (token, naming) = match operation {
+        FronteggOperation::Exchange(naming) => {
+            (desk.exchange(&request::exchange(parameters, desk.endpoint)?).await?, naming)
+        }
+        FronteggOperation::Refresh(naming) => (desk.refresh(&request::refresh_token(parameters)?).await?, naming),
+    };
+    Ok(Answer::exchanged(response::tokens(&token, naming), &token))
+}
+
+/// The answer that says why there is no token.
+pub(super) fn refuse(refusal: &TokenRefusal) -> Response<Full<Bytes>> {
+    wording::of(refusal).response()
+}

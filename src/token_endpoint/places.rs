@@ -1,0 +1,164 @@
+//! Owns: at which paths an endpoint of each dialect answers, and to what.
+//! Always holds: what stands beside the endpoint's own path stands where the dialect's clients look for it.
+
+use super::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation};
+use crate::config::{DialectConfig, TokenEndpointConfig};
+
+/// A path, and what a request to it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The path.
+    pub path: String,
+    /// What stands there, whatever the method: a wrong one is answered in the endpoint's dialect.
+    pub operation: Operation,
+}
+
+/// The usual end of a `plgd` endpoint's path.
+const PLGD_END: &str = "/oauth/token";
+
+/// The usual ends of a `frontegg` endpoint's path, by version.
+const FRONTEGG_ENDS: [(&str, Naming); 2] =
+    [("/auth/v1/api-token", Naming::CamelCase), ("/auth/v2/api-token", Naming::SnakeCase)];
+
+/// Where the endpoint answers. The first place is that of its `path`.
+pub(super) fn of(config: &TokenEndpointConfig) -> Vec<Place> {
+    match config.dialect {
+        DialectConfig::Oauth2 => oauth2(config),
+        DialectConfig::Auth0 => vec![place(&config.path, Operation::Auth0)],
+        DialectConfig::Plgd => plgd(config),
+        DialectConfig::Frontegg => frontegg(config),
+    }
+}
+
+/// What the paths of the dialect's own management begin with: what was written, or what comes before the dialect's usual end.
+/// None for other dialects, and where the path has not that end.
+pub(super) fn management_base(config: &TokenEndpointConfig) -> Option<&str> {
+    let derived = || match config.dialect {
+        DialectConfig::Oauth2 | DialectConfig::Auth0 => None,
+        DialectConfig::Plgd => config.path.strip_suffix(PLGD_END),
+        DialectConfig::Frontegg => FRONTEGG_ENDS.iter().find_map(|(end, _)| config.path.strip_suffix(end)),
+    };
+    let written = config.management.as_ref().and_then(|management| management.base_path.as_deref());
+    // The root is written as a slash, and every path below it begins with one.
+    written.map(|base| if base == "/" { "" } else { base }).or_else(derived)
+}
+
+fn oauth2(config: &TokenEndpointConfig) -> Vec<Place> {
+    let beside = |name: &str| config.path.strip_suffix("/token").map(|base| format!("{base}/{name}"));
+    let mut places = vec![place(&config.path, Operation::Oauth2(Oauth2Operation::Token))];
+    for (written, name, operation) in [
+        (&config.revocation_path, "revoke", Oauth2Operation::Revocation),
+        (&config.introspection_path, "introspect", Oauth2Operation::Introspection),
+    ] {
+        let path = written.clone().or_else(|| beside(name));
+        places.extend(path.map(|path| Place { path, operation: Operation::Oauth2(operation) }));
+    }
+    places
+}
+
+fn plgd(config: &TokenEndpointConfig) -> Vec<Place> {
+    let mut places = vec![place(&config.path, Operation::Plgd(PlgdOperation::Token))];
+    places.extend(
+        management_base(config)
+            .map(|base| place(&format!("{base}/api/v1/tokens"), Operation::Plgd(PlgdOperation::Tokens))),
+    );
+    places
+}
+
+fn frontegg(config: &TokenEndpointConfig) -> Vec<Place> {
+    let mut versions = vec![(config.path.clone(), Naming::CamelCase)];
+    for (end, _) in FRONTEGG_ENDS {
+        if let Some(base) = config.path.strip_suffix(end) {
+            versions = FRONTEGG_ENDS.iter().map(|(end, naming)| (format!("{base}{end}"), *naming)).collect();
+            // The endpoint's own path goes first.
+            versions.sort_by_key(|(path, _)| *path != config.path);
+        }
+    }
+    let both = |(path, naming): (String, Naming)| {
+        let refresh = format!("{path}/token/refresh");
+        [
+            Place { path, operation: Operation::Frontegg(FronteggOperation::Exchange(naming)) },
+            Place { path: refresh, operation: Operation::Frontegg(FronteggOperation::Refresh(naming)) },
+        ]
+    };
+    versions.into_iter().flat_map(both).collect()
+}
+
+fn place(path: &str, operation: Operation) -> Place {
+    Place { path: path.to_owned(), operation }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(toml: &str) -> Vec<String> {
+        let config: TokenEndpointConfig = toml::from_str(&format!("serve = \"embedded\"\n{toml}")).unwrap();
+        of(&config).into_iter().map(|place| format!("{} {:?}", place.path, place.operation)).collect()
+    }
+
+    #[test]
+    fn revocation_and_introspection_stand_beside_a_path_that_ends_in_token() {
+        assert_eq!(
+            places("path = \"/oauth/token\""),
+            [
+                "/oauth/token Oauth2(Token)",
+                "/oauth/revoke Oauth2(Revocation)",
+                "/oauth/introspect Oauth2(Introspection)"
+            ]
+        );
+        assert_eq!(
+            places("path = \"/token\"\nrevocation_path = \"/r\""),
+            ["/token Oauth2(Token)", "/r Oauth2(Revocation)", "/introspect Oauth2(Introspection)"]
+        );
+        assert_eq!(places("path = \"/get\""), ["/get Oauth2(Token)"]);
+        assert_eq!(
+            places("path = \"/get\"\nintrospection_path = \"/i\""),
+            ["/get Oauth2(Token)", "/i Oauth2(Introspection)"]
+        );
+        assert_eq!(places("path = \"/oauth/token\"\ndialect = \"auth0\""), ["/oauth/token Auth0"]);
+    }
+
+    #[test]
+    fn plgd_has_its_tokens_below_its_base() {
+        let plgd = "dialect = \"plgd\"\n";
+        assert_eq!(
+            places(&format!("{plgd}path = \"/m2m-oauth-server/oauth/token\"")),
+            ["/m2m-oauth-server/oauth/token Plgd(Token)", "/m2m-oauth-server/api/v1/tokens Plgd(Tokens)"]
+        );
+        assert_eq!(
+            places(&format!("{plgd}path = \"/oauth/token\"")),
+            ["/oauth/token Plgd(Token)", "/api/v1/tokens Plgd(Tokens)"]
+        );
+        assert_eq!(places(&format!("{plgd}path = \"/get\"")), ["/get Plgd(Token)"]);
+        for (base, tokens) in [("/a", "/a/api/v1/tokens"), ("/", "/api/v1/tokens")] {
+            let management = format!("[management]\nbase_path = {base:?}\nrequire = {{ scopes = [\"a\"] }}");
+            assert_eq!(
+                places(&format!("{plgd}path = \"/get\"\n{management}")),
+                ["/get Plgd(Token)".to_owned(), format!("{tokens} Plgd(Tokens)")]
+            );
+        }
+    }
+
+    #[test]
+    fn frontegg_speaks_two_versions_each_with_its_refresh() {
+        let frontegg = "dialect = \"frontegg\"\n";
+        let base = "/identity/resources/auth";
+        let version = |number: u8, naming: &str| {
+            [
+                format!("{base}/v{number}/api-token Frontegg(Exchange({naming}))"),
+                format!("{base}/v{number}/api-token/token/refresh Frontegg(Refresh({naming}))"),
+            ]
+        };
+        let (first, second) = (version(1, "CamelCase"), version(2, "SnakeCase"));
+        assert_eq!(
+            places(&format!("{frontegg}path = \"{base}/v1/api-token\"")),
+            [first.clone(), second.clone()].concat()
+        );
+        assert_eq!(places(&format!("{frontegg}path = \"{base}/v2/api-token\"")), [second, first].concat());
+        assert_eq!(
+            places(&format!("{frontegg}path = \"/t\"")),
+            ["/t Frontegg(Exchange(CamelCase))", "/t/token/refresh Frontegg(Refresh(CamelCase))"]
+        );
+    }
+}
