@@ -11,10 +11,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A moment of the wall clock, counted from the Unix epoch with millisecond resolution.
+use serde::{Deserialize, Serialize};
+
+/// A moment of the wall clock, counted from the Unix epoch with millisecond resolution. In a stored document it is the
+/// number of milliseconds.
 ///
 /// A clock set before 1970 reads as the epoch itself, at which every token is expired or not yet valid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UnixTime {
     milliseconds: u64,
 }

@@ -8,7 +8,7 @@
 //! 1. the [`snapshot`] is loaded, once: one request is decided by one configuration
 //! 2. host and path are normalised, and what is ambiguous is refused: [`http::NormalHost`], [`http::NormalPath`]
 //! 3. the route is matched: [`routing::RouteTable`]
-//! 4. exactly one credential is extracted: [`auth::bearer`]
+//! 4. exactly one credential is extracted: [`auth::extract`]
 //! 5. it is verified, out of the cache or by signature: [`auth::verify`] gives an [`auth::VerifiedToken`]
 //! 6. the route's rules are judged, on every request: [`auth::Requirement::authorize`] gives an [`auth::Permit`]
 //! 7. the fields are rewritten: [`http::headers`], [`http::forwarded`]
@@ -28,7 +28,7 @@
 //! | 5 | [`token_endpoint`]: what clients post to, in four dialects |
 //! | 4 | [`authorization_server`]: the embedded issuer |
 //! | 3 | [`routing`], [`auth`], [`upstream`], [`server`]: siblings that do not know each other |
-//! | 2 | `store`: what survives a restart |
+//! | 2 | [`store`]: what survives a restart |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
 //! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`] |
 //!
@@ -53,6 +53,7 @@ pub mod routing;
 pub mod secret;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 pub mod token_endpoint;
 pub mod upstream;

@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use postern::{
-    auth::{UnverifiedToken, bearer},
+    auth::{UnverifiedToken, extract},
     authorization_server,
     clock::UnixTime,
     config,
     diagnostic::{Diagnostics, KeyPath},
-    http::{NormalPath, PathPrefix},
+    http::{NormalPath, PathPrefix, headers::X_API_KEY},
     jose::{CompactJws, KeyDocument, LONGEST_TOKEN_BYTES},
     oauth::{IssuedToken, ScopeSet},
     routing::{RoutePattern, RouteTableBuilder},
@@ -71,16 +71,23 @@ pub fn credential(data: &[u8]) {
     }
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let mut headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.clone())]);
-    if let Ok(found) = bearer::extract(&headers, None) {
-        let found = found.expect("a field that is there brings a credential, or is refused").as_str();
-        assert!(found.len() <= LONGEST_TOKEN_BYTES && !found.contains([' ', ',', '\t', '"']), "{found:?}");
-        assert!(data.ends_with(found.as_bytes()), "nothing follows the one credential");
-        token(found);
+    let api_key = HeaderMap::from_iter([(X_API_KEY, value.clone())]);
+    for headers in [&headers, &api_key] {
+        if let Ok(found) = extract(headers, None, true) {
+            let found = found.expect("a field that is there brings a credential, or is refused").token().as_str();
+            assert!(found.len() <= LONGEST_TOKEN_BYTES && !found.contains([' ', ',', '\t', '"']), "{found:?}");
+            assert!(data.ends_with(found.as_bytes()), "nothing follows the one credential");
+            token(found);
+        }
+        let beside_query = extract(headers, Some("x=1&access_token=a"), true);
+        assert!(beside_query.is_err(), "a token in the query beside the field is one too many");
     }
-    let beside_query = bearer::extract(&headers, Some("x=1&access_token=a"));
-    assert!(beside_query.is_err(), "a token in the query beside the field is one too many");
+    assert!(matches!(extract(&api_key, None, false), Ok(None)), "an API key where there are none says nothing");
+    let mut both = headers.clone();
+    both.insert(X_API_KEY, value.clone());
+    assert!(extract(&both, None, true).is_err(), "both fields are one too many");
     headers.append(header::AUTHORIZATION, value);
-    assert!(bearer::extract(&headers, None).is_err(), "a second field is one too many");
+    assert!(extract(&headers, None, false).is_err(), "a second field is one too many");
 }
 
 fn token(text: &str) {

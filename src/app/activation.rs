@@ -5,25 +5,38 @@
 use std::{
     error::Error,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 use tracing::{info, warn};
 
 use super::{EmbeddedError, fixed::Fixed, readiness, telemetry};
 use crate::{
-    auth::key_set::{AwaitedKeys, STARTUP_PATIENCE, await_first_keys},
-    authorization_server::AuthorizationServer,
+    auth::key_set::{AwaitedKeys, KeySets, STARTUP_PATIENCE, await_first_keys},
+    authorization_server::{AuthorizationServer, Memory, Opening, Registry, Sealing, Settings},
     clock::Clock,
     server::{Bindings, Server},
-    snapshot::{Activation, Commit, EmbeddedIssuer, EmbeddedKeys, Snapshot},
+    snapshot::{Activation, Commit, EmbeddedIssuer, Snapshot},
+    store::Store,
     telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
 };
+
+/// How long a start waits for a database.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long between two attempts to reach it.
+const STORE_RETRY: Duration = Duration::from_millis(500);
 
 /// The living parts that a snapshot is brought to.
 pub(super) struct Living {
     pub(super) server: Arc<Server>,
-    pub(super) embedded_keys: Arc<EmbeddedKeys>,
+    pub(super) issuer_memory: Arc<Memory>,
+    pub(super) key_sets: Arc<KeySets>,
+    /// What the embedded issuer knows and keeps, since one was first configured.
+    pub(super) registry: Mutex<Option<Arc<Registry>>>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
     pub(super) control: Handle,
@@ -62,7 +75,7 @@ impl Activation for Living {
     fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
         let fixed = self.fixed.get_or_init(|| Fixed::of(&next.config));
         fixed.admit(&next.config)?;
-        self.open_issuer(next, previous, fixed).map_err(|error| in_words(&error))?;
+        self.open_issuer(next, fixed).map_err(|error| in_words(&error))?;
         let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
         let bindings = self.server.bind(&next.listeners).map_err(|error| in_words(&error))?;
         if previous.is_some() {
@@ -88,7 +101,9 @@ impl Living {
         for name in &applied.removed {
             info!("listener {name}: closed, requests under way are finished");
         }
-        self.embedded_keys.retain(next.embedded().map(|issuer| &**issuer.server()));
+        if let Some(issuer) = next.embedded() {
+            issuer.server().come_into_force();
+        }
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
@@ -98,22 +113,54 @@ impl Living {
         {
             warn!(error = &error as &dyn Error, "the log level stays as it was");
         }
+        for option in next.danger_options() {
+            warn!("`{option}` is switched on");
+        }
         for (route, exposure) in next.exposed_routes() {
             warn!("route {} {}", route.name, exposure.in_words());
         }
     }
 
-    /// Opens the keys of the embedded issuer of `next`, if it has one, and publishes them.
-    fn open_issuer(&self, next: &Snapshot, previous: Option<&Snapshot>, fixed: &Fixed) -> Result<(), EmbeddedError> {
-        let (Some(settings), Some(directory)) = (&next.authorization_server, fixed.data_directory()) else {
-            return Ok(());
+    /// Opens the store of the embedded issuer of `next`, if it has one and none is open yet, and makes sure that there are keys.
+    fn open_issuer(&self, next: &Snapshot, fixed: &Fixed) -> Result<(), EmbeddedError> {
+        let Some(settings) = &next.authorization_server else { return Ok(()) };
+        let mut open = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = match &*open {
+            Some(registry) => Arc::clone(registry),
+            None => {
+                let registry = self.control.block_on(self.open_registry(settings))?;
+                *open = Some(Arc::clone(&registry));
+                registry
+            }
         };
-        let before = previous.and_then(Snapshot::embedded).map(EmbeddedIssuer::server);
-        let server =
-            AuthorizationServer::open(Arc::clone(settings), directory, before.map(Arc::as_ref), self.clock.now())?;
-        self.embedded_keys.publish(&server)?;
-        next.open_embedded(EmbeddedIssuer::new(server));
+        drop(open);
+        fixed.note_store(settings);
+        self.control.block_on(registry.ensure_keys(settings.algorithm()))?;
+        next.open_embedded(EmbeddedIssuer::new(AuthorizationServer::new(Arc::clone(settings), registry)));
         Ok(())
+    }
+
+    async fn open_registry(&self, settings: &Settings) -> Result<Arc<Registry>, EmbeddedError> {
+        let sealing = Sealing::of(settings.encryption_key())?;
+        if !sealing.seals() {
+            warn!("no `authorization_server.encryption_key` is given: signing keys are kept in the store in clear");
+        }
+        let store = open_store(settings).await?;
+        info!("the embedded issuer keeps its clients, tokens and keys in {}", store.shown());
+        let opening = Opening {
+            store,
+            memory: Arc::clone(&self.issuer_memory),
+            sealing,
+            key_sets: Arc::clone(&self.key_sets),
+            clock: self.clock.clone(),
+            control: self.control.clone(),
+        };
+        Ok(Registry::open(opening).await?)
+    }
+
+    /// What the embedded issuer knows and keeps, once there is one.
+    pub(super) fn registry(&self) -> Option<Arc<Registry>> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Opens the file that the access log of `next` goes to, if it is another one than now.
@@ -131,6 +178,20 @@ impl Living {
         let destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.access_log.redirect(&destination) {
             warn!(error = &error as &dyn Error, "the access log stays where it was");
+        }
+    }
+}
+
+/// Opens the store, waiting for a database that may be starting at the same time.
+async fn open_store(settings: &Settings) -> Result<Store, EmbeddedError> {
+    let deadline = Instant::now() + STORE_PATIENCE;
+    loop {
+        match Store::open(settings.store()).await {
+            Err(error) if error.is_unavailable() && Instant::now() < deadline => {
+                warn!(error = &error as &dyn Error, "the store is not there yet");
+                sleep(STORE_RETRY).await;
+            }
+            outcome => return Ok(outcome?),
         }
     }
 }

@@ -2,11 +2,14 @@
 //! Refuses: a configuration that would be safe, or would work, only with what it cannot have before a restart.
 //! Always holds: what was fixed at the start is what is compared with, not what the last reload said.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::OnceLock};
 
 use tracing::warn;
 
-use crate::config::Config;
+use crate::{
+    authorization_server::Settings,
+    config::{Config, StoreConfig},
+};
 
 /// What is read at the start only.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(super) struct Fixed {
     workers: Option<u16>,
     data_directory: Option<PathBuf>,
     admin_address: Option<SocketAddr>,
+    /// Where the embedded issuer keeps what must survive, since it was first configured.
+    store: OnceLock<StoreConfig>,
 }
 
 impl Fixed {
@@ -22,12 +27,15 @@ impl Fixed {
             workers: config.process.workers,
             data_directory: config.process.data_directory.as_ref().map(|directory| directory.0.clone()),
             admin_address: config.admin.as_ref().map(|admin| admin.address),
+            store: OnceLock::new(),
         }
     }
 
-    /// Where signing keys and key sets are kept.
-    pub(super) const fn data_directory(&self) -> Option<&PathBuf> {
-        self.data_directory.as_ref()
+    /// Notes where the embedded issuer keeps what must survive, the first time that there is one.
+    pub(super) fn note_store(&self, settings: &Settings) {
+        if self.store.get_or_init(|| settings.store().clone()) != settings.store() {
+            warn!("`authorization_server.store` is read at start only: restart for the new value");
+        }
     }
 
     /// Whether `next` can be applied beside what is fixed.
@@ -43,11 +51,6 @@ impl Fixed {
                 "the admin listener stays on {address} until a restart and can be reached from outside there, so \
                  `admin.token` cannot be taken away"
             ));
-        }
-        if next.authorization_server.is_some() && self.data_directory.is_none() {
-            return Err(
-                "the embedded issuer needs `process.data_directory`, which is read at start only: restart".into()
-            );
         }
         Ok(())
     }
@@ -87,12 +90,5 @@ mod tests {
         let on_loopback = Fixed::of(&config("[admin]\naddress = \"127.0.0.1:1\"\ntoken = \"0123456789abcdef\""));
         assert!(on_loopback.admit(&config("[process]")).is_ok());
         assert!(Fixed::of(&config("[process]")).admit(&config("[process]")).is_ok());
-    }
-
-    #[test]
-    fn an_issuer_needs_the_directory_from_the_start() {
-        let issuer = "[process]\ndata_directory = \"data\"\n[authorization_server]\nissuer = \"https://a.example/\"";
-        assert!(Fixed::of(&config("[process]")).admit(&config(issuer)).is_err());
-        assert!(Fixed::of(&config("process.data_directory = \"other\"")).admit(&config(issuer)).is_ok());
     }
 }

@@ -20,11 +20,12 @@ use thiserror::Error;
 use crate::{
     admin,
     auth::key_set::KeySets,
-    authorization_server::SigningKeyError,
+    authorization_server::{ChangeError, Memory, OpenError, SealingError},
     clock::Clock,
     config::{Config, Environment},
     diagnostic::{Diagnostics, KeyPath},
-    snapshot::{EmbeddedKeys, ReloadRejection, Surroundings},
+    snapshot::{ReloadRejection, Surroundings},
+    store::StoreError,
     telemetry::{AccessLogError, Metrics, log::LogError},
 };
 
@@ -72,10 +73,14 @@ pub enum StartError {
 /// Why the embedded issuer cannot be opened.
 #[derive(Debug, Error)]
 enum EmbeddedError {
-    #[error("the signing keys of the embedded issuer cannot be opened")]
-    Keys(#[from] SigningKeyError),
-    #[error("the embedded issuer's own keys cannot be used")]
-    Unverifiable(#[from] crate::authorization_server::UnverifiableKey),
+    #[error("the store of the embedded issuer cannot be opened")]
+    Store(#[from] StoreError),
+    #[error("what the embedded issuer keeps cannot be opened")]
+    Open(#[from] OpenError),
+    #[error("what the embedded issuer keeps cannot be encrypted")]
+    Sealing(#[from] SealingError),
+    #[error("the signing keys of the embedded issuer cannot be made")]
+    Keys(#[from] ChangeError),
 }
 
 /// What compiling needs when nothing will be started: no data directory, no network, counters that nobody reads.
@@ -87,7 +92,7 @@ pub fn offline_surroundings() -> Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
         clock,
         metrics,
-        embedded_keys: Arc::new(EmbeddedKeys::default()),
+        issuer_memory: Arc::new(Memory::default()),
         also_compile: ALSO_COMPILE,
     }
 }

@@ -19,9 +19,10 @@ use crate::{
         Configuration, IssuerStatus, Operations, Readiness, RefreshError, RejectedReload, ReloadRejected, Reloaded,
     },
     auth::SharedTokenCache,
+    authorization_server::Memory,
     clock::Clock,
     secret::Secret,
-    snapshot::{EmbeddedKeys, Exposure, Reloader, Snapshot},
+    snapshot::{Exposure, Reloader, Snapshot},
     telemetry::Metrics,
 };
 
@@ -30,7 +31,7 @@ pub(super) struct Operator {
     reloader: Arc<Reloader>,
     metrics: Arc<Metrics>,
     elsewhere: Elsewhere,
-    embedded_keys: Arc<EmbeddedKeys>,
+    issuer_memory: Arc<Memory>,
     clock: Clock,
     draining: AtomicBool,
 }
@@ -53,7 +54,7 @@ impl Operator {
             reloader: Arc::clone(reloader),
             metrics,
             elsewhere,
-            embedded_keys: Arc::clone(&living.embedded_keys),
+            issuer_memory: Arc::clone(&living.issuer_memory),
             clock: living.clock.clone(),
             draining: AtomicBool::new(false),
         }
@@ -71,7 +72,7 @@ impl Operator {
     fn status_of(&self, name: &str) -> Result<IssuerStatus, RefreshError> {
         let snapshot = self.snapshot();
         let issuer = snapshot.issuers.by_name(name).ok_or(RefreshError::Unknown)?;
-        Ok(readiness::issuer_status(issuer, &snapshot, &self.embedded_keys))
+        Ok(readiness::issuer_status(issuer, &snapshot, &self.issuer_memory))
     }
 }
 
@@ -99,7 +100,7 @@ impl Operations for Operator {
             files: self.reloader.files().to_vec(),
             public_routes: readiness::exposed(&snapshot, Exposure::Public),
             report_only_routes: readiness::exposed(&snapshot, Exposure::Reports),
-            danger_options: Vec::new(),
+            danger_options: snapshot.danger_options(),
             last_rejected: last.rejection.map(|rejection| RejectedReload { at: last.at, diagnostics: rejection.json }),
             configuration: serde_json::to_value(&snapshot.config).unwrap_or(Value::Null),
         }
@@ -126,7 +127,7 @@ impl Operations for Operator {
 
     fn issuers(&self) -> Vec<IssuerStatus> {
         let snapshot = self.snapshot();
-        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.embedded_keys)).collect()
+        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.issuer_memory)).collect()
     }
 
     fn refresh<'a>(

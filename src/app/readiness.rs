@@ -9,9 +9,10 @@ use crate::{
         Issuer,
         key_set::{KeySetState, KeySetStatus, KeyStatus},
     },
+    authorization_server::Memory,
     clock::UnixTime,
     jose::Algorithm,
-    snapshot::{EmbeddedKeys, Exposure, Snapshot},
+    snapshot::{Exposure, Snapshot},
 };
 
 /// Whether `snapshot` can serve every request that it routes.
@@ -60,7 +61,7 @@ pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
 }
 
 /// How one issuer stands.
-pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &EmbeddedKeys) -> IssuerStatus {
+pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Memory) -> IssuerStatus {
     let key_set = snapshot.key_sets.get(issuer.name()).map(|keys| keys.set.status());
     let state = match key_set.as_ref().map(|status| status.state) {
         Some(KeySetState::Fresh) => IssuerState::Usable,
@@ -74,9 +75,9 @@ pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Emb
     IssuerStatus { name, issuer, state, key_set, embedded_keys }
 }
 
-fn embedded_keys(embedded: &EmbeddedKeys) -> Vec<KeyStatus> {
+fn embedded_keys(embedded: &Memory) -> Vec<KeyStatus> {
     let moment = |time: UnixTime| crate::telemetry::Rfc3339(time).to_string();
-    let keys = embedded.published();
+    let keys = embedded.published_keys();
     let status = |key: &Arc<crate::auth::TrustedKey>| KeyStatus {
         key_id: key.key().key_id().map(str::to_owned),
         thumbprint: key.key().thumbprint().to_owned(),

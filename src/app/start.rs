@@ -20,10 +20,11 @@ use crate::{
         SharedTokenCache, WorkerTokenCache,
         key_set::{KeySetDirectory, KeySets},
     },
+    authorization_server::Memory,
     config::{self, Config},
     gateway::Shared,
     server::Server,
-    snapshot::{Activation, EmbeddedKeys, Reloader, Surroundings, Watch},
+    snapshot::{Activation, Reloader, Surroundings, Watch},
     telemetry::{AccessLog, Destination, Metrics, log},
 };
 
@@ -52,11 +53,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (metrics, worker_metrics) = Metrics::new(workers.get());
     let (server, seats) = Server::new(workers);
     let server = Arc::new(server);
-    let embedded_keys = Arc::new(EmbeddedKeys::default());
+    let issuer_memory = Arc::new(Memory::default());
+    let key_sets = Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first)));
     let access_log = Arc::new(AccessLog::start(&Destination::Off)?);
     let living = Arc::new(Living {
         server: Arc::clone(&server),
-        embedded_keys: Arc::clone(&embedded_keys),
+        issuer_memory: Arc::clone(&issuer_memory),
+        key_sets: Arc::clone(&key_sets),
+        registry: Mutex::new(None),
         access_log: Arc::clone(&access_log),
         log: log.clone(),
         control: control.handle().clone(),
@@ -67,8 +71,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let surroundings = Surroundings {
         clock: options.clock.clone(),
         metrics: Arc::clone(&metrics),
-        key_sets: Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first))),
-        embedded_keys,
+        key_sets,
+        issuer_memory,
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

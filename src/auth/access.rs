@@ -150,6 +150,7 @@ mod tests {
         auth::{
             Permit, VerifiedToken,
             forge::{EC, FixedKeys, issuers, trusted},
+            verified_token::TokenProof,
         },
         jose::TokenType,
     };
@@ -184,7 +185,8 @@ mod tests {
         members.insert("exp".to_owned(), json!(9));
         let issuers = two_issuers();
         let claims = Claims::read(members, TokenType::Jwt, issuers.by_name(issuer).unwrap().verification()).unwrap();
-        Arc::new(VerifiedToken::new(issuer.into(), trusted(&[EC.jwk()]).remove(0), claims))
+        let proof = TokenProof::Signature(trusted(&[EC.jwk()]).remove(0));
+        Arc::new(VerifiedToken::new(issuer.into(), proof, claims))
     }
 
     fn reason(requirement: &Requirement, issuer: &str, claims: Value) -> &'static str {

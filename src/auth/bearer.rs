@@ -1,16 +1,13 @@
-//! Owns: taking exactly one credential out of a request (RFC 6750 section 2).
-//! Refuses: two of them, in whatever places; tokens in the query, where logs would keep them; other schemes.
+//! Owns: a token as it stands in a request (RFC 6750 section 2.1), and why a request brings none.
+//! Refuses: two in one field; other schemes.
 //! Always holds: what comes out follows RFC 6750's `b64token` and is no longer than a token may be.
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::HeaderValue;
 use thiserror::Error;
 
 use crate::{jose::LONGEST_TOKEN_BYTES, oauth::ErrorCode};
-
-/// The query parameter of RFC 6750 section 2.3.
-const QUERY_PARAMETER: &str = "access_token";
 
 /// A credential as it came in. Nobody has verified it.
 #[derive(Clone, Copy)]
@@ -21,7 +18,7 @@ pub struct BearerToken<'a> {
 /// Why a request brings no single usable credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CredentialError {
-    /// More than one `Authorization`, or one with several credentials, or one beside a token in the query.
+    /// More than one field with a credential, or one with several credentials, or one beside a token in the query.
     #[error("the request brings more than one credential")]
     Several,
     /// The token stands in the query, which is not accepted (RFC 9700 section 4.3.2).
@@ -39,21 +36,6 @@ pub enum CredentialError {
         /// Its length.
         bytes: usize,
     },
-}
-
-/// The one credential of a request with these headers and this query, if there is one.
-///
-/// # Errors
-/// There is more than one, or it is not a bearer token.
-pub fn extract<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Result<Option<BearerToken<'a>>, CredentialError> {
-    let mut authorizations = headers.get_all(AUTHORIZATION).iter();
-    let (first, second) = (authorizations.next(), authorizations.next());
-    match (first, second, query.is_some_and(holds_token)) {
-        (None, _, false) => Ok(None),
-        (None, _, true) => Err(CredentialError::InQuery),
-        (Some(authorization), None, false) => credential(authorization).map(Some),
-        (Some(_), _, _) => Err(CredentialError::Several),
-    }
 }
 
 impl<'a> BearerToken<'a> {
@@ -123,7 +105,8 @@ impl CredentialError {
     }
 }
 
-fn credential(authorization: &HeaderValue) -> Result<BearerToken<'_>, CredentialError> {
+/// The one token of an `Authorization` field.
+pub(super) fn from_authorization(authorization: &HeaderValue) -> Result<BearerToken<'_>, CredentialError> {
     let bytes = authorization.as_bytes();
     let scheme_length = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
     let (scheme, rest) = bytes.split_at_checked(scheme_length).ok_or(CredentialError::OtherScheme)?;
@@ -133,74 +116,62 @@ fn credential(authorization: &HeaderValue) -> Result<BearerToken<'_>, Credential
         let list = scheme.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer,"));
         return Err(if list { CredentialError::Several } else { CredentialError::OtherScheme });
     }
-    // A comma is in no token: it begins another credential (RFC 9110 section 5.3 lets fields be joined by commas).
-    if rest.contains(&b',') {
-        return Err(CredentialError::Several);
-    }
-    let text = std::str::from_utf8(rest).map_err(|_| CredentialError::Malformed)?;
-    BearerToken::parse(text.trim_start_matches(' '))
+    let token = rest.iter().position(|byte| *byte != b' ').and_then(|start| rest.get(start..));
+    from_list_of_one(token.unwrap_or_default())
 }
 
-/// Whether a query names `access_token`, however it is spelt; `;` separates too, as some upstreams read it so.
-fn holds_token(query: &str) -> bool {
-    query.split(['&', ';']).any(|pair| {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        // Only the spellings of the name can be as long or up to three times as long as itself.
-        (QUERY_PARAMETER.len()..=QUERY_PARAMETER.len() * 3).contains(&name.len())
-            && percent_encoding::percent_decode_str(name).eq(QUERY_PARAMETER.bytes())
-    })
+/// The one token of a field's value. A comma is in no token: it begins another credential (RFC 9110 section 5.3 lets fields
+/// be joined by commas).
+pub(super) fn from_list_of_one(value: &[u8]) -> Result<BearerToken<'_>, CredentialError> {
+    if value.contains(&b',') {
+        return Err(CredentialError::Several);
+    }
+    BearerToken::parse(std::str::from_utf8(value).map_err(|_| CredentialError::Malformed)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn of(values: &[&[u8]], query: Option<&str>) -> Result<Option<String>, CredentialError> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
-        }
-        extract(&headers, query).map(|token| token.map(|token| token.as_str().to_owned()))
+    fn of(value: &[u8]) -> Result<String, CredentialError> {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        from_authorization(&value).map(|token| token.as_str().to_owned())
     }
 
     #[test]
-    fn one_credential_is_found() {
+    fn a_bearer_token_is_found() {
         for value in [&b"Bearer a.b.c"[..], b"bearer a.b.c", b"BEARER   a.b.c"] {
-            assert_eq!(of(&[value], Some("a=b&token=c")), Ok(Some("a.b.c".to_owned())));
+            assert_eq!(of(value), Ok("a.b.c".to_owned()));
         }
-        assert_eq!(of(&[], Some("access_tokens=1&xaccess_token=2")), Ok(None));
-        assert_eq!(of(&[], None), Ok(None));
     }
 
     #[test]
-    fn more_than_one_is_refused() {
-        assert_eq!(of(&[b"Bearer a", b"Bearer a"], None), Err(CredentialError::Several));
-        assert_eq!(of(&[b"Bearer a", b"Basic a"], None), Err(CredentialError::Several));
+    fn a_list_of_them_is_refused() {
         for value in [&b"Bearer a, Bearer b"[..], b"Bearer a,Bearer b", b"Bearer ,b", b"Bearer, Bearer b", b"bearer,x"]
         {
-            assert_eq!(of(&[value], None), Err(CredentialError::Several), "{value:?}");
-        }
-        for query in ["access_token=b", "x=1&access_token", "access%5Ftoken=b", "%61ccess_token=", "x=1;access_token=b"]
-        {
-            assert_eq!(of(&[b"Bearer a"], Some(query)), Err(CredentialError::Several), "{query}");
-            assert_eq!(of(&[], Some(query)), Err(CredentialError::InQuery), "{query}");
+            assert_eq!(of(value), Err(CredentialError::Several), "{value:?}");
         }
     }
 
     #[test]
     fn what_is_no_bearer_token_is_refused() {
         for value in [&b"Basic YTpi"[..], b"Bearera", b"", b"DPoP a", b"Bearer\ta"] {
-            assert_eq!(of(&[value], None), Err(CredentialError::OtherScheme), "{value:?}");
+            assert_eq!(of(value), Err(CredentialError::OtherScheme), "{value:?}");
         }
-        for value in
-            [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer a\"b", b"Bearer =a", b"Bearer a=b", b"Bearer \xff"]
-        {
-            assert_eq!(of(&[value], None), Err(CredentialError::Malformed), "{value:?}");
+        for value in [
+            &b"Bearer"[..],
+            b"Bearer ",
+            b"Bearer \ta",
+            b"Bearer a b",
+            b"Bearer a\"b",
+            b"Bearer =a",
+            b"Bearer a=b",
+            b"Bearer \xff",
+        ] {
+            assert_eq!(of(value), Err(CredentialError::Malformed), "{value:?}");
         }
         let long = [&b"Bearer "[..], &vec![b'a'; LONGEST_TOKEN_BYTES + 1]].concat();
-        assert_eq!(of(&[&long], None), Err(CredentialError::TooLarge { bytes: LONGEST_TOKEN_BYTES + 1 }));
+        assert_eq!(of(&long), Err(CredentialError::TooLarge { bytes: LONGEST_TOKEN_BYTES + 1 }));
     }
 
     #[test]
@@ -209,18 +180,6 @@ mod tests {
         assert_eq!(CredentialError::OtherScheme.error_code(), None);
         assert_eq!(CredentialError::Malformed.error_code(), Some(ErrorCode::InvalidToken));
         assert_eq!(format!("{:?}", BearerToken::parse("canary").unwrap()), "BearerToken([redacted])");
-    }
-
-    proptest! {
-        #[test]
-        fn no_value_panics_and_none_yields_two(value in proptest::collection::vec(0x20u8..=0xff, 0..60)) {
-            if let Ok(value) = HeaderValue::from_bytes(&value) {
-                let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-                if let Ok(Some(token)) = extract(&headers, None) {
-                    prop_assert!(!token.as_str().contains([' ', ',']));
-                }
-            }
-        }
     }
 
     #[test]

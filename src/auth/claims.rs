@@ -1,6 +1,7 @@
 //! Owns: the claims of a token in typed form (RFC 7519 section 4, RFC 9068 section 2.2), and judging their times.
 //! Refuses: a registered claim of the wrong type, tokens made for something else than access, tokens bound to a key.
-//! Always holds: `exp` is there; every claim that is read by name here has the type that its RFC gives it.
+//! Always holds: `exp` is there, unless its issuer can take the token back at any moment; every claim that is read by name
+//! here has the type that its RFC gives it.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -21,7 +22,7 @@ const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
 pub struct Claims {
     members: Map<String, Value>,
     scopes: ScopeSet,
-    expires_at: UnixTime,
+    expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
 }
@@ -51,10 +52,14 @@ impl Claims {
         }
         refuse_other_kinds(&members, token_type, verification)?;
         refuse_wrong_audience(members.get("aud"))?;
-        let expires_at = numeric_date(&members, "exp")?.ok_or(VerifyError::MissingClaim { name: "exp".into() })?;
+        let expires_at = numeric_date(&members, "exp")?;
+        // Without end there is nothing but taking it back, which takes an issuer that can be asked.
+        if expires_at.is_none() && verification.standing.is_none() {
+            return Err(VerifyError::MissingClaim { name: "exp".into() });
+        }
         let not_before = numeric_date(&members, "nbf")?;
         let issued_at = numeric_date(&members, "iat")?;
-        if issued_at.is_some_and(|issued_at| issued_at > expires_at) {
+        if issued_at.zip(expires_at).is_some_and(|(issued_at, expires_at)| issued_at > expires_at) {
             return Err(VerifyError::InvalidClaim { name: "iat" });
         }
         for name in &verification.required_claims {
@@ -64,7 +69,7 @@ impl Claims {
         }
         if let Some(longest) = verification.max_lifetime {
             let issued_at = issued_at.ok_or(VerifyError::MissingClaim { name: "iat".into() })?;
-            if expires_at.since(issued_at) > longest {
+            if expires_at.is_none_or(|expires_at| expires_at.since(issued_at) > longest) {
                 return Err(VerifyError::LifetimeTooLong);
             }
         }
@@ -75,7 +80,7 @@ impl Claims {
     /// Judges the times (RFC 7519 sections 4.1.4 to 4.1.6), the issuer's clock being off by up to `leeway`.
     pub fn judge_times(&self, now: UnixTime, leeway: Duration) -> Result<(), VerifyError> {
         // "On or after" exp a token must not be accepted.
-        if now >= self.expires_at.plus(leeway) {
+        if self.expires_at.is_some_and(|expires_at| now >= expires_at.plus(leeway)) {
             return Err(VerifyError::Expired);
         }
         let latest_start = now.plus(leeway);
@@ -88,9 +93,9 @@ impl Claims {
         Ok(())
     }
 
-    /// The moment from which on it is no longer good, leeway not included.
+    /// The moment from which on it is no longer good, leeway not included; none if it does not expire.
     #[must_use]
-    pub const fn expires_at(&self) -> UnixTime {
+    pub const fn expires_at(&self) -> Option<UnixTime> {
         self.expires_at
     }
 

@@ -1,16 +1,23 @@
 //! Owns: issuers and key sources for tests, beside the keys of `jose::forge`.
 
 use std::{
+    collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
 
-use super::{Issuers, KeySource, TrustedKey, TrustedKeySet, UnknownKeyFetch, compile_issuers};
+use super::{
+    Issuers, Keeper, KeySource, OpaqueToken, TokenStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch, VerifiedToken,
+    Withdrawal, compile_issuers,
+};
 pub(crate) use crate::jose::forge::{EC, ED, RSA, SigningKey, changed};
-use crate::{clock::UnixTime, config::Config, diagnostic::Diagnostics, jose::KeyDocument};
+use crate::{clock::UnixTime, config::Config, diagnostic::Diagnostics, id::TokenId, jose::KeyDocument};
 
 /// A key source whose keys a test sets.
 #[derive(Debug)]
@@ -54,6 +61,33 @@ impl KeySource for FixedKeys {
     }
 }
 
+/// A standing that a test sets.
+#[derive(Debug, Default)]
+pub(crate) struct FixedStanding {
+    pub(crate) is_off: AtomicBool,
+    pub(crate) withdrawn: Mutex<HashMap<TokenId, Withdrawal>>,
+    pub(crate) opaque: Mutex<HashMap<String, OpaqueToken>>,
+    /// The names of the tokens that were judged, in their order.
+    pub(crate) judged: Mutex<Vec<TokenId>>,
+}
+
+impl TokenStanding for FixedStanding {
+    fn is_enabled(&self) -> bool {
+        !self.is_off.load(Ordering::SeqCst)
+    }
+
+    fn judge(&self, token: &VerifiedToken) -> Result<(), Withdrawal> {
+        let name = token.token_name().unwrap();
+        self.judged.lock().unwrap().push(name);
+        self.withdrawn.lock().unwrap().get(&name).map_or(Ok(()), |withdrawal| Err(*withdrawal))
+    }
+
+    fn resolve(&self, text: &str, _now: UnixTime) -> Option<OpaqueToken> {
+        assert!(!text.contains('.'), "only what cannot be a JWT is looked up");
+        self.opaque.lock().unwrap().get(text).cloned()
+    }
+}
+
 /// Keys of a document, as a key source holds them.
 pub(crate) fn trusted(jwks: &[Value]) -> Vec<Arc<TrustedKey>> {
     let document = KeyDocument::parse(json!({ "keys": jwks }).to_string().as_bytes()).unwrap();
@@ -63,11 +97,21 @@ pub(crate) fn trusted(jwks: &[Value]) -> Vec<Arc<TrustedKey>> {
 /// Issuers out of `[issuers]` as JSON, each with the source of the same place.
 pub(crate) fn issuers(config: Value, sources: &[&Arc<FixedKeys>], previous: Option<&Issuers>) -> Issuers {
     let config: Config = serde_json::from_value(json!({ "issuers": config })).unwrap();
+    issuers_with_standing(&config, sources, None, previous)
+}
+
+/// Issuers out of a whole configuration, each with the source of the same place; all are given the same standing.
+pub(crate) fn issuers_with_standing(
+    config: &Config,
+    sources: &[&Arc<FixedKeys>],
+    standing: Option<&Arc<FixedStanding>>,
+    previous: Option<&Issuers>,
+) -> Issuers {
     let mut diagnostics = Diagnostics::new();
     let mut sources = sources.iter();
     let next = |_: &str, _: &_, _: &mut Diagnostics| {
-        let source: Arc<dyn KeySource> = Arc::<FixedKeys>::clone(sources.next().unwrap());
-        Some(source)
+        let standing = standing.map(|standing| -> Arc<dyn TokenStanding> { Arc::<FixedStanding>::clone(standing) });
+        Some(Keeper { keys: Arc::<FixedKeys>::clone(sources.next().unwrap()), standing })
     };
-    compile_issuers(&config, previous, next, &mut diagnostics).unwrap_or_else(|| panic!("{diagnostics:?}"))
+    compile_issuers(config, previous, next, &mut diagnostics).unwrap_or_else(|| panic!("{diagnostics:?}"))
 }

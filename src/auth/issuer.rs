@@ -5,9 +5,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::KeySource;
+use super::{KeySource, TokenStanding};
 use crate::{
-    config::{Config, IssuerConfig, KeySetConfig, OneOrMany, TokenTypeConfig},
+    config::{Config, DialectConfig, IssuerConfig, KeySetConfig, OneOrMany, TokenTypeConfig},
     diagnostic::{Diagnostics, KeyPath, nearest},
     jose::Algorithm,
 };
@@ -24,6 +24,15 @@ pub struct Issuer {
     is_enabled: bool,
 }
 
+/// Whoever vouches for an issuer's tokens.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    /// Keeps its keys.
+    pub keys: Arc<dyn KeySource>,
+    /// Says which of its tokens have been withdrawn, and what its opaque ones mean; only for the embedded issuer.
+    pub standing: Option<Arc<dyn TokenStanding>>,
+}
+
 /// All that verifying an issuer's token depends on.
 pub(super) struct Verification {
     pub(super) issuer: Box<str>,
@@ -33,6 +42,8 @@ pub(super) struct Verification {
     pub(super) required_claims: Box<[Box<str>]>,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) key_source: Arc<dyn KeySource>,
+    pub(super) standing: Option<Arc<dyn TokenStanding>>,
+    pub(super) api_keys: bool,
 }
 
 impl Issuer {
@@ -42,7 +53,7 @@ impl Issuer {
         raw: &IssuerConfig,
         config: &Config,
         previous: Option<&Self>,
-        key_source: Option<Arc<dyn KeySource>>,
+        keeper: Option<Keeper>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let path = KeyPath::of(&["issuers", name]);
@@ -50,6 +61,7 @@ impl Issuer {
         let algorithms = algorithms(raw, config, &path, diagnostics);
         let audience = raw.audience.as_ref().map(|own| audiences(own, &path.key("audience"), diagnostics));
         let bounds = refuse_bad_bounds(raw, &path, diagnostics);
+        let Keeper { keys, standing } = keeper?;
         let verification = Verification {
             issuer: issuer?.into(),
             algorithms: algorithms?.into_boxed_slice(),
@@ -57,7 +69,9 @@ impl Issuer {
             token_type: raw.token_type,
             required_claims: required_claims(raw),
             max_lifetime: raw.max_lifetime.map(|longest| longest.0),
-            key_source: key_source?,
+            key_source: keys,
+            standing: standing.filter(|_| raw.embedded),
+            api_keys: raw.embedded && has_api_tokens(config),
         };
         let kept = previous.map(|previous| &previous.verification).filter(|kept| ***kept == verification);
         let audience = audience.map_or(Some(Box::default()), |audience| audience)?;
@@ -82,10 +96,23 @@ impl Issuer {
         &self.verification.issuer
     }
 
-    /// Whether its tokens are accepted at all. The embedded issuer can be switched off (`m2m_enabled`).
+    /// Whether its tokens are accepted at all. The embedded issuer can be switched off (`m2m_enabled`), by its configuration
+    /// and at run time: either is enough.
     #[must_use]
-    pub const fn is_enabled(&self) -> bool {
-        self.is_enabled
+    pub fn is_enabled(&self) -> bool {
+        self.is_enabled && self.standing().is_none_or(|standing| standing.is_enabled())
+    }
+
+    /// Whether users and tenants may have tokens of their own from it, which are sent as `X-API-Key`.
+    #[must_use]
+    pub fn accepts_api_keys(&self) -> bool {
+        self.verification.api_keys
+    }
+
+    /// Whoever takes its tokens back; none for an issuer elsewhere, whose tokens are good until they expire.
+    #[must_use]
+    pub fn standing(&self) -> Option<&dyn TokenStanding> {
+        self.verification.standing.as_deref()
     }
 
     /// The algorithms it signs with.
@@ -119,7 +146,21 @@ impl Issuer {
 
 impl PartialEq for Verification {
     fn eq(&self, other: &Self) -> bool {
-        let Self { issuer, algorithms, leeway, token_type, required_claims, max_lifetime, key_source } = self;
+        let Self {
+            issuer,
+            algorithms,
+            leeway,
+            token_type,
+            required_claims,
+            max_lifetime,
+            key_source,
+            standing,
+            api_keys,
+        } = self;
+        let same_standing = match (standing, &other.standing) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
         *issuer == other.issuer
             && *algorithms == other.algorithms
             && *leeway == other.leeway
@@ -127,6 +168,8 @@ impl PartialEq for Verification {
             && *required_claims == other.required_claims
             && *max_lifetime == other.max_lifetime
             && Arc::ptr_eq(key_source, &other.key_source)
+            && same_standing
+            && *api_keys == other.api_keys
     }
 }
 
@@ -138,6 +181,13 @@ impl fmt::Debug for Verification {
             .field("algorithms", &self.algorithms)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the embedded issuer may have tokens that users and tenants made for themselves: its configuration says so, or
+/// they can be switched on at the dialect's own endpoints.
+fn has_api_tokens(config: &Config) -> bool {
+    config.authorization_server.as_ref().is_some_and(|server| server.api_tokens.is_some())
+        || config.token_endpoints.values().any(|endpoint| endpoint.dialect == DialectConfig::Frontegg)
 }
 
 /// The claims that must be there: those named, and for access tokens of RFC 9068 those of its section 2.2.

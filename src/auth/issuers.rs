@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Issuer, KeySource};
+use super::{Issuer, Keeper};
 use crate::{
     config::{Config, IssuerConfig},
     diagnostic::{Diagnostics, KeyPath},
@@ -18,22 +18,23 @@ use crate::{
 pub struct Issuers {
     by_name: BTreeMap<Arc<str>, Arc<Issuer>>,
     by_issuer: HashMap<Box<str>, Arc<Issuer>>,
+    with_api_keys: Option<Arc<Issuer>>,
 }
 
-/// Compiles `[issuers]`. `key_source` says where the keys of one issuer come from; it notes its own diagnostics and may
-/// answer with the source that the issuer had before, which lets the tokens verified with it stay.
+/// Compiles `[issuers]`. `keeper` says who vouches for the tokens of one issuer; it notes its own diagnostics and may answer
+/// with the keeper that the issuer had before, which lets the tokens verified with it stay.
 pub fn compile_issuers(
     config: &Config,
     previous: Option<&Issuers>,
-    mut key_source: impl FnMut(&str, &IssuerConfig, &mut Diagnostics) -> Option<Arc<dyn KeySource>>,
+    mut keeper: impl FnMut(&str, &IssuerConfig, &mut Diagnostics) -> Option<Keeper>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Issuers> {
     let mut issuers = Issuers::default();
     let mut sound = true;
     for (name, raw) in &config.issuers {
-        let source = key_source(name, raw, diagnostics);
+        let keeper = keeper(name, raw, diagnostics);
         let previous = previous.and_then(|previous| previous.by_name(name)).map(Arc::as_ref);
-        let compiled = Issuer::compile(name, raw, config, previous, source, diagnostics);
+        let compiled = Issuer::compile(name, raw, config, previous, keeper, diagnostics);
         let Some(issuer) = compiled.map(Arc::new) else {
             sound = false;
             continue;
@@ -44,6 +45,9 @@ pub fn compile_issuers(
             let remedy = "keep one of the two: a token says only `iss`, and could not choose between them";
             diagnostics.error(&KeyPath::of(&["issuers", name, key]), message, remedy);
             sound = false;
+        }
+        if issuer.accepts_api_keys() {
+            issuers.with_api_keys = Some(Arc::clone(&issuer));
         }
         issuers.by_name.insert(Arc::clone(issuer.name()), issuer);
     }
@@ -61,6 +65,18 @@ impl Issuers {
     #[must_use]
     pub fn by_issuer(&self, issuer: &str) -> Option<&Arc<Issuer>> {
         self.by_issuer.get(issuer)
+    }
+
+    /// The issuer of the tokens that are sent as `X-API-Key`. There is one at most: the embedded one.
+    #[must_use]
+    pub const fn with_api_keys(&self) -> Option<&Arc<Issuer>> {
+        self.with_api_keys.as_ref()
+    }
+
+    /// Whether `X-API-Key` is a credential. Otherwise it is a field like any other.
+    #[must_use]
+    pub const fn accepts_api_keys(&self) -> bool {
+        self.with_api_keys.is_some()
     }
 
     /// All of them, in the order of their names.
@@ -88,11 +104,10 @@ mod tests {
 
     fn compile(config: &Config, previous: Option<&Issuers>, source: &Arc<FixedKeys>) -> Result<Issuers, Vec<String>> {
         let mut diagnostics = Diagnostics::new();
-        let sources = |_: &str, _: &IssuerConfig, _: &mut Diagnostics| {
-            let source: Arc<dyn KeySource> = Arc::<FixedKeys>::clone(source);
-            Some(source)
+        let keeper = |_: &str, _: &IssuerConfig, _: &mut Diagnostics| {
+            Some(Keeper { keys: Arc::<FixedKeys>::clone(source), standing: None })
         };
-        compile_issuers(config, previous, sources, &mut diagnostics).ok_or_else(|| {
+        compile_issuers(config, previous, keeper, &mut diagnostics).ok_or_else(|| {
             assert!(diagnostics.has_errors());
             diagnostics.iter().map(|entry| format!("{}: {} | {}", entry.path, entry.message, entry.remedy)).collect()
         })

@@ -4,8 +4,9 @@
 //! against one route's rules, or that route's operator said that it needs none.
 
 mod access;
-pub mod bearer;
+mod bearer;
 mod claims;
+mod credential;
 mod denial;
 mod issuer;
 mod issuers;
@@ -14,6 +15,7 @@ mod key_source;
 mod permit;
 mod require;
 mod rules;
+mod standing;
 mod token_cache;
 mod unverified;
 mod verified_token;
@@ -25,20 +27,24 @@ mod worker_token_cache;
 mod forge;
 #[cfg(test)]
 mod token_attacks;
+#[cfg(test)]
+mod withdrawals;
 
 pub use self::{
     access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},
     bearer::{BearerToken, CredentialError},
     claims::{Claims, Principal},
+    credential::{Credential, CredentialHeader, extract},
     denial::Denial,
-    issuer::Issuer,
+    issuer::{Issuer, Keeper},
     issuers::{Issuers, compile_issuers},
     key_source::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     permit::Permit,
+    standing::{OpaqueToken, TokenStanding, Withdrawal},
     token_cache::SharedTokenCache,
     unverified::UnverifiedToken,
     verified_token::VerifiedToken,
-    verify::verify,
+    verify::{verify, verify_once},
     verify_error::{Fault, VerifyError},
     worker_token_cache::WorkerTokenCache,
 };

@@ -354,7 +354,7 @@ fn a_withdrawn_key_takes_its_remembered_tokens_along() {
     let world = World::new();
     let (by_ec, by_ed) = (EC.sign(&claims(json!({}))), ED.sign(&claims(json!({}))));
     world.verify(&by_ec).unwrap();
-    let key = world.verify(&by_ed).unwrap().key().clone();
+    let key = world.verify(&by_ed).unwrap().key().unwrap().clone();
     assert!(key.last_used() == Some(UnixTime::from_seconds(NOW)));
     world.corp_keys.set(TrustedKeySet::Usable(trusted(&[EC.jwk()]).into()));
     key.withdraw();

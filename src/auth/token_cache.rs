@@ -269,6 +269,7 @@ mod tests {
         auth::{
             Claims, Issuers, WorkerTokenCache,
             forge::{EC, FixedKeys, issuers, trusted},
+            verified_token::TokenProof,
         },
         jose::TokenType,
     };
@@ -283,7 +284,11 @@ mod tests {
         let members: Map<_, _> = payload.as_object().unwrap().clone();
         let claims = Claims::read(members, TokenType::Jwt, &verification).unwrap();
         let key = trusted(&[EC.jwk()]).remove(0);
-        CachedToken::new(text, &verification, Arc::new(VerifiedToken::new("corp".into(), key, claims)))
+        CachedToken::new(
+            text,
+            &verification,
+            Arc::new(VerifiedToken::new("corp".into(), TokenProof::Signature(key), claims)),
+        )
     }
 
     fn until(condition: impl Fn() -> bool) {

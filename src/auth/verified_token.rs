@@ -1,26 +1,50 @@
 //! Owns: what a token said, once it has been verified.
 //! Refuses: being made anywhere but in `verify`.
-//! Always holds: the signature was good under a key of this issuer; whether it is good *now* is judged on every request.
+//! Always holds: the signature was good under a key of this issuer, or the issuer itself said what the token means; whether it
+//! is good *now* is judged on every request.
 
 use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
 use super::{Claims, Principal, TrustedKey};
-use crate::{clock::UnixTime, oauth::ScopeSet};
+use crate::{clock::UnixTime, id::TokenId, oauth::ScopeSet};
 
-/// A token whose signature and form have been verified.
+/// A token whose signature and form have been verified, or that its issuer knows by heart.
 #[derive(Debug)]
 pub struct VerifiedToken {
     issuer: Arc<str>,
-    key: Arc<TrustedKey>,
+    proof: TokenProof,
+    name: Option<TokenId>,
+    is_api_key: bool,
     claims: Claims,
 }
 
+/// What makes a token's claims those of its issuer.
+#[derive(Clone, Debug)]
+pub(super) enum TokenProof {
+    /// A signature under this key.
+    Signature(Arc<TrustedKey>),
+    /// The issuer's own memory: the token is opaque, and was looked up there.
+    Memory,
+}
+
 impl VerifiedToken {
-    /// Only `verify` has a good signature in hand when it calls this.
-    pub(super) const fn new(issuer: Arc<str>, key: Arc<TrustedKey>, claims: Claims) -> Self {
-        Self { issuer, key, claims }
+    /// Only `verify` has a good signature, or the issuer's own word, in hand when it calls this.
+    pub(super) const fn new(issuer: Arc<str>, proof: TokenProof, claims: Claims) -> Self {
+        Self { issuer, proof, name: None, is_api_key: false, claims }
+    }
+
+    /// The same, if its issuer calls it `name`.
+    pub(super) const fn named(mut self, name: Option<TokenId>) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The same, if it is, or is not, to be sent as `X-API-Key`.
+    pub(super) const fn sent_as_api_key(mut self, is_api_key: bool) -> Self {
+        self.is_api_key = is_api_key;
+        self
     }
 
     /// The name of its issuer in the configuration.
@@ -47,10 +71,23 @@ impl VerifiedToken {
         self.claims.client_id()
     }
 
-    /// The id of the key that signed it.
+    /// The id of the key that signed it. An opaque token is not signed.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.key.key().key_id()
+        self.key().and_then(|key| key.key().key_id())
+    }
+
+    /// What the embedded issuer calls it, whose tokens alone have a name: its `jti` or, where it has none of the right form, the
+    /// hash of what was signed; for an opaque token its name in the store.
+    #[must_use]
+    pub const fn token_name(&self) -> Option<TokenId> {
+        self.name
+    }
+
+    /// Whether it is one of the access tokens that users and tenants make for themselves, which are sent as `X-API-Key`.
+    #[must_use]
+    pub const fn is_api_key(&self) -> bool {
+        self.is_api_key
     }
 
     /// Its `jti` (RFC 7519 section 4.1.7).
@@ -65,9 +102,10 @@ impl VerifiedToken {
         self.claims.scopes()
     }
 
-    /// The moment from which on it is no longer good (RFC 7519 section 4.1.4), leeway not included.
+    /// The moment from which on it is no longer good (RFC 7519 section 4.1.4), leeway not included; none if it does not expire,
+    /// which only tokens of the embedded issuer may.
     #[must_use]
-    pub const fn expires_at(&self) -> UnixTime {
+    pub const fn expires_at(&self) -> Option<UnixTime> {
         self.claims.expires_at()
     }
 
@@ -89,7 +127,11 @@ impl VerifiedToken {
         &self.claims
     }
 
-    pub(super) const fn key(&self) -> &Arc<TrustedKey> {
-        &self.key
+    /// The key that signed it; none for an opaque token.
+    pub(super) const fn key(&self) -> Option<&Arc<TrustedKey>> {
+        match &self.proof {
+            TokenProof::Signature(key) => Some(key),
+            TokenProof::Memory => None,
+        }
     }
 }

@@ -1,37 +1,94 @@
 //! Owns: the way from a token's text to a [`VerifiedToken`].
 //! Refuses: keys of another issuer than the one in `iss`; more than one fetch for a request; remembering failures.
-//! Always holds: time, the issuer's standing and the key's are judged on every request, whether the rest was remembered or
-//! not. What could not be found out is never the caller's fault.
+//! Always holds: time, and the standing of the issuer, its key and the token itself are judged on every request, whether the
+//! rest was remembered or not. What could not be found out is never the caller's fault.
 
 use std::sync::Arc;
 
 use super::{
-    BearerToken, Claims, Issuer, Issuers, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken,
-    VerifiedToken, VerifyError, WorkerTokenCache, token_cache::CachedToken,
+    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey, TrustedKeySet,
+    UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache, token_cache::CachedToken,
+    verified_token::TokenProof,
 };
 use crate::{
     clock::UnixTime,
-    jose::{Algorithm, JoseHeader},
+    id::TokenId,
+    jose::{Algorithm, JoseHeader, TokenType},
 };
 
-/// Verifies `token` as of `now`. Waits for nothing but one fetch on account of an unknown key.
+/// The claim that says what kind of token an embedded issuer's is, in the dialect that has API tokens.
+const KIND_CLAIM: &str = "type";
+/// The kinds that are sent as `X-API-Key`.
+const API_KEY_KINDS: [&str; 2] = ["userAccessToken", "tenantAccessToken"];
+
+/// Verifies the token of a `credential` as of `now`. Waits for nothing but one fetch on account of an unknown key.
 ///
 /// # Errors
 /// Why it is not good, or why that cannot be told; see [`VerifyError::fault`].
 pub async fn verify(
-    token: BearerToken<'_>,
+    credential: impl Into<Credential<'_>>,
     issuers: &Issuers,
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
-    let text = token.as_str();
+    let credential = credential.into();
+    let text = credential.token().as_str();
+    let verified = match issuers.with_api_keys() {
+        Some(issuer) if !text.contains('.') => Arc::new(resolve(text, issuer, now)?),
+        _ => verify_jwt(text, issuers, cache, now).await?,
+    };
+    // Told only to whoever has a good token: to others, both fields answer alike.
+    if verified.is_api_key() != (credential.header() == CredentialHeader::ApiKey) {
+        return Err(VerifyError::WrongHeader);
+    }
+    Ok(verified)
+}
+
+/// Looks an opaque token up. Nothing of it is remembered here: its issuer's memory is as near.
+fn resolve(text: &str, issuer: &Issuer, now: UnixTime) -> Result<VerifiedToken, VerifyError> {
+    let found = issuer.standing().and_then(|standing| standing.resolve(text, now));
+    let unknown = || VerifyError::UnknownToken { issuer: Arc::clone(issuer.name()) };
+    let OpaqueToken { name, claims, api_key } = found.ok_or_else(unknown)?;
+    refuse_disabled(issuer)?;
+    // It has no `typ`, and its issuer makes no opaque tokens for anything but access.
+    let claims = Claims::read(claims, TokenType::AccessToken, issuer.verification())?;
+    claims.judge_times(now, issuer.leeway())?;
+    let verified = VerifiedToken::new(Arc::clone(issuer.name()), TokenProof::Memory, claims);
+    let verified = verified.named(Some(name)).sent_as_api_key(api_key);
+    refuse_withdrawn(issuer, &verified)?;
+    Ok(verified)
+}
+
+/// Verifies a JWT that is not a request's credential, and that nobody will present again soon: nothing is remembered of it.
+///
+/// # Errors
+/// Why it is not good, or why that cannot be told; see [`VerifyError::fault`].
+pub async fn verify_once(
+    token: BearerToken<'_>,
+    issuers: &Issuers,
+    now: UnixTime,
+) -> Result<VerifiedToken, VerifyError> {
+    let (verified, issuer) = verify_anew(token.as_str(), issuers, now).await?;
+    refuse_withdrawn(issuer, &verified)?;
+    Ok(verified)
+}
+
+async fn verify_jwt(
+    text: &str,
+    issuers: &Issuers,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Result<Arc<VerifiedToken>, VerifyError> {
     if let Some(remembered) = cache.find(text) {
         if let Some(issuer) = still_good(&remembered, issuers) {
             cache.note_hit();
             let verified = remembered.verified();
             judge_standing(issuer, now)?;
             verified.claims().judge_times(now, issuer.leeway())?;
-            verified.key().note_use(now);
+            refuse_withdrawn(issuer, verified)?;
+            if let Some(key) = verified.key() {
+                key.note_use(now);
+            }
             return Ok(Arc::clone(verified));
         }
         cache.forget(text);
@@ -39,7 +96,9 @@ pub async fn verify(
     cache.note_miss();
     let (verified, issuer) = verify_anew(text, issuers, now).await?;
     let verified = Arc::new(verified);
+    // Also a withdrawn one: its signature is as good as before, and whoever goes on sending it should cost little.
     cache.remember(CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
+    refuse_withdrawn(issuer, &verified)?;
     Ok(verified)
 }
 
@@ -47,7 +106,8 @@ pub async fn verify(
 fn still_good<'i>(remembered: &CachedToken, issuers: &'i Issuers) -> Option<&'i Issuer> {
     let verified = remembered.verified();
     let issuer = issuers.by_name(verified.issuer())?;
-    (remembered.was_verified_under(issuer.verification()) && !verified.key().is_withdrawn()).then_some(issuer)
+    let listed = verified.key().is_none_or(|key| !key.is_withdrawn());
+    (remembered.was_verified_under(issuer.verification()) && listed).then_some(issuer)
 }
 
 /// RFC 8725 section 3.8 in its order: the issuer, its key, the signature, and only then the claims.
@@ -64,10 +124,18 @@ async fn verify_anew<'i>(
     key.key()
         .verify(jws.header().algorithm(), jws.signing_input(), jws.signature())
         .map_err(|_| VerifyError::BadSignature { issuer: Arc::clone(issuer.name()) })?;
+    let of_signing_input = issuer.standing().map(|_| TokenId::of_signing_input(jws.signing_input()));
     let claims: Claims = token.into_unverified_claims(issuer)?;
     claims.judge_times(now, issuer.leeway())?;
     key.note_use(now);
-    Ok((VerifiedToken::new(Arc::clone(issuer.name()), key, claims), issuer))
+    let name = of_signing_input.map(|hash| claims.token_id().and_then(TokenId::parse).unwrap_or(hash));
+    let is_api_key = issuer.accepts_api_keys() && is_api_key(&claims);
+    let verified = VerifiedToken::new(Arc::clone(issuer.name()), TokenProof::Signature(key), claims);
+    Ok((verified.named(name).sent_as_api_key(is_api_key), issuer))
+}
+
+fn is_api_key(claims: &Claims) -> bool {
+    claims.claim(KIND_CLAIM).is_some_and(|kind| API_KEY_KINDS.iter().any(|api_key| kind == api_key))
 }
 
 fn judge_standing(issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {
@@ -76,6 +144,11 @@ fn judge_standing(issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {
         KeyStanding::Usable => Ok(()),
         KeyStanding::Unavailable => Err(VerifyError::KeysUnavailable { issuer: Arc::clone(issuer.name()) }),
     }
+}
+
+fn refuse_withdrawn(issuer: &Issuer, token: &VerifiedToken) -> Result<(), VerifyError> {
+    let Some(standing) = issuer.standing() else { return Ok(()) };
+    standing.judge(token).map_err(|withdrawal| VerifyError::Withdrawn { issuer: Arc::clone(issuer.name()), withdrawal })
 }
 
 fn refuse_disabled(issuer: &Issuer) -> Result<(), VerifyError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::Withdrawal;
 use crate::{
     jose::{Algorithm, JwsError},
     oauth::InvalidScope,
@@ -113,6 +114,25 @@ pub enum VerifyError {
     /// `cnf`: good only together with a key, which is not asked for here.
     #[error("the token is bound to a key (`cnf`), and proof of its possession is not verified here")]
     BoundToKey,
+    /// It is opaque, and the embedded issuer has issued no such token.
+    #[error("issuer {issuer} has issued no such opaque token")]
+    UnknownToken {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// It was good, and its issuer has taken it back.
+    #[error("issuer {issuer} has withdrawn the token")]
+    Withdrawn {
+        /// The issuer's name.
+        issuer: Arc<str>,
+        /// In what way.
+        #[source]
+        withdrawal: Withdrawal,
+    },
+    /// It is good, but does not belong into the field in which it came: an access token that users and tenants make for
+    /// themselves goes into `X-API-Key`, any other into `Authorization`.
+    #[error("the token came in the wrong one of Authorization and X-API-Key")]
+    WrongHeader,
 }
 
 /// On whose side the fault is.
@@ -120,6 +140,8 @@ pub enum VerifyError {
 pub enum Fault {
     /// Whoever sent the token: `invalid_token`.
     Downstream,
+    /// Whoever sent the token, and the token is good: the request is put together wrongly, `invalid_request`.
+    Request,
     /// The issuer cannot be asked, so nothing is known against the token: try again later.
     Issuer,
 }
@@ -147,6 +169,9 @@ impl VerifyError {
             Self::WrongTokenType => "token_type_not_accepted",
             Self::NotForAccess => "not_an_access_token",
             Self::BoundToKey => "token_bound_to_key",
+            Self::UnknownToken { .. } => "unknown_token",
+            Self::Withdrawn { withdrawal, .. } => withdrawal.reason(),
+            Self::WrongHeader => "wrong_credential_header",
         }
     }
 
@@ -155,6 +180,7 @@ impl VerifyError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::KeysUnavailable { .. } | Self::KeyFetchFailed { .. } => Fault::Issuer,
+            Self::WrongHeader => Fault::Request,
             Self::Form(_)
             | Self::UnknownIssuer
             | Self::AlgorithmNotAccepted { .. }
@@ -172,7 +198,9 @@ impl VerifyError {
             | Self::InvalidScope(_)
             | Self::WrongTokenType
             | Self::NotForAccess
-            | Self::BoundToKey => Fault::Downstream,
+            | Self::BoundToKey
+            | Self::UnknownToken { .. }
+            | Self::Withdrawn { .. } => Fault::Downstream,
         }
     }
 }

@@ -11,14 +11,19 @@ use crate::{
 };
 
 /// The longest life of a token: the most that any of the products whose place we take allows.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// An audience of the embedded issuer.
 #[derive(Clone, Debug)]
-pub(super) struct Api {
-    pub(super) audience: Arc<str>,
-    pub(super) scopes: ScopeSet,
-    pub(super) token_lifetime: Duration,
+pub struct Api {
+    /// Its name, as it stands in `aud`.
+    pub audience: Arc<str>,
+    /// Every scope there is.
+    pub scopes: ScopeSet,
+    /// How long a token for it lasts at most.
+    pub token_lifetime: Duration,
+    /// Whether a token for it may last for ever, if its client and its dialect say so too.
+    pub danger_allow_unlimited: bool,
 }
 
 /// Compiles `[authorization_server.apis.*]`. What is wrong is told and left out.
@@ -44,7 +49,8 @@ pub(super) fn compile(
         };
         let audience: Arc<str> = Arc::from(audience.as_str());
         let scopes = scopes(api, &path.key("scopes"), diagnostics);
-        apis.insert(Arc::clone(&audience), Api { audience, scopes, token_lifetime });
+        let danger_allow_unlimited = api.danger_allow_unlimited;
+        apis.insert(Arc::clone(&audience), Api { audience, scopes, token_lifetime, danger_allow_unlimited });
     }
     apis
 }

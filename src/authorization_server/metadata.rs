@@ -5,7 +5,11 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{settings::Settings, signing_keys::jose_algorithm};
+use super::{
+    settings::{Purpose, Settings},
+    signing_keys::jose_algorithm,
+};
+use crate::{config::DialectConfig, jose::Algorithm};
 
 /// How long others may keep a document, in seconds: short enough that a new key is known before it signs.
 const CACHE_CONTROL: &str = "public, max-age=300";
@@ -23,8 +27,8 @@ pub struct Document {
     pub body: Bytes,
 }
 
-/// The key document, the metadata of RFC 8414, and the configuration of OpenID Connect Discovery.
-pub(super) fn documents(settings: &Settings, jwks: Bytes) -> Vec<Document> {
+/// The metadata of RFC 8414, and the configuration of OpenID Connect Discovery; and of each `plgd` endpoint its own.
+pub(super) fn documents(settings: &Settings) -> Vec<Document> {
     let issuer = settings.issuer_url();
     let oauth = authorization_server_metadata(settings);
     let mut openid = oauth.clone();
@@ -34,14 +38,36 @@ pub(super) fn documents(settings: &Settings, jwks: Bytes) -> Vec<Document> {
         "id_token_signing_alg_values_supported".to_owned(),
         json!([jose_algorithm(settings.algorithm()).name()]),
     );
-    let document =
-        |path: String, content_type, body| Document { path, content_type, cache_control: CACHE_CONTROL, body };
-    vec![
-        // RFC 7517 section 8.5.2.
-        document(issuer.jwks_path(), "application/jwk-set+json", jwks),
-        document(issuer.authorization_server_metadata_path(), "application/json", json_bytes(oauth)),
-        document(issuer.openid_configuration_path(), "application/json", json_bytes(openid)),
-    ]
+    let own_place = issuer.openid_configuration_path();
+    let mut documents = vec![document(issuer.authorization_server_metadata_path(), "application/json", json_bytes(oauth))];
+    for base in settings.plgd_bases() {
+        let path = format!("{}/.well-known/openid-configuration", base.path);
+        let tokens = json!(format!("{}/api/v1/tokens", base.url));
+        if path == own_place {
+            openid.insert("plgd_tokens_endpoint".to_owned(), tokens);
+        } else if !documents.iter().any(|document| document.path == path) {
+            let members = [
+                ("issuer", json!(**issuer.text())),
+                ("token_endpoint", json!(format!("{}/oauth/token", base.url))),
+                ("jwks_uri", json!(format!("{}/.well-known/jwks.json", base.url))),
+                ("plgd_tokens_endpoint", tokens),
+            ];
+            let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            documents.push(document(path, "application/json", json_bytes(members)));
+        }
+    }
+    documents.push(document(own_place, "application/json", json_bytes(openid)));
+    documents
+}
+
+/// The key document, as it is now.
+pub(super) fn key_document(path: String, jwks: Bytes) -> Document {
+    // RFC 7517 section 8.5.2.
+    document(path, "application/jwk-set+json", jwks)
+}
+
+fn document(path: String, content_type: &'static str, body: Bytes) -> Document {
+    Document { path, content_type, cache_control: CACHE_CONTROL, body }
 }
 
 /// The metadata of RFC 8414 section 2.
@@ -50,16 +76,33 @@ fn authorization_server_metadata(settings: &Settings) -> Map<String, Value> {
     let mut metadata = Map::new();
     let mut set = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
     set("issuer", json!(**issuer.text()));
-    if let Some(token_endpoint) = settings.token_endpoint() {
+    let oauth2 = |purpose| settings.place(DialectConfig::Oauth2, purpose);
+    let any = || settings.place(DialectConfig::Auth0, Purpose::Token);
+    if let Some(token_endpoint) = oauth2(Purpose::Token).or_else(any) {
         set("token_endpoint", json!(token_endpoint));
     }
     set("jwks_uri", json!(issuer.at(None, &issuer.jwks_path())));
     set("grant_types_supported", json!(["client_credentials"]));
-    set("token_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post"]));
+    let methods = json!(["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]);
+    let algorithms = json!(assertion_algorithms());
+    set("token_endpoint_auth_methods_supported", methods.clone());
+    set("token_endpoint_auth_signing_alg_values_supported", algorithms.clone());
+    for (name, purpose) in [("revocation", Purpose::Revocation), ("introspection", Purpose::Introspection)] {
+        if let Some(url) = oauth2(purpose) {
+            set(&format!("{name}_endpoint"), json!(url));
+            set(&format!("{name}_endpoint_auth_methods_supported"), methods.clone());
+            set(&format!("{name}_endpoint_auth_signing_alg_values_supported"), algorithms.clone());
+        }
+    }
     // Required, and empty: every response type belongs to an authorization endpoint.
     set("response_types_supported", json!([]));
     set("scopes_supported", json!(settings.scopes()));
     metadata
+}
+
+/// What client assertions may be signed with: HS256 by `client_secret_jwt` only.
+fn assertion_algorithms() -> Vec<&'static str> {
+    Algorithm::ALL.iter().map(|algorithm| algorithm.name()).chain(["HS256"]).collect()
 }
 
 fn json_bytes(document: Map<String, Value>) -> Bytes {

@@ -1,78 +1,69 @@
-//! Owns: the embedded issuer: its clients, what they may ask for, the keys it signs with, what it publishes.
+//! Owns: the embedded issuer: its clients, what they may ask for, the keys it signs with, the tokens it has issued, what it
+//! publishes.
 //! Refuses: speaking HTTP. How a request looks on the wire is the token endpoint's matter.
-//! Always holds: a token is signed only for a client that proved its secret, for an audience and scopes that were
-//! granted to it, and with a key that is published and on disk. While machine-to-machine tokens are switched off
-//! nothing is issued.
+//! Always holds: a token is signed only for a client that proved who it is, for an audience and scopes that were granted to it,
+//! with a key that is published and kept, and it is recorded before it is given out. While machine-to-machine tokens are switched
+//! off nothing is issued, and none of its tokens is good.
 
 mod api;
-mod client;
-mod client_secret;
+mod api_token;
+mod authentication;
+pub mod client;
 mod grant;
 mod issuer_url;
+mod management;
 mod metadata;
+mod own_token;
+mod registry;
+mod revoked_tokens;
+mod sealing;
 mod settings;
 mod signing_keys;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 pub use self::{
+    api_token::{
+        ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUpdate, ApiTokenUser, Caller,
+        CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
+    },
+    authentication::Proof,
     grant::{GrantError, GrantRequest},
     issuer_url::url_on_issuer,
+    management::{
+        Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, RegisteredClient, Revocation, Rotation,
+        SwitchOverview,
+    },
     metadata::Document,
-    settings::{Settings, compile},
-    signing_keys::{SigningKey, SigningKeyError, SigningKeys},
+    registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},
+    revoked_tokens::RevokedTokens,
+    sealing::{Sealing, SealingError},
+    settings::{Purpose, Settings, compile},
+    signing_keys::{
+        KNOWN_AFTER, KeyChange, KeyChangeError, KeyEvent, KeyEventKind, KeyRing, KeyState, SignedToken, SigningError,
+        SigningKey, SigningKeyError, SigningKeyRecord, UnusableKey, UnverifiableKey,
+    },
 };
-use crate::{
-    clock::UnixTime,
-    jose::{SkipReason, VerificationKey},
-    oauth::IssuedToken,
-};
+use self::registry::Configured;
 
-/// The directory of the signing keys within the data directory.
-const KEY_DIRECTORY: &str = "signing-keys";
-
-/// The embedded issuer, ready to issue.
+/// The embedded issuer under one configuration, ready to issue.
 #[derive(Debug)]
 pub struct AuthorizationServer {
     settings: Arc<Settings>,
-    keys: Arc<SigningKeys>,
-}
-
-/// A published key that cannot verify anything. It does not happen with keys that were made here.
-#[derive(Debug, Error)]
-#[error("the signing key {key_id} cannot be used to verify")]
-pub struct UnverifiableKey {
-    key_id: String,
-    #[source]
-    why: SkipReason,
+    registry: Arc<Registry>,
+    documents: Vec<Document>,
+    key_document_paths: Vec<String>,
 }
 
 impl AuthorizationServer {
-    /// Makes `settings` ready to issue: opens the signing keys in `data_directory`, making them at the first start.
-    /// Keys that are open already, in `previous`, are taken over as they are if directory and algorithm are the same.
-    /// Blocks when it opens keys; see [`SigningKeys::open`].
-    ///
-    /// # Errors
-    /// If the signing keys cannot be opened.
-    pub fn open(
-        settings: Arc<Settings>,
-        data_directory: &Path,
-        previous: Option<&Self>,
-        now: UnixTime,
-    ) -> Result<Self, SigningKeyError> {
-        let directory: PathBuf = data_directory.join(KEY_DIRECTORY);
-        let algorithm = settings.algorithm();
-        let keys = match previous {
-            Some(previous) if previous.keys.serve(&directory, algorithm) => Arc::clone(&previous.keys),
-            _ => Arc::new(SigningKeys::open(&directory, algorithm, now)?),
-        };
-        Ok(Self { settings, keys })
+    /// The issuer of `settings`, with what `registry` knows.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, registry: Arc<Registry>) -> Self {
+        let documents = metadata::documents(&settings);
+        let key_document_paths = settings.key_document_paths().collect();
+        Self { settings, registry, documents, key_document_paths }
     }
 
     /// Its name, as it stands in `iss`.
@@ -84,46 +75,43 @@ impl AuthorizationServer {
     /// Whether it issues at all, and whether its tokens are good.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.settings.is_enabled()
+        self.settings.is_enabled() && self.registry.memory().state().switches.m2m_enabled
     }
 
-    /// The clients grant (RFC 6749 section 4.4): one access token for one client.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn issue(&self, request: &GrantRequest<'_>, now: UnixTime) -> Result<IssuedToken, GrantError> {
-        grant::issue(&self.settings, self.keys.current(), request, now)
-    }
-
-    /// The signing keys. The same `Arc` after a reload means the same keys.
+    /// What it is configured to be.
     #[must_use]
-    pub const fn keys(&self) -> &Arc<SigningKeys> {
-        &self.keys
+    pub const fn settings(&self) -> &Arc<Settings> {
+        &self.settings
     }
 
-    /// The published keys, ready for verifying, each with the moment it was made.
-    ///
-    /// # Errors
-    /// If a key of its own is not one that verification would accept.
-    pub fn verification_keys(&self) -> Result<Vec<(VerificationKey, UnixTime)>, UnverifiableKey> {
-        let parse = |key: &SigningKey| match VerificationKey::parse(key.public_jwk()) {
-            Ok(parsed) => Ok((parsed, key.created_at())),
-            Err(why) => Err(UnverifiableKey { key_id: key.key_id().to_owned(), why }),
-        };
-        self.keys.published().map(parse).collect()
+    /// What it knows and keeps.
+    #[must_use]
+    pub const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
-    /// The key document (RFC 7517 section 5).
+    /// Lets this configuration count for the tokens that were issued before, from now on.
+    pub fn come_into_force(&self) {
+        let clients = self.settings.clients().iter();
+        let disabled = clients.filter(|client| !client.enabled).map(|client| Arc::clone(&client.id)).collect();
+        let api_tokens = self.settings.api_token_profile().map(Arc::clone);
+        self.registry.memory().configure(Configured { disabled, api_tokens });
+        self.registry.follow_settings(&self.settings);
+    }
+
+    /// The key document (RFC 7517 section 5) as it is now.
     #[must_use]
     pub fn jwks(&self) -> Bytes {
-        self.keys.jwks()
+        self.registry.memory().jwks()
     }
 
-    /// Everything that is published beside the routes: the key document and the metadata of RFC 8414 and of OpenID
-    /// Connect Discovery.
+    /// What is published at `path`, if anything is: the key document or the metadata.
     #[must_use]
-    pub fn documents(&self) -> Vec<Document> {
-        metadata::documents(&self.settings, self.jwks())
+    pub fn document(&self, path: &str) -> Option<Document> {
+        if self.key_document_paths.iter().any(|own| own == path) {
+            return Some(metadata::key_document(path.to_owned(), self.jwks()));
+        }
+        self.documents.iter().find(|document| document.path == path).cloned()
     }
 }
 

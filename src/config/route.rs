@@ -77,7 +77,7 @@ pub struct RequireConfig {
 pub struct IdentityConfig {
     /// Headers and the claims that fill them: `{ "x-client-id" = "client_id" }`. They are always removed from what came in.
     pub headers: BTreeMap<String, String>,
-    /// Whether the `Authorization` header goes on to the upstream.
+    /// Whether the `Authorization` header goes on to the upstream, and with it `X-API-Key`, where that is a credential.
     pub authorization: AuthorizationConfig,
 }
 

@@ -30,6 +30,37 @@ pub struct TokenEndpointConfig {
     pub lockout: LockoutConfig,
 }
 
+impl TokenEndpointConfig {
+    /// Where tokens are revoked, if anywhere.
+    #[must_use]
+    pub fn revocation_place(&self) -> Option<String> {
+        self.place_beside(self.revocation_path.as_ref(), "/revoke")
+    }
+
+    /// Where tokens are introspected, if anywhere.
+    #[must_use]
+    pub fn introspection_place(&self) -> Option<String> {
+        self.place_beside(self.introspection_path.as_ref(), "/introspect")
+    }
+
+    /// Where the paths of a `plgd` server begin, if this is one and that is known.
+    #[must_use]
+    pub fn plgd_base(&self) -> Option<String> {
+        if self.dialect != DialectConfig::Plgd {
+            return None;
+        }
+        let written = self.management.as_ref().and_then(|management| management.base_path.clone());
+        written.or_else(|| self.path.strip_suffix("/oauth/token").map(str::to_owned))
+    }
+
+    fn place_beside(&self, written: Option<&String>, end: &str) -> Option<String> {
+        if self.dialect != DialectConfig::Oauth2 {
+            return None;
+        }
+        written.cloned().or_else(|| self.path.strip_suffix("/token").map(|beginning| format!("{beginning}{end}")))
+    }
+}
+
 /// The shape of token requests and answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,8 +95,9 @@ pub struct ManagementConfig {
     pub require: RequireConfig,
 }
 
-/// Who is locked out, and for how long. Failures are counted for each client id and the address they come from, so that
-/// nobody can lock out others.
+/// Who is locked out, and for how long. Failures are counted for each client id and the address (of IPv6: the /64) they come
+/// from, so that nobody can lock out others. Ten times as many for one client id from all addresses, or for one address under
+/// all ids, lock out where that client has not authenticated in the last 24 hours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LockoutConfig {

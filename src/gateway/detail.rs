@@ -8,6 +8,7 @@ use super::Rejection;
 /// of `docs/errors.md`.
 pub const REASONS: &[(&str, &str)] = &[
     ("algorithm_not_accepted", "The token is signed with an algorithm that is not accepted."),
+    ("api_tokens_disabled", "API tokens are switched off."),
     ("audience_mismatch", "The token is not meant for this API."),
     ("bad_signature", "The token's signature does not verify."),
     ("body_aborted", "The request's body broke off."),
@@ -17,6 +18,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("claim_mismatch", "A claim of the token does not have a value that is accepted here."),
     ("claim_missing", "The token lacks a claim that its issuer's tokens must have."),
     ("claim_not_forwardable", "A claim of the token holds characters that cannot be passed on."),
+    ("client_disabled", "The client that the token was issued to is disabled."),
     ("deadline_exceeded", "The request took too long to arrive."),
     ("header_not_accepted", "The token's header says something that is not accepted."),
     ("host_ambiguous", "The request names more than one host."),
@@ -45,14 +47,17 @@ pub const REASONS: &[(&str, &str)] = &[
     ("token_expired", "The token has expired."),
     ("token_from_future", "The token was issued in the future."),
     ("token_in_query", "The token must be in the Authorization header, not in the query."),
+    ("token_issued_before", "All tokens as old as this one were revoked."),
     ("token_malformed", "The token is malformed."),
     ("token_not_yet_valid", "The token is not valid yet."),
+    ("token_revoked", "The token was revoked."),
     ("token_too_large", "The token is too large."),
     ("token_type_not_accepted", "The token is not of an accepted type."),
     ("too_many_headers", "The request has too many header fields."),
     ("transfer_coding_not_accepted", "The request's body is under a transfer coding that is not accepted."),
     ("unknown_issuer", "The token's issuer is not known here."),
     ("unknown_key", "The token's issuer lists no key of the token's key id."),
+    ("unknown_token", "The token is not known here."),
     ("upstream_connect_failed", "The service behind could not be reached."),
     ("upstream_connect_timeout", "The service behind could not be reached in time."),
     ("upstream_deadline", "The service behind did not answer within the time of the whole request."),
@@ -61,6 +66,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("upstream_response_header_timeout", "The service behind did not begin its answer in time."),
     ("upstream_saturated", "The service behind has no room at the moment."),
     ("upstream_unasked_upgrade", "The service behind switched protocols without being asked to."),
+    ("wrong_credential_header", "The token must be sent in the other one of Authorization and X-API-Key."),
 ];
 
 /// What the log gives as the reason where an answer had begun and then broke off, so that no caller could be told.

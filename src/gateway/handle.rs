@@ -20,7 +20,7 @@ use crate::{
     auth::WorkerTokenCache,
     http::{
         BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded,
-        headers::{requested_upgrade, set_request_id, strip_credential, strip_hop_by_hop_from_request},
+        headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
     server::{ConnectionInfo, Handler},
@@ -141,7 +141,7 @@ impl Gateway {
         let upgrade = requested_upgrade(parts).is_some();
         let headers = &mut parts.headers;
         if !route.identity.keeps_authorization {
-            strip_credential(headers);
+            strip_credentials(headers, record.snapshot().issuers.accepts_api_keys());
         }
         strip_hop_by_hop_from_request(headers, upgrade);
         record.snapshot().identity_headers.strip(headers);

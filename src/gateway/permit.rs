@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::{Rejection, identity, record::Record, worker::Worker};
 use crate::{
-    auth::{self, Access, Permit, Requirement, VerifiedToken, bearer},
+    auth::{self, Access, Permit, Requirement, VerifiedToken},
     clock::UnixTime,
     http::PathParameters,
     snapshot::{Route, Snapshot},
@@ -48,8 +48,9 @@ async fn verified(
     parts: &Parts,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, Rejection> {
-    let credential = bearer::extract(&parts.headers, parts.uri.query())?.ok_or(Rejection::NoToken)?;
-    Ok(auth::verify(credential, &snapshot.issuers, worker.tokens(), now).await?)
+    let issuers = &snapshot.issuers;
+    let found = auth::extract(&parts.headers, parts.uri.query(), issuers.accepts_api_keys())?;
+    Ok(auth::verify(found.ok_or(Rejection::NoToken)?, issuers, worker.tokens(), now).await?)
 }
 
 fn authorize(

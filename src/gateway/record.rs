@@ -16,7 +16,7 @@ use crate::{
     auth::VerifiedToken,
     clock::UnixTime,
     http::{BodyEnd, BodyOutcome, NormalHost, headers},
-    id::RequestId,
+    id::{RequestId, TokenId},
     server::ConnectionInfo,
     snapshot::{Route, RouteIndex},
     telemetry::{
@@ -235,6 +235,7 @@ impl Record {
             client_id: token.client_id(),
             key_id: token.key_id(),
             jti: token.token_id(),
+            name: token.token_name().filter(|name| token.token_id().and_then(TokenId::parse) != Some(*name)),
         });
         self.worker.access_log().record(&AccessEntry {
             time: self.time,

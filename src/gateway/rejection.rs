@@ -139,6 +139,7 @@ impl Rejection {
             },
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream => StatusCode::UNAUTHORIZED,
+                auth::Fault::Request => StatusCode::BAD_REQUEST,
                 auth::Fault::Issuer => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::Denied(_) | Self::ClaimNotForwardable { .. } => StatusCode::FORBIDDEN,
@@ -166,7 +167,7 @@ impl Rejection {
             | Self::TooManyHeaders
             | Self::TransferCoding => Fault::Downstream,
             Self::Token(error) => match error.fault() {
-                auth::Fault::Downstream => Fault::Downstream,
+                auth::Fault::Downstream | auth::Fault::Request => Fault::Downstream,
                 auth::Fault::Issuer => Fault::Issuer,
             },
             Self::Forward(error) => match error.fault() {
@@ -189,6 +190,7 @@ impl Rejection {
             }),
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream => Some(bearer.error(ErrorCode::InvalidToken, self.detail())),
+                auth::Fault::Request => Some(bearer.error(ErrorCode::InvalidRequest, self.detail())),
                 auth::Fault::Issuer => None,
             },
             Self::Denied(Denial::ScopeMissing { needed, .. }) => {

@@ -24,22 +24,7 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        if token.len() > LONGEST_TOKEN_BYTES {
-            return Err(JwsError::TooLarge { bytes: token.len() });
-        }
-        match token.bytes().filter(|byte| *byte == b'.').count() {
-            2 => {}
-            4 => return Err(JwsError::Encrypted),
-            _ => return Err(JwsError::NotThreeParts),
-        }
-        let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::NotThreeParts)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotThreeParts)?;
-        let header = JoseHeader::parse(&object(header, Part::Header)?)?;
-        if signature.is_empty() {
-            return Err(JwsError::EmptySignature);
-        }
-        let signature = base64url::decode(signature).ok_or(JwsError::NotBase64Url { part: Part::Signature })?;
-        let payload = object(payload, Part::Payload)?;
+        let Parts { header, payload, signing_input, signature } = take_apart(token, JoseHeader::parse)?;
         Ok(Self { header, payload, signing_input, signature })
     }
 
@@ -72,6 +57,38 @@ impl<'a> CompactJws<'a> {
     pub fn signature(&self) -> &[u8] {
         &self.signature
     }
+}
+
+/// A JWS taken apart, its header read in one way or another.
+pub(super) struct Parts<'a, H> {
+    pub(super) header: H,
+    pub(super) payload: Map<String, Value>,
+    pub(super) signing_input: &'a str,
+    pub(super) signature: Vec<u8>,
+}
+
+/// Takes `token` apart; what its header may say is for `read_header` to tell.
+pub(super) fn take_apart<H>(
+    token: &str,
+    read_header: impl FnOnce(&Map<String, Value>) -> Result<H, JwsError>,
+) -> Result<Parts<'_, H>, JwsError> {
+    if token.len() > LONGEST_TOKEN_BYTES {
+        return Err(JwsError::TooLarge { bytes: token.len() });
+    }
+    match token.bytes().filter(|byte| *byte == b'.').count() {
+        2 => {}
+        4 => return Err(JwsError::Encrypted),
+        _ => return Err(JwsError::NotThreeParts),
+    }
+    let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::NotThreeParts)?;
+    let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotThreeParts)?;
+    let header = read_header(&object(header, Part::Header)?)?;
+    if signature.is_empty() {
+        return Err(JwsError::EmptySignature);
+    }
+    let signature = base64url::decode(signature).ok_or(JwsError::NotBase64Url { part: Part::Signature })?;
+    let payload = object(payload, Part::Payload)?;
+    Ok(Parts { header, payload, signing_input, signature })
 }
 
 fn object(encoded: &str, part: Part) -> Result<Map<String, Value>, JwsError> {

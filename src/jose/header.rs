@@ -33,9 +33,7 @@ pub enum TokenType {
 
 impl JoseHeader {
     pub(super) fn parse(members: &Map<String, Value>) -> Result<Self, JwsError> {
-        if let Some(member) = FORBIDDEN.into_iter().find(|member| members.contains_key(*member)) {
-            return Err(JwsError::ForbiddenMember { member });
-        }
+        refuse_forbidden(members)?;
         Ok(Self {
             algorithm: algorithm(members.get("alg"))?,
             key_id: key_id(members.get("kid"))?,
@@ -62,7 +60,14 @@ impl JoseHeader {
     }
 }
 
-fn algorithm(value: Option<&Value>) -> Result<Algorithm, JwsError> {
+pub(super) fn refuse_forbidden(members: &Map<String, Value>) -> Result<(), JwsError> {
+    match FORBIDDEN.into_iter().find(|member| members.contains_key(*member)) {
+        Some(member) => Err(JwsError::ForbiddenMember { member }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn algorithm(value: Option<&Value>) -> Result<Algorithm, JwsError> {
     let Some(Value::String(name)) = value else { return Err(JwsError::AlgorithmMissing) };
     Algorithm::from_name(name).ok_or_else(|| {
         let upper = name.to_ascii_uppercase();
@@ -74,7 +79,7 @@ fn algorithm(value: Option<&Value>) -> Result<Algorithm, JwsError> {
     })
 }
 
-fn key_id(value: Option<&Value>) -> Result<Option<Box<str>>, JwsError> {
+pub(super) fn key_id(value: Option<&Value>) -> Result<Option<Box<str>>, JwsError> {
     match value {
         None => Ok(None),
         Some(Value::String(text)) if key_id::is_acceptable(text) => Ok(Some(text.as_str().into())),

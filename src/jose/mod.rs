@@ -1,9 +1,11 @@
 //! Owns: JWS, JWK and JWT as formats (RFC 7515, 7517, 7518, 7519), parsed strictly.
-//! Refuses: whatever RFC 8725 warns of: `none`, symmetric algorithms, `crit`, keys carried in a header, repeated keys.
+//! Refuses: whatever RFC 8725 warns of: `none`, symmetric algorithms, `crit`, keys carried in a header, repeated keys. One
+//! thing may be symmetric, and is a type apart: a client's assertion.
 //! Always holds: pure: no clock, no network, no configuration. What parses is unambiguous.
 
 mod algorithm;
 mod base64url;
+mod client_assertion;
 mod compact_jws;
 mod header;
 mod json;
@@ -18,6 +20,7 @@ pub(crate) mod forge;
 
 pub use self::{
     algorithm::Algorithm,
+    client_assertion::{AssertionAlgorithm, ClientAssertion, MacKey},
     compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
     header::{JoseHeader, TokenType},
     json::{JsonFault, parse_object},

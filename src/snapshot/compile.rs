@@ -12,10 +12,11 @@ use http::HeaderName;
 
 use super::{Destination, Route, RouteIndex, Snapshot, Surroundings, files, key_sources::KeySources, route::Parts};
 use crate::{
-    auth, authorization_server,
+    auth::{self, Issuers},
+    authorization_server,
     config::{self, Config, Contents, Environment, Sources},
     diagnostic::{Diagnostics, KeyPath},
-    http::headers::IdentityHeaderNames,
+    http::headers::{IdentityHeaderNames, X_API_KEY},
     routing::{RoutePattern, RouteTableBuilder},
     server::Listeners,
     telemetry::Metrics,
@@ -121,7 +122,7 @@ impl Snapshot {
             table: table?,
             own_table: own_table.filter(|own| own.values().next().is_some()),
             embedded: OnceLock::new(),
-            identity_headers: identity_headers(&routes),
+            identity_headers: identity_headers(&routes, issuers.as_ref().is_some_and(Issuers::accepts_api_keys)),
             routes,
             issuers: issuers?,
             key_sets: sources.remote,
@@ -161,8 +162,10 @@ fn insert_document(table: &mut RouteTableBuilder<Destination>, path: &str, diagn
 }
 
 /// The headers of every route together: what one route tells its upstream nobody may claim on another.
-fn identity_headers(routes: &[Route]) -> IdentityHeaderNames {
+/// Where API keys are accepted, none may come under another spelling that was not looked at.
+fn identity_headers(routes: &[Route], api_keys: bool) -> IdentityHeaderNames {
     let names: Vec<&HeaderName> =
         routes.iter().flat_map(|route| route.identity.headers.iter().map(|(name, _)| name)).collect();
-    IdentityHeaderNames::new(names)
+    let names = IdentityHeaderNames::new(names);
+    if api_keys { names.and_aliases_of(&X_API_KEY) } else { names }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::config::{Config, Contents, FilePath};
 
-/// The contents of every certificate, key and authority that `config` names.
+/// The contents of every certificate, key, client's key and authority that `config` names.
 pub(super) fn named_files(config: &Config) -> BTreeMap<PathBuf, Contents> {
     let mut named: Vec<&FilePath> = Vec::new();
     for tls in config.listeners.values().filter_map(|listener| listener.tls.as_ref()) {
@@ -16,5 +16,7 @@ pub(super) fn named_files(config: &Config) -> BTreeMap<PathBuf, Contents> {
     for tls in config.upstreams.values().filter_map(|upstream| upstream.tls.as_ref()) {
         named.extend([&tls.ca, &tls.certificate, &tls.private_key].into_iter().flatten());
     }
+    let clients = config.authorization_server.iter().flat_map(|server| server.clients.values());
+    named.extend(clients.flat_map(|client| &client.public_keys));
     named.into_iter().map(|file| (file.0.clone(), Contents::of(&file.0))).collect()
 }

@@ -25,7 +25,7 @@ use crate::{
     authorization_server,
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostics, KeyPath},
     http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
@@ -37,7 +37,7 @@ use crate::{
 pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
-    embedded::{EmbeddedIssuer, EmbeddedKeys},
+    embedded::EmbeddedIssuer,
     reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
@@ -112,8 +112,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
-    /// The keys of the embedded issuer, whether or not one is configured.
-    pub embedded_keys: Arc<EmbeddedKeys>,
+    /// What the embedded issuer knows, whether or not one is configured.
+    pub issuer_memory: Arc<authorization_server::Memory>,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
@@ -156,6 +156,14 @@ impl Snapshot {
     pub fn open_embedded(&self, issuer: EmbeddedIssuer) {
         // Whoever came first opened the same keys.
         let _ = self.embedded.set(issuer);
+    }
+
+    /// The `danger_` options that are switched on, by their place.
+    #[must_use]
+    pub fn danger_options(&self) -> Vec<String> {
+        let unlimited = self.authorization_server.iter().flat_map(|server| server.unlimited_apis());
+        let path = |api: &Arc<str>| KeyPath::of(&["authorization_server", "apis", api, "danger_allow_unlimited"]);
+        unlimited.map(|api| path(api).to_string()).collect()
     }
 
     /// Says of each file whose contents are others than in `previous`.

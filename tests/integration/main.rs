@@ -12,6 +12,7 @@ mod support;
 
 mod access_log;
 mod admin;
+mod api_keys;
 mod balancing;
 mod bodies;
 mod command_line;

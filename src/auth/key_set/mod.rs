@@ -46,7 +46,7 @@ pub use self::{
     directory::{DirectoryError, KeySetDirectory},
     registry::KeySets,
     remote::{RefreshError, RemoteKeySet},
-    settings::KeySetSettings,
+    settings::{KeySetSettings, UnusableJwksUri},
     startup::{AwaitedKeys, MissingKeys, STARTUP_PATIENCE, await_first_keys},
     status::{FetchCount, KeySetMeasures, KeySetState, KeySetStatus, KeyStatus, RemovedKeyStatus, SkippedKeyStatus},
 };

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use thiserror::Error;
 
 use super::{
     discovery::{Discovery, DiscoveryPlaceError},
@@ -12,7 +13,7 @@ use super::{
     trust::TrustAnchors,
 };
 use crate::{
-    config::{HumanDuration, IssuerConfig},
+    config::{HumanDuration, IssuerConfig, KeySetConfig},
     diagnostic::{Diagnostics, KeyPath},
 };
 
@@ -28,6 +29,11 @@ pub struct KeySetSettings {
     /// The shortest time between two fetches on account of unknown keys.
     pub(super) unknown_key_cooldown: Duration,
 }
+
+/// Keys are not fetched from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("keys cannot be fetched from here: {0}")]
+pub struct UnusableJwksUri(DocumentUrlError);
 
 /// How the key document is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +61,19 @@ impl KeySetSettings {
             max_stale: issuer.key_set.max_stale.0,
             unknown_key_cooldown: issuer.key_set.unknown_key_cooldown.0,
         })
+    }
+
+    /// The settings of a set at this address that no issuer's table describes: the system's authorities, and the times that
+    /// an issuer's table has by default.
+    ///
+    /// # Errors
+    /// If nothing is fetched from there.
+    pub fn of_jwks_uri(jwks_uri: &str) -> Result<Self, UnusableJwksUri> {
+        let place = Place::Given(DocumentUrl::parse(jwks_uri).map_err(UnusableJwksUri)?);
+        let KeySetConfig { max_age, max_stale, unknown_key_cooldown, .. } = KeySetConfig::default();
+        let trust = TrustAnchors::System;
+        let (max_age, max_stale, unknown_key_cooldown) = (max_age.0, max_stale.0, unknown_key_cooldown.0);
+        Ok(Self { place, trust, max_age, max_stale, unknown_key_cooldown })
     }
 
     /// Where the keys are looked for, for a log or an operator.

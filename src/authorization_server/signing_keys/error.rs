@@ -1,95 +1,60 @@
 //! Owns: why the signing keys cannot be opened, and what the operator can do about it.
 //! Refuses: carrying any part of a key.
 
-use std::{io, path::PathBuf};
+use super::{KeyState, UnusableKey};
+use crate::{authorization_server::sealing::SealingError, config::SigningAlgorithmConfig, jose::SkipReason};
 
-use crate::config::SigningAlgorithmConfig;
-
-/// Why the signing keys could not be opened.
+/// Why the signing keys could not be opened, or one could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningKeyError {
-    /// The directory cannot be made, locked or looked at.
-    #[error("the directory {path} for the signing keys cannot be used", path = .path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A file or the directory grants something to group or others.
+    /// The record of a key is not one, or lacks its private half.
     #[error(
-        "{path} has mode {mode:04o}, so others on this machine may read the signing keys: run `chmod {wanted:04o} {path}`, \
-         and if somebody may have read them, remove the directory so that new keys are made",
-        path = .path.display()
+        "the record of the signing key {key_id} cannot be read: restore it from a backup of the store, or use the version of \
+         this program that wrote it"
     )]
-    Exposed {
-        /// The file or directory.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-        /// The permission bits that it should have.
-        wanted: u32,
+    Unreadable {
+        /// The key.
+        key_id: String,
     },
-    /// A file that the list of keys names, or the list itself, cannot be read.
-    #[error("{path} cannot be read", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A file cannot be written durably.
-    #[error("{path} cannot be written", path = .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The list of keys does not parse.
+    /// Two keys play one part.
     #[error(
-        "{path} is not a list of signing keys: restore it, or remove its directory to make new keys, after which the \
-         tokens issued so far are refused",
-        path = .path.display()
+        "the signing key {key_id} is said to be {state:?}, and so is another one: restore the records of the signing keys \
+         from a backup of the store"
     )]
-    CorruptList {
-        /// The list.
-        path: PathBuf,
-        /// What is wrong in it.
-        #[source]
-        source: serde_json::Error,
+    Contradiction {
+        /// One of the two.
+        key_id: String,
+        /// The part.
+        state: KeyState,
     },
-    /// The list of keys parses and contradicts itself.
-    #[error("{path} is not a list of signing keys: {fault}", path = .path.display())]
-    InconsistentList {
-        /// The list.
-        path: PathBuf,
-        /// What is wrong in it.
-        fault: &'static str,
-    },
-    /// A key file does not parse.
+    /// The private half cannot be decrypted, or encrypted.
     #[error(
-        "{path} holds no {algorithm:?} private key in PKCS#8: restore it, or remove its directory to make new keys, after \
-         which the tokens issued so far are refused",
-        path = .path.display()
+        "the signing key {key_id} cannot be used; no other is made in its place, because every token that it signed would \
+         be refused"
     )]
-    CorruptKey {
-        /// The key file.
-        path: PathBuf,
-        /// The algorithm that the list names.
+    Sealed {
+        /// The key.
+        key_id: String,
+        /// Why, and what helps.
+        #[source]
+        source: SealingError,
+    },
+    /// The private half does not parse.
+    #[error("the signing key {key_id} is no {algorithm:?} private key: restore it from a backup of the store")]
+    Corrupt {
+        /// The key.
+        key_id: String,
+        /// The algorithm that its record names.
         algorithm: SigningAlgorithmConfig,
         /// What is wrong in it.
         #[source]
-        source: jsonwebtoken::errors::Error,
+        source: UnusableKey,
     },
-    /// A key file holds a key, and not the one it is named after.
-    #[error("{path} holds another key than the one it is named after: restore the right one", path = .path.display())]
+    /// A record holds a key, and not the one it is named after.
+    #[error("the record of the signing key {key_id} holds another key: restore it from a backup of the store")]
     OtherKey {
-        /// The key file.
-        path: PathBuf,
+        /// The key.
+        key_id: String,
     },
     /// The system's cryptography could not make a key.
     #[error("a key for {algorithm:?} could not be made")]
@@ -104,6 +69,15 @@ pub enum SigningKeyError {
         algorithm: SigningAlgorithmConfig,
         /// Why.
         #[source]
-        source: jsonwebtoken::errors::Error,
+        source: UnusableKey,
     },
+}
+
+/// A published key that cannot verify anything. It does not happen with keys that were opened here.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing key {key_id} cannot be used to verify")]
+pub struct UnverifiableKey {
+    pub(super) key_id: String,
+    #[source]
+    pub(super) why: SkipReason,
 }

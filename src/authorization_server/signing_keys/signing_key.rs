@@ -1,70 +1,102 @@
 //! Owns: one private key: making it, reading it, signing with it, and its public half.
-//! Refuses: giving the private half to anyone but the file it is kept in.
-//! Always holds: the key id is the RFC 7638 thumbprint of the public half, so it names this key and no other.
+//! Refuses: giving the private half to anyone but the record it is kept in.
+//! Always holds: the key id is the RFC 7638 thumbprint of the public half, so it names this key and no other; what is
+//! published is a key that our own verification accepts.
 
 use std::fmt;
 
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
-    rsa::KeySize,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair},
-};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jsonwebtoken::{
-    EncodingKey, Header,
-    errors::{Error, ErrorKind},
-    jwk::{Jwk, PublicKeyUse, ThumbprintHash},
-};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::SigningKeyError;
-use crate::{clock::UnixTime, config::SigningAlgorithmConfig, jose::Algorithm};
-
-/// The width of a PEM line (RFC 7468 section 2).
-const PEM_LINE: usize = 64;
+use super::{SigningKeyError, key_pair::KeyPair};
+use crate::{
+    clock::UnixTime,
+    config::SigningAlgorithmConfig,
+    id::TokenId,
+    jose::{Algorithm, SkipReason, TokenType, VerificationKey},
+    secret::Secret,
+};
 
 /// A private key ready for signing, and its public half.
 pub struct SigningKey {
     key_id: Box<str>,
     algorithm: SigningAlgorithmConfig,
     created_at: UnixTime,
-    header: Header,
-    encoding_key: EncodingKey,
+    key_pair: KeyPair,
     public_jwk: Map<String, Value>,
+    headers: EncodedHeaders,
+}
+
+/// A token that was signed just now.
+#[derive(Debug)]
+pub struct SignedToken {
+    /// The token in its compact form (RFC 7515 section 3.1).
+    pub compact: Secret,
+    /// What the token is called if its claims hold no `jti`.
+    pub token_id_of_input: TokenId,
+}
+
+/// Why a token was not signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The claims cannot be written down.
+    #[error("the claims cannot be written as JSON")]
+    Claims(#[source] serde_json::Error),
+    /// The cryptography failed.
+    #[error("the signing key {key_id} could not sign")]
+    Signature {
+        /// The key.
+        key_id: Box<str>,
+    },
+}
+
+/// Why a text is not the private key that it should be. It tells nothing of what the text holds.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableKey {
+    /// It is not PKCS#8, or of another kind, or its numbers are unsound.
+    #[error("it is no private key in PKCS#8 for this algorithm")]
+    Rejected(#[source] aws_lc_rs::error::KeyRejected),
+    /// It is a key, and its public half is not one that verification would accept.
+    #[error("its public half cannot be used to verify")]
+    Unverifiable(#[source] SkipReason),
+}
+
+/// The header for each [`TokenType`], ready to be put in front of the claims.
+struct EncodedHeaders {
+    access_token: Box<str>,
+    jwt: Box<str>,
+    unspecified: Box<str>,
 }
 
 impl SigningKey {
-    /// Makes a key, and the PEM text under which it is kept.
+    /// Makes a key, and the PKCS#8 bytes under which it is kept.
     pub(super) fn generate(
         algorithm: SigningAlgorithmConfig,
         now: UnixTime,
-    ) -> Result<(Self, Zeroizing<String>), SigningKeyError> {
-        let pem = generate_pem(algorithm).ok_or(SigningKeyError::Generate { algorithm })?;
-        let key =
-            Self::from_pem(&pem, algorithm, now).map_err(|source| SigningKeyError::Unusable { algorithm, source })?;
-        Ok((key, pem))
+    ) -> Result<(Self, Zeroizing<Vec<u8>>), SigningKeyError> {
+        let pkcs8 = KeyPair::generate_pkcs8(algorithm).map_err(|_| SigningKeyError::Generate { algorithm })?;
+        let key = Self::from_pkcs8(&pkcs8, algorithm, now)
+            .map_err(|source| SigningKeyError::Unusable { algorithm, source })?;
+        Ok((key, pkcs8))
     }
 
-    /// Reads the PEM text of a PKCS#8 private key.
-    pub(super) fn from_pem(pem: &str, algorithm: SigningAlgorithmConfig, created_at: UnixTime) -> Result<Self, Error> {
-        let encoding_key = match algorithm {
-            SigningAlgorithmConfig::ES256 => EncodingKey::from_ec_pem(pem.as_bytes()),
-            SigningAlgorithmConfig::RS256 | SigningAlgorithmConfig::PS256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
-            SigningAlgorithmConfig::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
-        }?;
-        let wire_algorithm = jsonwebtoken::Algorithm::from(jose_algorithm(algorithm));
-        let mut jwk = Jwk::from_encoding_key(&encoding_key, wire_algorithm)?;
-        let key_id = jwk.thumbprint(ThumbprintHash::SHA256)?;
-        jwk.common.key_id = Some(key_id.clone());
-        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        let Value::Object(public_jwk) = serde_json::to_value(&jwk)? else {
-            return Err(ErrorKind::InvalidKeyFormat.into());
-        };
-        // RFC 9068 section 2.1.
-        let header =
-            Header { typ: Some("at+jwt".to_owned()), kid: Some(key_id.clone()), ..Header::new(wire_algorithm) };
-        Ok(Self { key_id: key_id.into(), algorithm, created_at, header, encoding_key, public_jwk })
+    /// Reads a private key in PKCS#8 (RFC 5958).
+    pub(super) fn from_pkcs8(
+        pkcs8: &[u8],
+        algorithm: SigningAlgorithmConfig,
+        created_at: UnixTime,
+    ) -> Result<Self, UnusableKey> {
+        let key_pair = KeyPair::from_pkcs8(pkcs8, algorithm).map_err(UnusableKey::Rejected)?;
+        let mut public_jwk = key_pair.public_members();
+        let alg = jose_algorithm(algorithm).name();
+        public_jwk.insert("use".to_owned(), Value::from("sig"));
+        public_jwk.insert("alg".to_owned(), Value::from(alg));
+        let verifying = VerificationKey::parse(&public_jwk).map_err(UnusableKey::Unverifiable)?;
+        let key_id: Box<str> = verifying.thumbprint().into();
+        public_jwk.insert("kid".to_owned(), Value::from(&*key_id));
+        let headers = EncodedHeaders::of(alg, &key_id);
+        Ok(Self { key_id, algorithm, created_at, key_pair, public_jwk, headers })
     }
 
     /// The RFC 7638 thumbprint of the public half.
@@ -91,9 +123,25 @@ impl SigningKey {
         &self.public_jwk
     }
 
-    /// An access token (RFC 9068) of `claims`, in the compact form.
-    pub(in crate::authorization_server) fn sign(&self, claims: &Map<String, Value>) -> Result<String, Error> {
-        jsonwebtoken::encode(&self.header, claims, &self.encoding_key)
+    /// A JWT of `claims` whose header says that it is a `token_type`. RFC 9068 tokens are [`TokenType::AccessToken`].
+    ///
+    /// # Errors
+    /// If the cryptography fails, or the claims are no JSON, which a map cannot be.
+    pub fn sign(&self, token_type: TokenType, claims: &Map<String, Value>) -> Result<SignedToken, SigningError> {
+        let claims = Zeroizing::new(serde_json::to_vec(claims).map_err(SigningError::Claims)?);
+        let header = self.headers.of_type(token_type);
+        let signature_length = encoded_length(self.key_pair.signature_bytes());
+        // Sized for all of it, so that neither growing nor shrinking leaves a copy of the token behind in memory.
+        let mut compact = String::with_capacity(header.len() + encoded_length(claims.len()) + signature_length + 2);
+        compact.push_str(header);
+        compact.push('.');
+        URL_SAFE_NO_PAD.encode_string(&*claims, &mut compact);
+        let token_id_of_input = TokenId::of_signing_input(compact.as_bytes());
+        let signature = self.key_pair.sign(compact.as_bytes());
+        let signature = signature.map_err(|_| SigningError::Signature { key_id: self.key_id.clone() })?;
+        compact.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
+        Ok(SignedToken { compact: Secret::new(compact), token_id_of_input })
     }
 }
 
@@ -108,6 +156,26 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+impl EncodedHeaders {
+    /// Neither an algorithm's name nor a thumbprint holds anything that JSON would escape.
+    fn of(alg: &str, key_id: &str) -> Self {
+        let encoded = |typ: &str| {
+            let header = format!(r#"{{{typ}"alg":"{alg}","kid":"{key_id}"}}"#);
+            URL_SAFE_NO_PAD.encode(header).into_boxed_str()
+        };
+        let typed = |name: &str| encoded(&format!(r#""typ":"{name}","#));
+        Self { access_token: typed("at+jwt"), jwt: typed("JWT"), unspecified: encoded("") }
+    }
+
+    const fn of_type(&self, token_type: TokenType) -> &str {
+        match token_type {
+            TokenType::AccessToken => &self.access_token,
+            TokenType::Jwt => &self.jwt,
+            TokenType::Unspecified => &self.unspecified,
+        }
+    }
+}
+
 /// The name of `algorithm` in the vocabulary of JOSE.
 pub(in crate::authorization_server) const fn jose_algorithm(algorithm: SigningAlgorithmConfig) -> Algorithm {
     match algorithm {
@@ -118,37 +186,7 @@ pub(in crate::authorization_server) const fn jose_algorithm(algorithm: SigningAl
     }
 }
 
-/// A new private key as PKCS#8 in PEM.
-fn generate_pem(algorithm: SigningAlgorithmConfig) -> Option<Zeroizing<String>> {
-    match algorithm {
-        SigningAlgorithmConfig::ES256 => {
-            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
-            Some(pem(pair.to_pkcs8v1().ok()?.as_ref()))
-        }
-        SigningAlgorithmConfig::RS256 | SigningAlgorithmConfig::PS256 => {
-            let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
-            let der: Pkcs8V1Der<'static> = pair.as_der().ok()?;
-            Some(pem(der.as_ref()))
-        }
-        SigningAlgorithmConfig::EdDSA => {
-            let pair = Ed25519KeyPair::generate().ok()?;
-            Some(pem(pair.to_pkcs8v1().ok()?.as_ref()))
-        }
-    }
-}
-
-/// `pkcs8` in the textual form of RFC 7468 section 10.
-fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
-    let body = Zeroizing::new(STANDARD.encode(pkcs8));
-    // Sized for all of it, so that growing leaves no copy of the key behind in memory.
-    let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / PEM_LINE + 64));
-    text.push_str("-----BEGIN PRIVATE KEY-----\n");
-    for (position, character) in body.chars().enumerate() {
-        if position > 0 && position.is_multiple_of(PEM_LINE) {
-            text.push('\n');
-        }
-        text.push(character);
-    }
-    text.push_str("\n-----END PRIVATE KEY-----\n");
-    text
+/// How long `bytes` bytes are in base64url without padding.
+const fn encoded_length(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
 }

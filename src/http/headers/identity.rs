@@ -60,6 +60,16 @@ impl IdentityHeaderNames {
         names
     }
 
+    /// The same list with all aliases of `name`, which an upstream could not tell from it. `name` itself is kept, unless it is on
+    /// the list already.
+    #[must_use]
+    pub fn and_aliases_of(mut self, name: &HeaderName) -> Self {
+        if !self.contains(name) {
+            self.add(name.as_str(), true);
+        }
+        self
+    }
+
     /// Whether a field of this name, or one of which this is an alias, is taken out.
     #[must_use]
     pub fn contains(&self, name: &HeaderName) -> bool {
@@ -144,5 +154,19 @@ mod tests {
         assert_eq!(left(&[], &kept), kept);
         assert_eq!(left(&[], &["x_forwarded_for", "X.Request.Id", "content_length", "transfer_encoding"]), [""; 0]);
         assert_eq!(left(&["x-request-id"], &["x-request-id"]), [""; 0], "a route's word counts more");
+    }
+
+    #[test]
+    fn aliases_of_one_more_name_go() {
+        let key = HeaderName::from_static("x-api-key");
+        let taken_out = |names: &IdentityHeaderNames, field: &str| names.contains(&field.parse().unwrap());
+        let without = IdentityHeaderNames::new([]);
+        let with = without.clone().and_aliases_of(&key);
+        for alias in ["X_API_Key", "x.api.key", "x-api_key"] {
+            assert!(taken_out(&with, alias) && !taken_out(&without, alias), "{alias}");
+        }
+        assert!(!taken_out(&with, "X-API-Key"));
+        let identity = IdentityHeaderNames::new([&key]).and_aliases_of(&key);
+        assert!(taken_out(&identity, "x-api-key"), "a route's word counts more");
     }
 }

@@ -16,7 +16,7 @@ pub use self::{
     request_id::{X_REQUEST_ID, request_id, set_request_id},
 };
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// Takes out of a request's trailers what must not stand in them: credentials, what one connection or the framing needs, and
 /// what tells where a request came from (RFC 9110 section 6.5.1).
@@ -28,7 +28,7 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 /// Fields that change what a message means, and are too late in a trailer.
-const NEVER_IN_TRAILERS: [&str; 14] = [
+const NEVER_IN_TRAILERS: [&str; 15] = [
     "authorization",
     "content-encoding",
     "content-length",
@@ -39,14 +39,21 @@ const NEVER_IN_TRAILERS: [&str; 14] = [
     "forwarded",
     "host",
     "te",
+    "x-api-key",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
     "x-request-id",
 ];
 
-/// Takes out the caller's credential, so that the upstream cannot use it elsewhere. (`Proxy-Authorization` goes with the
-/// hop-by-hop fields.)
-pub fn strip_credential(headers: &mut HeaderMap) {
+/// The field in which tokens come that users and tenants make for themselves, where there are any.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Takes out the caller's credential, so that the upstream cannot use it elsewhere; with `api_keys`, `X-API-Key` is one, too.
+/// (`Proxy-Authorization` goes with the hop-by-hop fields.)
+pub fn strip_credentials(headers: &mut HeaderMap, api_keys: bool) {
     headers.remove(header::AUTHORIZATION);
+    if api_keys {
+        headers.remove(X_API_KEY);
+    }
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use crate::{clock::UnixTime, telemetry::Rfc3339};
+use crate::{clock::UnixTime, id::TokenId, telemetry::Rfc3339};
 
 /// The longest path logged, in bytes; what comes after is cut.
 const LONGEST_PATH_BYTES: usize = 2048;
@@ -94,6 +94,9 @@ pub struct TokenEntry<'a> {
     /// Its own id (RFC 7519 section 4.1.7).
     #[serde(serialize_with = "short_option", skip_serializing_if = "Option::is_none")]
     pub jti: Option<&'a str>,
+    /// What the embedded issuer calls one of its tokens that has no such id, or another kind of it.
+    #[serde(serialize_with = "token_name", skip_serializing_if = "Option::is_none")]
+    pub name: Option<TokenId>,
 }
 
 /// A duration written in seconds, to the microsecond.
@@ -129,6 +132,13 @@ fn protocol<S: Serializer>(version: &http::Version, serializer: S) -> Result<S::
 fn path<S: Serializer>(path: &&str, serializer: S) -> Result<S::Ok, S::Error> {
     let path = path.split_once(['?', '#']).map_or(*path, |(path, _)| path);
     clipped(path, LONGEST_PATH_BYTES, serializer)
+}
+
+fn token_name<S: Serializer>(name: &Option<TokenId>, serializer: S) -> Result<S::Ok, S::Error> {
+    match name {
+        Some(name) => serializer.collect_str(name),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn short<S: Serializer>(text: &&str, serializer: S) -> Result<S::Ok, S::Error> {

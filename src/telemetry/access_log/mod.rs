@@ -195,7 +195,7 @@ fn open_file(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::UnixTime, telemetry::metrics::Metrics};
+    use crate::{clock::UnixTime, id::TokenId, telemetry::metrics::Metrics};
     use serde_json::{Value, json};
     use std::{io::Read, net::IpAddr};
 
@@ -224,7 +224,13 @@ mod tests {
             upstream_connect_duration: None,
             upstream_header_duration: Some(Seconds(Duration::from_millis(10))),
             issued_to: None,
-            jwt: Some(TokenEntry { issuer: "corp", client_id: Some("billing"), key_id: Some("k1"), jti: Some("t1") }),
+            jwt: Some(TokenEntry {
+                issuer: "corp",
+                client_id: Some("billing"),
+                key_id: Some("k1"),
+                jti: Some("t1"),
+                name: None,
+            }),
             config_generation: 3,
         }
     }
@@ -258,7 +264,9 @@ mod tests {
         let path = folder.path().join("access.log");
         let log = AccessLog::start(&Destination::File(path.clone())).unwrap();
         let hostile = "/a\r\n{\"status\":200}\u{1b}[2J\"\u{9b}\u{2028}";
-        let token = TokenEntry { issuer: "corp", client_id: Some(hostile), key_id: Some(hostile), jti: Some(hostile) };
+        let name = Some(TokenId::from_bytes([7; 16]));
+        let token =
+            TokenEntry { issuer: "corp", client_id: Some(hostile), key_id: Some(hostile), jti: Some(hostile), name };
         let long = "x".repeat(100_000);
         log.record(&AccessEntry { path: hostile, jwt: Some(token), ..entry() });
         log.record(&AccessEntry { path: "/a?access_token=canary", ..entry() });
@@ -269,6 +277,7 @@ mod tests {
         let lines = lines_of(&path);
         assert_eq!(lines.len(), 3);
         assert_eq!((&lines[0]["path"], &lines[0]["jwt"]["key_id"]), (&json!(hostile), &json!(hostile)));
+        assert_eq!(lines[0]["jwt"]["name"], "07070707-0707-0707-0707-070707070707");
         assert_eq!(lines[1]["path"], "/a");
         let clipped = lines[2]["path"].as_str().unwrap();
         assert!(clipped.len() < 3000 && clipped.ends_with('…'));

@@ -1,0 +1,84 @@
+//! Owns: recording issued tokens before they are answered, many in one commit.
+//! Refuses: a token while more wait than could be recorded in a few seconds: its client is told to come back.
+//! Always holds: whoever was told that a token is recorded will find it after a crash.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::store::{IssuedToken, Store, StoreError};
+
+/// How many tokens may wait to be recorded.
+const QUEUE: usize = 16 * 1024;
+/// The most tokens recorded in one commit.
+const MOST_IN_ONE_COMMIT: usize = 512;
+/// How long a token may wait to be recorded. Longer than the store itself takes to give up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Takes down what is issued.
+#[derive(Debug)]
+pub(super) struct IssuanceLog {
+    queue: mpsc::Sender<Entry>,
+}
+
+/// A token that waits, and who waits for it.
+struct Entry {
+    token: IssuedToken,
+    recorded: oneshot::Sender<Result<(), Unrecorded>>,
+}
+
+/// Why a token was not recorded, and is therefore not answered.
+#[derive(Clone, Debug, Error)]
+pub enum Unrecorded {
+    /// The store did not take it.
+    #[error("the token could not be recorded")]
+    Store(#[source] Arc<StoreError>),
+    /// Too many wait, or waited too long.
+    #[error("more tokens are asked for than can be recorded")]
+    Overloaded,
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+impl IssuanceLog {
+    /// One whose commits are made on `control`. It ends when it is dropped.
+    pub(super) fn start(store: Store, control: &Handle) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        control.spawn(record(store, waiting));
+        Self { queue }
+    }
+
+    /// Records `token`, and returns once it is durable.
+    pub(super) async fn record(&self, token: IssuedToken) -> Result<(), Unrecorded> {
+        let (recorded, answer) = oneshot::channel();
+        self.queue.try_send(Entry { token, recorded }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Unrecorded::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Unrecorded::Stopping,
+        })?;
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_gone)) => Err(Unrecorded::Stopping),
+            Err(_elapsed) => Err(Unrecorded::Overloaded),
+        }
+    }
+}
+
+/// Writes down what waits, as much of it in one commit as came while the one before was made.
+async fn record(store: Store, mut waiting: mpsc::Receiver<Entry>) {
+    let mut entries = Vec::with_capacity(MOST_IN_ONE_COMMIT);
+    while waiting.recv_many(&mut entries, MOST_IN_ONE_COMMIT).await > 0 {
+        let (tokens, callers): (Vec<_>, Vec<_>) =
+            entries.drain(..).map(|entry| (entry.token, entry.recorded)).unzip();
+        let outcome = store.record_issued(&tokens).await.map_err(|error| Unrecorded::Store(Arc::new(error)));
+        for caller in callers {
+            // Who has left gets no token; it lasts, recorded, until it expires.
+            let _ = caller.send(outcome.clone());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Owns: the embedded issuer as token endpoints see it: who presents what, turned into what is asked of the issuer, and its answers
+//! into theirs.
+//! Refuses: a client of other issuers' tokens without such a token (`assertion_issuers`), or with one that was not meant for this
+//! issuer.
+//! Always holds: what cannot be decided is unavailable, and never the client's fault.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use serde_json::{Map, Value};
+use tracing::error;
+
+use crate::{
+    auth::{BearerToken, Fault, Issuers, verify_once},
+    authorization_server::{
+        AuthorizationServer, ExchangeError, GrantError, GrantRequest, Proof,
+        client::{AssertionFault, AuthenticationFailure, AuthenticationMethod, Client},
+    },
+    clock::UnixTime,
+    config::DialectConfig,
+    oauth::{ExchangedToken, IssueRefusal, IssuedToken},
+    secret::Secret,
+    token_endpoint::{
+        self, ClientAuthentication, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
+        TokenIssuer, TokenRequest,
+    },
+};
+
+/// The embedded issuer of one snapshot, and the issuers whose tokens its clients may present.
+#[derive(Clone, Copy, Debug)]
+pub struct Issuing<'s> {
+    pub(super) server: &'s AuthorizationServer,
+    pub(super) issuers: &'s Issuers,
+}
+
+impl TokenIssuer for Issuing<'_> {
+    fn issue<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
+        Box::pin(async move {
+            let authentication = &request.authentication;
+            let (client, carried) = match request.dialect {
+                DialectConfig::Plgd => self.authenticate_plgd(request, now).await?,
+                _ => (self.authenticate(authentication, request.token_endpoint_url.as_deref(), now).await?, None),
+            };
+            let grant = GrantRequest {
+                audience: request.audience.as_deref(),
+                scope: request.scope.as_deref(),
+                organization: request.organization.as_deref(),
+                token_name: request.token_name.as_deref(),
+                expires_at: request.expires_at,
+                carried: carried.as_ref(),
+            };
+            self.server.grant(&client, request.dialect, grant, now).await.map_err(issue_error)
+        })
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        request: &'a ExchangeRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
+        Box::pin(async move {
+            let exchanged = self.server.exchange(&request.client_id, &request.secret, now).await;
+            exchanged.map_err(|error| exchange_error(error, &request.client_id))
+        })
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        refresh_token: &'a Secret,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
+        Box::pin(async move {
+            self.server.refresh(refresh_token, now).await.map_err(|error| exchange_error(error, "unknown"))
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        request: &'a RevocationRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
+        Box::pin(async move {
+            let url = request.token_endpoint_url.as_deref();
+            let client = self.authenticate(&request.authentication, url, now).await?;
+            self.server.revoke_own(&client, request.token.expose(), now).await.map_err(issue_error)
+        })
+    }
+
+    fn introspect<'a>(
+        &'a self,
+        request: &'a IntrospectionRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
+        Box::pin(async move {
+            let url = request.token_endpoint_url.as_deref();
+            let client = self.authenticate(&request.authentication, url, now).await?;
+            let said = self.server.introspect(&client, request.token.expose(), now);
+            Ok(said.map_or(Introspected::Inactive, Introspected::Active))
+        })
+    }
+}
+
+impl Issuing<'_> {
+    /// The client that authenticates by its secret or by an assertion of its own (RFC 7523).
+    async fn authenticate(
+        &self,
+        authentication: &ClientAuthentication,
+        token_endpoint: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Arc<Client>, IssueError> {
+        let client_id = authentication.client_id();
+        let proof = match (client_id, authentication.secret(), authentication.client_assertion()) {
+            (Some(client_id), Some(secret), None) => {
+                Proof::Secret { client_id, secret, method: method(authentication) }
+            }
+            (client_id, None, Some(assertion)) => Proof::Assertion { client_id, assertion, token_endpoint },
+            _ => return Err(IssueError::InvalidAssertion { what: "it came with a secret" }),
+        };
+        self.server.authenticate(proof, now).await.map_err(issue_error)
+    }
+
+    /// The client of a `plgd` request, and what the token of another issuer said that it presented.
+    async fn authenticate_plgd(
+        &self,
+        request: &TokenRequest,
+        now: UnixTime,
+    ) -> Result<(Arc<Client>, Option<Map<String, Value>>), IssueError> {
+        let authentication = &request.authentication;
+        let named = authentication.client_id().and_then(|id| self.server.find_client(id));
+        let Some(client) = named.filter(|client| !client.assertion_issuers.is_empty()) else {
+            let url = request.token_endpoint_url.as_deref();
+            return self.authenticate(authentication, url, now).await.map(|client| (client, None));
+        };
+        // A secret is no substitute for the assertion, and a wrong one is no ornament.
+        if let Some(secret) = authentication.secret() {
+            let proof = Proof::Secret { client_id: &client.id, secret, method: method(authentication) };
+            self.server.authenticate(proof, now).await.map_err(issue_error)?;
+        }
+        let assertion = authentication.client_assertion().ok_or(IssueError::InvalidAssertion { what: "it is missing" })?;
+        let carried = self.verify_carried(&client, assertion, now).await?;
+        if !self.server.is_client_enabled(&client) {
+            let client_id = Arc::clone(&client.id);
+            return Err(IssueError::Refused { client_id, refusal: IssueRefusal::ClientDisabled });
+        }
+        Ok((client, Some(carried)))
+    }
+
+    /// What a token of one of the client's `assertion_issuers` says.
+    async fn verify_carried(
+        &self,
+        client: &Client,
+        assertion: &Secret,
+        now: UnixTime,
+    ) -> Result<Map<String, Value>, IssueError> {
+        let invalid = |what| IssueError::InvalidAssertion { what };
+        let token = BearerToken::parse(assertion.expose()).map_err(|_| invalid("it is no token"))?;
+        let verified = verify_once(token, self.issuers, now).await.map_err(|error| match error.fault() {
+            Fault::Caller => invalid("it is not good"),
+            Fault::Issuer => IssueError::Unavailable { client_id: None, source: error.into() },
+        })?;
+        let issuer = self.issuers.by_name(verified.issuer()).filter(|_| client.assertion_issuers.contains(verified.issuer()));
+        let issuer = issuer.ok_or_else(|| invalid("its issuer is not one of the client's"))?;
+        let own = std::iter::once(&**self.server.issuer());
+        let mut meant = issuer.audience().iter().map(|audience| &**audience).chain(own);
+        if !meant.any(|audience| verified.claims().has_audience(audience)) {
+            return Err(invalid("it is not meant for this issuer"));
+        }
+        if verified.subject().is_none() || verified.claim_text(self.server.owner_claim()).is_none() {
+            return Err(invalid("it does not say whose it is"));
+        }
+        Ok(verified.claims().members().clone())
+    }
+}
+
+const fn method(authentication: &ClientAuthentication) -> AuthenticationMethod {
+    match authentication.method() {
+        token_endpoint::AuthenticationMethod::Basic => AuthenticationMethod::ClientSecretBasic,
+        token_endpoint::AuthenticationMethod::Post | token_endpoint::AuthenticationMethod::Assertion => {
+            AuthenticationMethod::ClientSecretPost
+        }
+    }
+}
+
+fn issue_error(error: GrantError) -> IssueError {
+    let client_id = match error {
+        GrantError::Authentication(failure) => return authentication_error(failure),
+        GrantError::AssertionReplayed => return IssueError::InvalidAssertion { what: "it was used before" },
+        GrantError::Refused { client_id, refusal } => return IssueError::Refused { client_id, refusal },
+        GrantError::Signing { ref client_id, .. } | GrantError::Recording { ref client_id, .. } => {
+            Some(Arc::clone(client_id))
+        }
+        GrantError::NoKey | GrantError::Store(_) | GrantError::Change(_) => None,
+    };
+    error!(error = &error as &dyn std::error::Error, "the embedded issuer cannot do what was asked");
+    IssueError::Unavailable { client_id, source: error.into() }
+}
+
+fn authentication_error(failure: AuthenticationFailure) -> IssueError {
+    match failure {
+        AuthenticationFailure::UnknownClient => IssueError::UnknownClient,
+        AuthenticationFailure::WrongSecret => IssueError::WrongSecret,
+        AuthenticationFailure::MethodNotAllowed => IssueError::AuthenticationMethodNotAllowed,
+        AuthenticationFailure::Disabled { client_id } => {
+            IssueError::Refused { client_id, refusal: IssueRefusal::ClientDisabled }
+        }
+        AuthenticationFailure::Assertion(AssertionFault::KeysUnavailable) => {
+            IssueError::Unavailable { client_id: None, source: AssertionFault::KeysUnavailable.into() }
+        }
+        AuthenticationFailure::Assertion(fault) => IssueError::InvalidAssertion { what: fault.in_words() },
+    }
+}
+
+fn exchange_error(error: ExchangeError, client_id: &str) -> IssueError {
+    let client_id: Arc<str> = Arc::from(client_id);
+    match error {
+        ExchangeError::UnknownClient => IssueError::UnknownClient,
+        ExchangeError::WrongSecret => IssueError::WrongSecret,
+        ExchangeError::BadRefreshToken => IssueError::InvalidRefreshToken,
+        ExchangeError::Disabled => IssueError::Refused { client_id, refusal: IssueRefusal::ApiTokensDisabled },
+        error => {
+            error!(error = &error as &dyn std::error::Error, "an API token could not be exchanged");
+            IssueError::Unavailable { client_id: None, source: error.into() }
+        }
+    }
+}

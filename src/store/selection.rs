@@ -1,0 +1,123 @@
+//! Owns: which tokens are meant, and what is done to them: revoked, or forgotten.
+//! Refuses: to forget a token that is still good.
+//! Always holds: a token is revoked once; what is counted was done by this very call.
+
+use super::{change::Change, error::StoreError, statement::Statement};
+use crate::{clock::UnixTime, id::TokenId};
+
+/// Which tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// One, if it is recorded.
+    Token(TokenId),
+    /// Some, as far as they are recorded.
+    Tokens(Vec<TokenId>),
+    /// One, recorded or not.
+    TokenOf {
+        /// Which one.
+        id: TokenId,
+        /// When it ends; `None`: never.
+        expires_at: Option<UnixTime>,
+    },
+    /// The recorded ones of a client, by its id.
+    Client(String),
+    /// The recorded ones of an owner.
+    Owner(String),
+    /// The recorded ones of a tenant.
+    Tenant(String),
+    /// The recorded ones that a key signed, by its id.
+    Key(String),
+}
+
+/// How many tokens are named in one statement.
+const NAMED_AT_ONCE: usize = 1000;
+
+impl Change {
+    /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were.
+    ///
+    /// # Errors
+    ///
+    /// The database is away.
+    pub async fn revoke(&mut self, what: &Selection, at: UnixTime) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for part in what.parts() {
+            count += self.session.execute(self.revocation(part, at)).await?;
+        }
+        Ok(count)
+    }
+
+    fn revocation(&self, what: Part<'_>, at: UnixTime) -> Statement {
+        const NEW: &str = "INSERT INTO revocations (token_id, revoked_at, expires_at, revision)";
+        let statement = Statement::new(NEW);
+        let statement = match what {
+            Part::Unrecorded(id, expires_at) => {
+                // A token that has expired is refused anyway, so there is nothing to revoke.
+                if expires_at.is_some_and(|end| end <= at) {
+                    return statement
+                        .text(" SELECT token_id, revoked_at, expires_at, revision FROM revocations WHERE FALSE");
+                }
+                let statement = statement.text(" VALUES (").value(id).text(", ").value(at).text(", ");
+                statement.value(expires_at).text(", ").value(self.revision()).text(")")
+            }
+            part => {
+                let statement = statement.text(" SELECT id, ").value(at).text(", expires_at, ").value(self.revision());
+                let statement =
+                    statement.text(" FROM issued_tokens WHERE (expires_at IS NULL OR expires_at > ").value(at);
+                part.condition(statement.text(")"))
+            }
+        };
+        statement.text(" ON CONFLICT (token_id) DO NOTHING")
+    }
+
+    /// Deletes the records of tokens that are meant, that belong to `owner` if one is given, and that have expired at `at`; how
+    /// many those were.
+    ///
+    /// # Errors
+    ///
+    /// The database is away.
+    pub async fn forget_expired(
+        &mut self,
+        what: &Selection,
+        owner: Option<&str>,
+        at: UnixTime,
+    ) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for part in what.parts() {
+            let statement = Statement::new("DELETE FROM issued_tokens WHERE expires_at <= ").value(at);
+            count += self.session.execute(part.condition(statement).and("owner =", owner)).await?;
+        }
+        Ok(count)
+    }
+}
+
+/// What one statement can name.
+enum Part<'a> {
+    Unrecorded(TokenId, Option<UnixTime>),
+    Tokens(&'a [TokenId]),
+    Column(&'static str, &'a str),
+}
+
+impl Selection {
+    fn parts(&self) -> Vec<Part<'_>> {
+        match self {
+            Self::Token(id) => vec![Part::Tokens(std::slice::from_ref(id))],
+            Self::Tokens(ids) => ids.chunks(NAMED_AT_ONCE).map(Part::Tokens).collect(),
+            Self::TokenOf { id, expires_at } => vec![Part::Unrecorded(*id, *expires_at)],
+            Self::Client(id) => vec![Part::Column("client_id =", id)],
+            Self::Owner(owner) => vec![Part::Column("owner =", owner)],
+            Self::Tenant(tenant) => vec![Part::Column("tenant =", tenant)],
+            Self::Key(id) => vec![Part::Column("key_id =", id)],
+        }
+    }
+}
+
+impl Part<'_> {
+    /// Continues a condition on the table of issued tokens.
+    fn condition(&self, statement: Statement) -> Statement {
+        match self {
+            Self::Unrecorded(id, _) => statement.and("id =", Some(*id)),
+            Self::Tokens(ids) => statement.text(" AND id IN ").list(ids.iter().copied()),
+            Self::Column(is, value) => statement.and(is, Some(*value)),
+        }
+    }
+}
