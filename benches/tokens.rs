@@ -1,4 +1,4 @@
-//! What verifying a token costs: remembered, and anew for each kind of signature.
+//! What verifying a token costs, remembered and anew for each kind of signature, and what signing one costs.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has to stop")]
 
 use std::{future::Future, hint::black_box, pin::Pin, sync::Arc};
@@ -16,9 +16,11 @@ use postern::{
         BearerToken, Issuers, Keeper, KeySource, SharedTokenCache, TrustedKey, TrustedKeySet, UnknownKeyFetch,
         WorkerTokenCache, compile_issuers, verify,
     },
+    authorization_server::{KeyRing, Sealing},
     clock::UnixTime,
+    config::SigningAlgorithmConfig,
     diagnostic::Diagnostics,
-    jose::KeyDocument,
+    jose::{KeyDocument, TokenType},
 };
 use serde_json::json;
 
@@ -102,5 +104,29 @@ fn tokens(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, tokens);
+/// Signing alone: what the embedded issuer does for a token beside authenticating the client and recording the token.
+fn signing(criterion: &mut Criterion) {
+    let now = UnixTime::from_seconds(NOW);
+    let sealing = Sealing::of(None).expect("sealing");
+    let claims = json!({
+        "iss": "https://id.corp.example/", "aud": "https://api.corp.example/orders", "sub": "billing", "client_id": "billing",
+        "scope": "orders:read orders:write", "jti": "6f1a5e1e-7c1f-4c55-9d0b-0f8f8b1c2d3e", "iat": NOW, "exp": NOW + 3600,
+    });
+    let claims = claims.as_object().expect("claims");
+    for algorithm in [
+        SigningAlgorithmConfig::ES256,
+        SigningAlgorithmConfig::EdDSA,
+        SigningAlgorithmConfig::RS256,
+        SigningAlgorithmConfig::PS256,
+    ] {
+        let made = KeyRing::default().ensure(algorithm, now, &sealing).expect("keys");
+        let ring = KeyRing::of(made.put, &sealing).expect("keys");
+        let key = ring.current().expect("a key that signs");
+        criterion.bench_function(&format!("token/sign/{algorithm:?}"), |bencher| {
+            bencher.iter(|| key.sign(TokenType::AccessToken, black_box(claims)).expect("token"));
+        });
+    }
+}
+
+criterion_group!(benches, tokens, signing);
 criterion_main!(benches);

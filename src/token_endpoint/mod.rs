@@ -14,6 +14,7 @@ mod echo;
 mod endpoint;
 mod frontegg;
 mod issuer;
+mod lockout;
 mod media_type;
 mod oauth2;
 mod oauth_error;
@@ -32,6 +33,7 @@ pub use self::{
     issuer::{
         ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenIssuer, TokenRequest,
     },
+    lockout::{LockedOut, LockedOutBy, Lockout, Lockouts},
     operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
     places::Place,
     refusal::{RequestError, TokenRefusal},

@@ -7,7 +7,7 @@ use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{KeyState, SigningKey, SigningKeyError, SigningKeyRecord, UnverifiableKey};
+use super::{KeyState, SigningKey, SigningKeyError, SigningKeyRecord, UnverifiableKey, jose_algorithm};
 use crate::{
     authorization_server::sealing::Sealing, clock::UnixTime, config::SigningAlgorithmConfig, jose::VerificationKey,
 };
@@ -33,27 +33,18 @@ impl KeyRing {
     /// # Errors
     /// If one of them does not open, or they contradict each other.
     pub fn of(records: impl IntoIterator<Item = SigningKeyRecord>, sealing: &Sealing) -> Result<Self, SigningKeyError> {
-        let mut keys = Vec::new();
-        for record in records {
+        let mut records: Vec<SigningKeyRecord> = records.into_iter().collect();
+        records.sort_by(|left, right| place(left).cmp(&place(right)));
+        refuse_contradictions(&records)?;
+        let opened = records.into_iter().map(|record| {
             let key = match (record.state, &record.private_key) {
                 (KeyState::Revoked, _) => None,
                 (_, Some(sealed)) => Some(Arc::new(open(&record, sealed, sealing)?)),
                 (_, None) => return Err(SigningKeyError::Unreadable { key_id: record.key_id }),
             };
-            keys.push(RingKey { record, key });
-        }
-        keys.sort_by(|left, right| place(&left.record).cmp(&place(&right.record)));
-        let mut taken = BTreeSet::new();
-        for RingKey { record, .. } in &keys {
-            let part = match record.state {
-                KeyState::Current => Some(None),
-                KeyState::Next => Some(Some(super::jose_algorithm(record.algorithm))),
-                KeyState::Previous | KeyState::Revoked => None,
-            };
-            if part.is_some_and(|part| !taken.insert(part)) {
-                return Err(SigningKeyError::Contradiction { key_id: record.key_id.clone(), state: record.state });
-            }
-        }
+            Ok(RingKey { record, key })
+        });
+        let keys = opened.collect::<Result<_, _>>()?;
         Ok(Self { keys })
     }
 
@@ -113,6 +104,22 @@ impl KeyRing {
 /// The place of a key among the others: by the part it plays, the newest first.
 fn place(record: &SigningKeyRecord) -> (KeyState, Reverse<UnixTime>, &str) {
     (record.state, Reverse(record.created_at), &record.key_id)
+}
+
+/// One key signs, and one of each algorithm is next.
+fn refuse_contradictions(records: &[SigningKeyRecord]) -> Result<(), SigningKeyError> {
+    let mut taken = BTreeSet::new();
+    for record in records {
+        let part = match record.state {
+            KeyState::Current => None,
+            KeyState::Next => Some(jose_algorithm(record.algorithm)),
+            KeyState::Previous | KeyState::Revoked => continue,
+        };
+        if !taken.insert(part) {
+            return Err(SigningKeyError::Contradiction { key_id: record.key_id.clone(), state: record.state });
+        }
+    }
+    Ok(())
 }
 
 fn open(record: &SigningKeyRecord, sealed: &str, sealing: &Sealing) -> Result<SigningKey, SigningKeyError> {

@@ -1,0 +1,129 @@
+//! Owns: who may not try to authenticate for a while, because too many attempts failed.
+//! Refuses: letting anybody go on guessing, and letting anybody lock out a client from where it usually comes.
+//! Always holds: whatever ids and addresses callers make up, the memory it takes is bounded; time comes from the caller.
+//!
+//! Three streaks of failures are kept, for three ways of guessing:
+//!
+//! - of a client id from a peer: `failures` in a row lock out that pair. A success ends the streak.
+//! - of a client id from everywhere, [`WIDE`] times as many: somebody guesses with many addresses. It locks out those
+//!   peers from which that client has not authenticated lately, so that it goes on working where it works already.
+//! - of a peer under every id, [`WIDE`] times as many: somebody tries ids. It locks that peer out of the ids under which it has
+//!   not authenticated lately.
+//!
+//! A success does not end the latter two: else whoever has one good secret, or shares an address with a busy client, could guess
+//! without end.
+
+mod known_peers;
+mod memory;
+mod peer;
+mod streak;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+pub use self::memory::Lockouts;
+use self::{memory::Memory, peer::Peer, streak::Limit};
+use crate::{clock::UnixTime, config::LockoutConfig};
+
+/// How many times the failures of one pair it takes to lock out by client id alone, or by peer alone.
+const WIDE: u32 = 10;
+
+/// The lock-out of one token endpoint: its settings, and what it remembers, which outlives a reload. From [`Lockouts::of`].
+#[derive(Debug)]
+pub struct Lockout {
+    settings: LockoutConfig,
+    memory: Arc<Memory>,
+}
+
+/// An attempt is refused without looking at its proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("locked out after too many failures: {by}")]
+pub struct LockedOut {
+    /// When the next attempt will be looked at; more than nothing.
+    pub retry_after: Duration,
+    /// Whose failures they were.
+    pub by: LockedOutBy,
+}
+
+/// Whose failures lock out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockedOutBy {
+    /// Those of this client id from this peer.
+    #[error("of this client from this address")]
+    ClientAndPeer,
+    /// Those of this client id from everywhere; this peer is none of those where the client usually comes from.
+    #[error("of this client from many addresses")]
+    Client,
+    /// Those of this peer under all ids; this id is none of those it usually comes as.
+    #[error("of this address under many ids")]
+    Peer,
+}
+
+impl Lockout {
+    /// Whether `client_id`, coming from `peer`, may try to authenticate. To be asked before its proof is looked at.
+    ///
+    /// # Errors
+    /// It is locked out, and for how long.
+    pub fn judge(&self, client_id: &str, peer: IpAddr, now: UnixTime) -> Result<(), LockedOut> {
+        if self.is_off() {
+            return Ok(());
+        }
+        let (client, peer) = (self.memory.client(client_id), Peer::of(peer));
+        let remaining = |streak: Option<streak::Streak>, limit: Limit| streak.and_then(|it| it.remaining(limit, now));
+        if let Some(retry_after) = remaining(self.memory.pairs.get(&(client, peer)), self.narrow()) {
+            return Err(LockedOut { retry_after, by: LockedOutBy::ClientAndPeer });
+        }
+        let of_client = remaining(self.memory.clients.get(&client), self.wide());
+        let of_peer = remaining(self.memory.peers.get(&peer), self.wide());
+        let longer = match (of_client, of_peer) {
+            (None, None) => return Ok(()),
+            (Some(of_client), of_peer) if Some(of_client) >= of_peer => (of_client, LockedOutBy::Client),
+            (of_client, of_peer) => (of_peer.or(of_client).unwrap_or_default(), LockedOutBy::Peer),
+        };
+        if self.memory.is_known(client, peer, now) {
+            return Ok(());
+        }
+        let (retry_after, by) = longer;
+        Err(LockedOut { retry_after, by })
+    }
+
+    /// Notes that an attempt to authenticate failed. Only what [`Lockout::judge`] let through counts.
+    pub fn failed(&self, client_id: &str, peer: IpAddr, now: UnixTime) {
+        if self.is_off() {
+            return;
+        }
+        let (client, peer) = (self.memory.client(client_id), Peer::of(peer));
+        memory::count(&self.memory.pairs, (client, peer), self.narrow(), now);
+        memory::count(&self.memory.clients, client, self.wide(), now);
+        memory::count(&self.memory.peers, peer, self.wide(), now);
+    }
+
+    /// Notes that `client_id` has authenticated from `peer`.
+    pub fn succeeded(&self, client_id: &str, peer: IpAddr, now: UnixTime) {
+        if self.is_off() {
+            return;
+        }
+        let (client, peer) = (self.memory.client(client_id), Peer::of(peer));
+        // Nearly always there is nothing to end, and looking is cheaper than removing.
+        if self.memory.pairs.contains_key(&(client, peer)) {
+            self.memory.pairs.invalidate(&(client, peer));
+        }
+        self.memory.remember(client, peer, now);
+    }
+
+    const fn is_off(&self) -> bool {
+        self.settings.failures == 0
+    }
+
+    const fn narrow(&self) -> Limit {
+        let LockoutConfig { failures, window, lock_for } = &self.settings;
+        Limit { failures: *failures, window: window.0, lock_for: lock_for.0 }
+    }
+
+    const fn wide(&self) -> Limit {
+        let narrow = self.narrow();
+        Limit { failures: narrow.failures.saturating_mul(WIDE), ..narrow }
+    }
+}
+
+#[cfg(test)]
+mod tests;
