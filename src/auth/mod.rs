@@ -1,7 +1,8 @@
 //! Owns: the way from a request's credential to a [`Permit`]: extraction, verification, rules.
 //! Refuses: deciding where a request goes; answering it.
-//! Always holds: a [`VerifiedToken`] has been verified against a key of its own issuer; a [`Permit`] has been authorized
-//! against one route's rules, or that route's operator said that it needs none.
+//! Always holds: a [`VerifiedToken`] has been verified against a key of its own issuer, or is opaque and its own issuer said
+//! what it means; a [`Permit`] has been authorized against one route's rules, or that route's operator said that it needs
+//! none.
 
 mod access;
 mod bearer;

@@ -31,6 +31,7 @@ pub use self::{
     },
     authentication::Proof,
     grant::{GrantError, GrantRequest},
+    issuer_url::url_on_issuer,
     management::{
         Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, RegisteredClient, Revocation, Rotation,
         SwitchOverview,

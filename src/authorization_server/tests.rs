@@ -92,7 +92,7 @@ fn a_token_says_what_rfc_9068_asks_for() {
     let token = ask(&server, "billing", SECRET, Some(ORDERS), Some("orders:write")).unwrap();
     let mut claims = verified_claims(&server, &token);
     let token_id = claims.remove("jti").unwrap();
-    assert_eq!(token_id.as_str(), Some(token.token_id.as_str()));
+    assert_eq!(token_id.as_str(), Some(token.token_id.to_string().as_str()));
     let expected = json!({
         "iss": "https://api.example.com/tenant/",
         "sub": "billing",
@@ -106,7 +106,7 @@ fn a_token_says_what_rfc_9068_asks_for() {
         "level": 3,
     });
     assert_eq!(Value::Object(claims), expected);
-    assert_eq!((token.lifetime.as_secs(), &*token.client_id), (600, "billing"));
+    assert_eq!((token.lifetime.map(|lifetime| lifetime.as_secs()), &*token.client_id), (Some(600), "billing"));
     let again = ask(&server, "billing", SECRET, Some(ORDERS), Some("orders:write")).unwrap();
     assert_ne!(again.token_id, token.token_id);
 }

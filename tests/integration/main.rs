@@ -27,6 +27,7 @@ mod issuer_faults;
 mod key_rotation;
 mod limits;
 mod metrics;
+mod oauth_client_library;
 mod paths;
 mod protocols;
 mod reasons;

@@ -13,7 +13,8 @@ fn body(members: &str) -> String {
 #[test]
 fn json_form_and_basic_get_a_token() {
     let token = json!({ "access_token": "the.access.token", "token_type": "Bearer", "expires_in": 600 });
-    let asked = |way: &str, rest: &str| format!("{way}|billing|canary-secret|- aud=https://api.example/ {rest} exp=None");
+    let asked =
+        |way: &str, rest: &str| format!("{way}|billing|canary-secret|- aud=https://api.example/ {rest} exp=None");
     let form = "grant_type=client_credentials&client_id=billing&client_secret=canary-secret&audience=https%3A%2F%2Fapi.example%2F";
     for (request, expected) in [
         (body(""), asked("Post", "scope=- org=- name=-")),
@@ -61,8 +62,7 @@ fn bad_credentials_are_unauthorized_without_a_difference() {
 
 #[test]
 fn refusals_are_forbidden_in_the_products_words() {
-    let forbidden =
-        |error: &str, description: &str| (403, json!({ "error": error, "error_description": description }));
+    let forbidden = |error: &str, description: &str| (403, json!({ "error": error, "error_description": description }));
     for (refusal, (status, said)) in [
         (
             IssueRefusal::AudienceNotGranted,

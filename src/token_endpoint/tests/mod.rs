@@ -245,7 +245,10 @@ fn bytes_of(operation: Operation, issuer: &ScriptedIssuer, parts: &Parts, body: 
     assert_eq!(headers[header::CACHE_CONTROL], "no-store");
     assert_eq!(headers[header::PRAGMA], "no-cache");
     assert_eq!(headers.get(header::ALLOW).is_some_and(|allow| allow == "POST"), answer.response.status() == 405);
-    assert!(!format!("{answer:?}").contains("canary") && !String::from_utf8_lossy(&body).contains("canary"), "{body:?}");
+    assert!(
+        !format!("{answer:?}").contains("canary") && !String::from_utf8_lossy(&body).contains("canary"),
+        "{body:?}"
+    );
     (answer, body)
 }
 

@@ -1,88 +1,10 @@
-//! Token requests and their answers, against an issuer that follows a script.
-
-use std::{cell::Cell, sync::Mutex, time::Duration};
-
-use bytes::Bytes;
-use http::{Request, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use proptest::prelude::*;
-use serde_json::{Value, json};
+//! The `oauth2` dialect, by its RFCs.
 
 use super::*;
-use crate::{
-    clock::UnixTime,
-    config::TokenEndpointConfig,
-    oauth::{IssueRefusal, IssuedToken},
-    secret::Secret,
-};
 
-const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";
-const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
-
-/// Issues to `billing` with the secret `canary-secret`, and keeps what it was asked for.
-#[derive(Debug, Default)]
-struct ScriptedIssuer {
-    answer: Option<IssueRefusal>,
-    broken: bool,
-    asked: Mutex<Vec<String>>,
-}
-
-impl TokenIssuer for ScriptedIssuer {
-    fn issue(&self, request: &TokenRequest, _now: UnixTime) -> Result<IssuedToken, IssueError> {
-        let secret = request.client_secret.expose();
-        self.asked
-            .lock()
-            .unwrap()
-            .push(format!("{}|{secret}|{:?}|{:?}", request.client_id, request.audience, request.scope));
-        let client_id = "billing".into();
-        match (request.client_id.as_str(), secret) {
-            _ if self.broken => Err(IssueError::Unavailable { client_id: None, source: "the disk is full".into() }),
-            ("billing", "canary-secret") => match self.answer {
-                Some(refusal) => Err(IssueError::Refused { client_id, refusal }),
-                None => Ok(IssuedToken {
-                    access_token: Secret::new("the.access.token".to_owned()),
-                    lifetime: Duration::from_secs(600),
-                    scope: request.scope.clone(),
-                    client_id,
-                    token_id: "id-1".to_owned(),
-                }),
-            },
-            ("billing", _) => Err(IssueError::WrongSecret),
-            _ => Err(IssueError::UnknownClient),
-        }
-    }
-}
-
-fn endpoint() -> TokenEndpoint {
-    let config: TokenEndpointConfig = toml::from_str("path = \"/oauth/token\"\nserve = \"embedded\"").unwrap();
-    TokenEndpoint::new("oauth", &config)
-}
-
-fn head(method: &str, headers: &[(header::HeaderName, &str)]) -> Parts {
-    let mut request = Request::builder().method(method).uri("/oauth/token");
-    for (name, value) in headers {
-        request = request.header(name, *value);
-    }
-    request.body(()).unwrap().into_parts().0
-}
-
-fn answer_of(issuer: &ScriptedIssuer, parts: &Parts, body: &[u8]) -> (Answer, Value) {
-    let mut answer = endpoint().respond_to_whole(parts, body, issuer, NOW);
-    let body = std::mem::take(answer.response.body_mut());
-    let collected = futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes();
-    assert_eq!(answer.response.headers()[header::CACHE_CONTROL], "no-store");
-    assert_eq!(answer.response.headers()[header::PRAGMA], "no-cache");
-    assert_eq!(answer.response.headers()[header::CONTENT_TYPE], JSON);
-    let json: Value = serde_json::from_slice(&collected).unwrap();
-    (answer, json)
-}
-
-fn basic(id_and_secret: &str) -> String {
-    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, id_and_secret);
-    format!("Basic {encoded}")
-}
-
+const TOKEN: Operation = Operation::Oauth2(Oauth2Operation::Token);
+const REVOCATION: Operation = Operation::Oauth2(Oauth2Operation::Revocation);
+const INTROSPECTION: Operation = Operation::Oauth2(Oauth2Operation::Introspection);
 const GOOD: &str = "grant_type=client_credentials&client_id=billing&client_secret=canary-secret";
 
 #[test]
@@ -110,10 +32,11 @@ fn form_json_and_basic_ask_for_the_same() {
     ];
     for (headers, body) in cases {
         let issuer = ScriptedIssuer::default();
-        let (answer, json) = answer_of(&issuer, &head("POST", &headers), body.as_bytes());
-        assert_eq!(answer.response.status(), StatusCode::OK, "{body}: {json}");
+        let method = if headers.iter().any(|(name, _)| name == header::AUTHORIZATION) { "Basic" } else { "Post" };
+        let (answer, json) = answer_of(TOKEN, &issuer, &head("POST", &headers), body.as_bytes());
+        assert_eq!(answer.response.status(), 200, "{body}: {json}");
         assert_eq!(json, json!({ "access_token": "the.access.token", "token_type": "Bearer", "expires_in": 600 }));
-        assert_eq!(*issuer.asked.lock().unwrap(), ["billing|canary-secret|None|None"]);
+        assert_eq!(issuer.asked(), [format!("{method}|billing|canary-secret|- aud=- scope=- org=- name=- exp=None")]);
         assert_eq!(answer.outcome.reason(), "issued");
         assert_eq!(answer.outcome.client_id().map(|id| &**id), Some("billing"));
     }
@@ -122,19 +45,23 @@ fn form_json_and_basic_ask_for_the_same() {
 #[test]
 fn audience_resource_and_scope_are_passed_on() {
     for (extra, expected) in [
-        ("&audience=https%3A%2F%2Fa%2Fb&scope=a+b%3Ac", r#"Some("https://a/b")|Some("a b:c")"#),
-        ("&resource=https://a", r#"Some("https://a")|None"#),
-        ("&resource=x&audience=x", r#"Some("x")|None"#),
-        ("&resource=&audience=&scope=", "None|None"),
+        ("&audience=https%3A%2F%2Fa%2Fb&scope=a+b%3Ac", "aud=https://a/b scope=a b:c "),
+        ("&resource=https://a", "aud=https://a scope=- "),
+        ("&resource=x&audience=x", "aud=x scope=- "),
+        ("&resource=&audience=&scope=", "aud=- scope=- "),
     ] {
         let issuer = ScriptedIssuer::default();
         let body = format!("{GOOD}{extra}");
-        let (_, json) = answer_of(&issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), body.as_bytes());
-        assert!(issuer.asked.lock().unwrap()[0].ends_with(expected), "{extra} {json}");
+        let (_, json) = answer_of(TOKEN, &issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), body.as_bytes());
+        assert!(issuer.asked()[0].contains(expected), "{extra} {json}");
     }
     let issuer = ScriptedIssuer::default();
-    let (_, json) =
-        answer_of(&issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), format!("{GOOD}&scope=a+b").as_bytes());
+    let (_, json) = answer_of(
+        TOKEN,
+        &issuer,
+        &head("POST", &[(header::CONTENT_TYPE, FORM)]),
+        format!("{GOOD}&scope=a+b").as_bytes(),
+    );
     assert_eq!(json["scope"], "a b");
 }
 
@@ -151,10 +78,10 @@ fn basic_credentials_are_form_decoded() {
         for scheme in ["Basic", "basic", "BASIC"] {
             let value = basic(joined).replacen("Basic", scheme, 1);
             let parts = head("POST", &[(header::CONTENT_TYPE, FORM), (header::AUTHORIZATION, &value)]);
-            answer_of(&issuer, &parts, b"grant_type=client_credentials");
+            answer_of(TOKEN, &issuer, &parts, b"grant_type=client_credentials");
         }
-        assert_eq!(issuer.asked.lock().unwrap().len(), 3, "{joined}");
-        assert!(issuer.asked.lock().unwrap()[0].starts_with(&format!("{expected}|")), "{joined}");
+        assert_eq!(issuer.asked().len(), 3, "{joined}");
+        assert!(issuer.asked()[0].starts_with(&format!("Basic|{expected}|- ")), "{joined}");
     }
 }
 
@@ -178,6 +105,8 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
         (twice("grant_type"), twice("scope"), twice("x"), twice("resource"));
     let with_assertion =
         "grant_type=client_credentials&client_id=billing&client_assertion_type=t&client_assertion=canary.a.b";
+    let bad_assertion = "grant_type=client_credentials&client_assertion=canary.bad.assertion\
+                         &client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     let cases: Vec<Case<'_>> = vec![
         ("GET", vec![], "", 405, "invalid_request", "method_not_allowed"),
         ("HEAD", vec![form.clone()], GOOD, 405, "invalid_request", "method_not_allowed"),
@@ -256,7 +185,16 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
             "two_authentications",
         ),
         ("POST", vec![form.clone(), with_basic], with_assertion, 400, "invalid_request", "two_authentications"),
-        ("POST", vec![form.clone()], with_assertion, 401, "invalid_client", "assertion_not_available"),
+        ("POST", vec![form.clone()], with_assertion, 401, "invalid_client", "unsupported_assertion_type"),
+        (
+            "POST",
+            vec![form.clone()],
+            "grant_type=client_credentials&client_assertion=canary.a.b",
+            400,
+            "invalid_request",
+            "assertion_incomplete",
+        ),
+        ("POST", vec![form.clone()], bad_assertion, 401, "invalid_client", "invalid_assertion"),
         ("POST", vec![form.clone()], "grant_type=client_credentials", 401, "invalid_client", "authentication_missing"),
         (
             "POST",
@@ -341,7 +279,7 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
     ];
     for (method, headers, body, status, code, reason) in cases {
         let issuer = ScriptedIssuer::default();
-        let (answer, json) = answer_of(&issuer, &head(method, &headers), body.as_bytes());
+        let (answer, json) = answer_of(TOKEN, &issuer, &head(method, &headers), body.as_bytes());
         let shown: String = body.chars().take(100).collect();
         assert_eq!(
             (answer.response.status().as_u16(), json["error"].as_str(), answer.outcome.reason()),
@@ -349,10 +287,8 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
             "{method} {shown}"
         );
         assert_eq!(answer.outcome.client_id(), None, "{shown}");
-        assert!(!json.to_string().contains("canary") && !format!("{answer:?}").contains("canary"), "{json}");
         let headers = answer.response.headers();
         assert_eq!(headers.contains_key(header::WWW_AUTHENTICATE), status == 401, "{shown}");
-        assert_eq!(headers.get(header::ALLOW).is_some_and(|allow| allow == "POST"), status == 405, "{shown}");
     }
 }
 
@@ -360,6 +296,8 @@ fn every_misshapen_request_is_refused_as_the_rfc_says() {
 fn what_the_issuer_refuses_has_its_code() {
     for (refusal, code, reason) in [
         (IssueRefusal::Disabled, "unauthorized_client", "issuing_disabled"),
+        (IssueRefusal::ClientDisabled, "unauthorized_client", "client_disabled"),
+        (IssueRefusal::GrantTypeNotAllowed, "unauthorized_client", "grant_type_not_allowed"),
         (IssueRefusal::NoGrants, "unauthorized_client", "no_grants"),
         (IssueRefusal::AudienceMissing, "invalid_target", "audience_missing"),
         (IssueRefusal::UnknownAudience, "invalid_target", "unknown_audience"),
@@ -367,9 +305,9 @@ fn what_the_issuer_refuses_has_its_code() {
         (IssueRefusal::MalformedScope, "invalid_scope", "malformed_scope"),
         (IssueRefusal::ScopeNotGranted, "invalid_scope", "scope_not_granted"),
     ] {
-        let issuer = ScriptedIssuer { answer: Some(refusal), ..ScriptedIssuer::default() };
-        let (answer, json) = answer_of(&issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), GOOD.as_bytes());
-        assert_eq!(answer.response.status(), StatusCode::BAD_REQUEST);
+        let issuer = ScriptedIssuer::refusing(refusal);
+        let (answer, json) = answer_of(TOKEN, &issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), GOOD.as_bytes());
+        assert_eq!(answer.response.status(), 400);
         assert_eq!((json["error"].as_str(), answer.outcome.reason()), (Some(code), reason));
         // The client is known by now.
         assert_eq!(answer.outcome.client_id().map(|id| &**id), Some("billing"));
@@ -383,79 +321,71 @@ fn what_the_issuer_refuses_has_its_code() {
 }
 
 #[test]
-fn a_broken_issuer_is_our_fault_and_not_the_clients() {
-    let issuer = ScriptedIssuer { broken: true, ..ScriptedIssuer::default() };
-    let (answer, json) = answer_of(&issuer, &head("POST", &[(header::CONTENT_TYPE, FORM)]), GOOD.as_bytes());
-    assert_eq!(answer.response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.response.headers()[header::RETRY_AFTER], "5");
-    assert_eq!(
-        (json["error"].as_str(), answer.outcome.reason()),
-        (Some("temporarily_unavailable"), "issuer_unavailable")
-    );
-    assert!(!json.to_string().contains("disk"));
-}
-
-#[tokio::test]
-async fn a_body_is_read_up_to_its_bound_and_no_further() {
-    let issuer = ScriptedIssuer::default();
-    fn request<B>(body: B) -> Request<B> {
-        Request::builder().method("POST").header(header::CONTENT_TYPE, FORM).body(body).unwrap()
-    }
-    let good = endpoint().respond(request(Full::new(Bytes::from(GOOD))), &issuer, NOW).await;
-    assert_eq!(good.response.status(), StatusCode::OK);
-
-    // Endless: the answer comes because reading stops.
-    let pieces = Cell::new(0);
-    let endless = futures_util::stream::repeat_with(|| {
-        pieces.set(pieces.get() + 1);
-        Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(&[b'a'; 1024])))
-    });
-    let large = endpoint().respond(request(StreamBody::new(endless)), &issuer, NOW).await;
-    assert_eq!((large.outcome.reason(), pieces.get()), ("body_too_large", 65));
-
-    let broken = futures_util::stream::iter([
-        Ok(hyper::body::Frame::data(Bytes::from(GOOD))),
-        Err(std::io::Error::other("gone")),
-    ]);
-    let broken = endpoint().respond(request(StreamBody::new(broken)), &issuer, NOW).await;
-    assert_eq!(broken.outcome.reason(), "body_incomplete");
-    assert_eq!(issuer.asked.lock().unwrap().len(), 1);
-}
-
-proptest! {
-    #[test]
-    fn no_body_panics_or_issues(
-        body in proptest::collection::vec(any::<u8>(), 0..512),
-        authorization in proptest::option::of(proptest::collection::vec(0x20u8..0xff, 0..64)),
-        json in any::<bool>(),
-    ) {
-        never_issues(&body, authorization.as_deref(), json);
-    }
-
-    #[test]
-    fn no_body_out_of_the_right_words_issues_without_the_secret(
-        pieces in proptest::collection::vec(
-            proptest::sample::select(vec![
-                "grant_type", "client_credentials", "client_id", "billing", "client_secret", "canary-wrong", "scope", "=", "&",
-                "%", "%3d", "+", "{", "}", "\"", ":", ",", "[", "]", "null", "\\u0063", " ",
-                "grant_type=client_credentials&", "client_id=billing&", "client_secret=x&",
-                "\"grant_type\":\"client_credentials\",",
-            ]),
-            0..24,
-        ),
-        json in any::<bool>(),
-    ) {
-        never_issues(pieces.concat().as_bytes(), None, json);
+fn an_assertion_is_a_proof_with_or_without_a_client_id() {
+    let assertion = "grant_type=client_credentials&client_assertion=canary.good.assertion\
+                     &client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    for (extra, client_id) in [("", "-"), ("&client_id=billing", "billing")] {
+        let issuer = ScriptedIssuer::default();
+        let (status, _, reason) = answered(TOKEN, &issuer, &format!("{assertion}{extra}"));
+        assert_eq!((status, reason), (200, "issued"));
+        assert!(issuer.asked()[0].starts_with(&format!("Assertion|{client_id}|-|canary.good.assertion ")));
     }
 }
 
-fn never_issues(body: &[u8], authorization: Option<&[u8]>, json: bool) {
-    let mut parts = head("POST", &[(header::CONTENT_TYPE, if json { JSON } else { FORM })]);
-    if let Some(value) = authorization.and_then(|value| http::HeaderValue::from_bytes(value).ok()) {
-        parts.headers.insert(header::AUTHORIZATION, value);
+#[test]
+fn a_token_that_never_expires_has_no_lifetime() {
+    let issuer = ScriptedIssuer { unlimited: true, ..ScriptedIssuer::default() };
+    let (_, json, _) = answered(TOKEN, &issuer, GOOD);
+    assert_eq!(json, json!({ "access_token": "the.access.token", "token_type": "Bearer" }));
+}
+
+const ABOUT: &str = "client_id=billing&client_secret=canary-secret&token=";
+
+#[test]
+fn revoking_is_answered_with_the_status_alone() {
+    for (token, hint) in [
+        ("canary.good.token", ""),
+        ("canary-unknown", ""),
+        ("canary.good.token", "&token_type_hint=refresh_token"),
+        ("canary.good.token", "&token_type_hint=anything"),
+    ] {
+        let issuer = ScriptedIssuer::default();
+        let (answer, body) = bytes_of(REVOCATION, &issuer, &post(FORM), format!("{ABOUT}{token}{hint}").as_bytes());
+        assert_eq!((answer.response.status().as_u16(), body.len(), answer.outcome.reason()), (200, 0, "revoked"));
+        assert_eq!(issuer.asked(), [format!("revoke Post|billing|canary-secret|- {token}")]);
     }
-    let issuer = ScriptedIssuer::default();
-    let (answer, json) = answer_of(&issuer, &parts, body);
-    assert!(matches!(answer.outcome, Outcome::Refused(_)));
-    assert!(answer.response.status().is_client_error() && json.get("access_token").is_none());
+}
+
+#[test]
+fn introspection_says_whether_a_token_is_good_and_no_claim_contradicts_it() {
+    for (token, expected) in [
+        ("canary.good.token", json!({ "active": true, "client_id": "billing" })),
+        ("canary-unknown", json!({ "active": false })),
+    ] {
+        let issuer = ScriptedIssuer::default();
+        assert_eq!(
+            answered(INTROSPECTION, &issuer, &format!("{ABOUT}{token}")),
+            (200, expected, "introspected"),
+            "{token}"
+        );
+    }
+}
+
+#[test]
+fn whoever_revokes_or_introspects_authenticates_and_names_a_token() {
+    for operation in [REVOCATION, INTROSPECTION] {
+        for (body, status, code, reason) in [
+            ("token=canary", 401, "invalid_client", "authentication_missing"),
+            ("token=canary&client_id=billing&client_secret=wrong", 401, "invalid_client", "wrong_secret"),
+            ("client_id=billing&client_secret=canary-secret", 400, "invalid_request", "parameter_missing"),
+            ("token=&client_id=billing&client_secret=canary-secret", 400, "invalid_request", "parameter_missing"),
+            ("token=a&token=b", 400, "invalid_request", "repeated_parameter"),
+        ] {
+            let (got_status, json, got_reason) = answered(operation, &ScriptedIssuer::default(), body);
+            assert_eq!((got_status, json["error"].as_str(), got_reason), (status, Some(code), reason), "{body}");
+        }
+        let issuer = ScriptedIssuer::refusing(IssueRefusal::NotAllowed);
+        let (status, json, _) = answered(operation, &issuer, &format!("{ABOUT}canary"));
+        assert_eq!((status, json["error"].as_str()), (403, Some("unauthorized_client")));
+    }
 }

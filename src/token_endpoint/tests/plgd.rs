@@ -38,8 +38,7 @@ fn every_parameter_is_passed_on() {
     let request = good_with(
         r#""audience":"https://api","scope":"a b","token_name":"my token","expiration":1700000100,"client_assertion":"canary.good.assertion","client_assertion_type":"urn:ietf:params:oauth:client-assertion-type:jwt-bearer""#,
     );
-    let expected =
-        "Post|billing|canary-secret|canary.good.assertion aud=https://api scope=a b org=- name=my token exp=Some(1700000100)";
+    let expected = "Post|billing|canary-secret|canary.good.assertion aud=https://api scope=a b org=- name=my token exp=Some(1700000100)";
     let issuer = ScriptedIssuer::default();
     let (status, json, _) = answered(TOKEN, &issuer, &request);
     assert_eq!((status, &json["scope"], issuer.asked()), (200, &json!("a b"), vec![expected.to_owned()]));
@@ -104,7 +103,8 @@ fn credentials_in_the_header_go_before_those_in_the_body() {
 
 #[test]
 fn errors_are_grpc_statuses() {
-    let refused = |what: &str| (401, json!({ "code": 16, "message": format!("cannot create token: {what}"), "details": [] }));
+    let refused =
+        |what: &str| (401, json!({ "code": 16, "message": format!("cannot create token: {what}"), "details": [] }));
     let bad_client = refused("invalid request: invalid client or client secret");
     let jwt_bearer = r#""client_assertion_type":"urn:ietf:params:oauth:client-assertion-type:jwt-bearer""#;
     for (request, expected) in [
@@ -113,10 +113,7 @@ fn errors_are_grpc_statuses() {
         (r#"{"grant_type":"client_credentials"}"#.to_owned(), &bad_client),
         // The known fault: whoever comes with nothing but an id.
         (r#"{"grant_type":"client_credentials","client_id":"billing"}"#.to_owned(), &bad_client),
-        (
-            format!(r#"{{"grant_type":"client_credentials","client_id":"billing",{jwt_bearer}}}"#),
-            &bad_client,
-        ),
+        (format!(r#"{{"grant_type":"client_credentials","client_id":"billing",{jwt_bearer}}}"#), &bad_client),
         (GOOD.replace("client_credentials", "password"), &refused("invalid request: invalid grant type")),
         (r#"{"client_id":"billing","client_secret":"x"}"#.to_owned(), &refused("invalid request: invalid grant type")),
         (good_with(r#""audience":"a b""#), &refused("invalid request: invalid audience")),
@@ -136,10 +133,7 @@ fn errors_are_grpc_statuses() {
             good_with(&format!(r#""token_name":"{}""#, "a".repeat(513))),
             &(400, json!({ "code": 3, "message": "cannot create token: invalid body", "details": [] })),
         ),
-        (
-            "{".to_owned(),
-            &(400, json!({ "code": 3, "message": "cannot create token: invalid body", "details": [] })),
-        ),
+        ("{".to_owned(), &(400, json!({ "code": 3, "message": "cannot create token: invalid body", "details": [] }))),
     ] {
         let (status, json, _) = answered(TOKEN, &ScriptedIssuer::default(), &request);
         assert_eq!((status, json), *expected, "{request}");
