@@ -30,7 +30,7 @@ fn the_reference_is_right() {
     assert_eq!(config.listeners["public"].tls.as_ref().map(|tls| tls.certificate.0.clone()), Some(expected));
     assert_eq!(config.telemetry.access_log_to, AccessLogTarget::Stdout);
     assert_eq!(
-        config.authorization_server.as_ref().unwrap().clients["billing"].secret.secret().expose(),
+        config.authorization_server.as_ref().unwrap().clients["billing"].secret.as_ref().unwrap().secret().expose(),
         "canary-billing"
     );
 }

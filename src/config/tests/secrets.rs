@@ -32,7 +32,7 @@ fn secrets_are_read_from_where_they_are_and_shown_nowhere() {
         assert!(!format!("{loaded:?}").contains("canary"), "{secret}");
         let LoadedConfig { config, .. } = loaded.into_config().unwrap();
         let server = config.authorization_server.as_ref().unwrap();
-        assert_eq!(server.clients["b"].secret.secret().expose(), expected);
+        assert_eq!(server.clients["b"].secret.as_ref().unwrap().secret().expose(), expected);
         let shown = serde_json::to_value(&config).unwrap();
         assert_eq!(shown["authorization_server"]["clients"]["b"]["secret"].to_string(), printed);
         assert!(!shown.to_string().contains("canary"), "{secret}");
