@@ -286,7 +286,7 @@ mod tests {
         assert!(tokens.iter().all(|token| revoked.contains(token)));
         assert!((0..10_000).all(|_| !revoked.contains(&TokenId::generate())));
         let bytes = revoked.bytes();
-        assert!(bytes >= 24 * MANY && bytes < 100 * 1024 * 1024, "{bytes} bytes");
+        assert!((24 * MANY..100 * 1024 * 1024).contains(&bytes), "{bytes} bytes");
         // Even the fullest shard is quick to copy and to search.
         let fullest = revoked.shards.iter().filter_map(ArcSwapOption::load_full).map(|shard| shard.entries.len()).max();
         assert!(fullest < Some(3 * MANY / SHARDS), "{fullest:?} in one of {SHARDS} shards");
