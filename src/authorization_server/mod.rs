@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::registry::Configured;
 pub use self::{
     api_token::{
         ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUpdate, ApiTokenUser, Caller,
@@ -40,13 +41,12 @@ pub use self::{
     registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},
     revoked_tokens::RevokedTokens,
     sealing::{Sealing, SealingError},
-    settings::{Purpose, Settings, compile},
+    settings::{Settings, compile},
     signing_keys::{
         KNOWN_AFTER, KeyChange, KeyChangeError, KeyEvent, KeyEventKind, KeyRing, KeyState, SignedToken, SigningError,
         SigningKey, SigningKeyError, SigningKeyRecord, UnusableKey, UnverifiableKey,
     },
 };
-use self::registry::Configured;
 
 /// The embedded issuer under one configuration, ready to issue.
 #[derive(Debug)]

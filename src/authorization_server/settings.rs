@@ -61,20 +61,20 @@ struct ApiTokenSettings {
 
 /// A place of a token endpoint that metadata speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublishedPlace {
+pub(super) struct PublishedPlace {
     /// Its dialect.
-    pub dialect: DialectConfig,
+    pub(super) dialect: DialectConfig,
     /// What is there.
-    pub purpose: Purpose,
+    pub(super) purpose: Purpose,
     /// Its path.
-    pub path: String,
+    pub(super) path: String,
     /// Its URL.
-    pub url: String,
+    pub(super) url: String,
 }
 
 /// What is at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// Tokens are issued there.
     Token,
     /// Tokens are revoked there (RFC 7009).
@@ -116,8 +116,12 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
     }
     judge_signing(server, &path, diagnostics);
     let apis = api::compile(server, &path, diagnostics);
-    let issuer_names: BTreeSet<Arc<str>> =
-        config.issuers.iter().filter(|(_, issuer)| !issuer.embedded).map(|(name, _)| Arc::from(name.as_str())).collect();
+    let issuer_names: BTreeSet<Arc<str>> = config
+        .issuers
+        .iter()
+        .filter(|(_, issuer)| !issuer.embedded)
+        .map(|(name, _)| Arc::from(name.as_str()))
+        .collect();
     let clients = client::compile(config, server, &apis, &path.key("clients"), diagnostics);
     let api_tokens = api_tokens(server, &apis, &path, diagnostics);
     if diagnostics.error_count() > errors_before {
@@ -196,11 +200,7 @@ fn api_tokens(
     let Some(strategy) = server.api_tokens else {
         if server.api_token_audience.is_some() {
             let message = "nobody can make API tokens, so they have no audience";
-            diagnostics.key_error(
-                &path.key("api_token_audience"),
-                message,
-                "set `api_tokens`, or take this out",
-            );
+            diagnostics.key_error(&path.key("api_token_audience"), message, "set `api_tokens`, or take this out");
         }
         return None;
     };
@@ -331,7 +331,9 @@ impl Settings {
         self.apis.values().filter(|api| api.danger_allow_unlimited).map(|api| &api.audience)
     }
 
-    pub(super) fn owner_claim(&self) -> &str {
+    /// The claim that says whose a token is.
+    #[must_use]
+    pub fn owner_claim(&self) -> &str {
         &self.owner_claim
     }
 

@@ -139,7 +139,8 @@ impl Issuing<'_> {
             let proof = Proof::Secret { client_id: &client.id, secret, method: method(authentication) };
             self.server.authenticate(proof, now).await.map_err(issue_error)?;
         }
-        let assertion = authentication.client_assertion().ok_or(IssueError::InvalidAssertion { what: "it is missing" })?;
+        let assertion =
+            authentication.client_assertion().ok_or(IssueError::InvalidAssertion { what: "it is missing" })?;
         let carried = self.verify_carried(&client, assertion, now).await?;
         if !self.server.is_client_enabled(&client) {
             let client_id = Arc::clone(&client.id);
@@ -158,17 +159,18 @@ impl Issuing<'_> {
         let invalid = |what| IssueError::InvalidAssertion { what };
         let token = BearerToken::parse(assertion.expose()).map_err(|_| invalid("it is no token"))?;
         let verified = verify_once(token, self.issuers, now).await.map_err(|error| match error.fault() {
-            Fault::Caller => invalid("it is not good"),
+            Fault::Downstream | Fault::Request => invalid("it is not good"),
             Fault::Issuer => IssueError::Unavailable { client_id: None, source: error.into() },
         })?;
-        let issuer = self.issuers.by_name(verified.issuer()).filter(|_| client.assertion_issuers.contains(verified.issuer()));
+        let issuer =
+            self.issuers.by_name(verified.issuer()).filter(|_| client.assertion_issuers.contains(verified.issuer()));
         let issuer = issuer.ok_or_else(|| invalid("its issuer is not one of the client's"))?;
         let own = std::iter::once(&**self.server.issuer());
         let mut meant = issuer.audience().iter().map(|audience| &**audience).chain(own);
         if !meant.any(|audience| verified.claims().has_audience(audience)) {
             return Err(invalid("it is not meant for this issuer"));
         }
-        if verified.subject().is_none() || verified.claim_text(self.server.owner_claim()).is_none() {
+        if verified.subject().is_none() || verified.claim_text(self.server.settings().owner_claim()).is_none() {
             return Err(invalid("it does not say whose it is"));
         }
         Ok(verified.claims().members().clone())
@@ -202,9 +204,9 @@ fn authentication_error(failure: AuthenticationFailure) -> IssueError {
     match failure {
         AuthenticationFailure::UnknownClient => IssueError::UnknownClient,
         AuthenticationFailure::WrongSecret => IssueError::WrongSecret,
-        AuthenticationFailure::MethodNotAllowed => IssueError::AuthenticationMethodNotAllowed,
-        AuthenticationFailure::Disabled { client_id } => {
-            IssueError::Refused { client_id, refusal: IssueRefusal::ClientDisabled }
+        // Being switched off is told with the client's id, before this.
+        AuthenticationFailure::MethodNotAllowed | AuthenticationFailure::Disabled => {
+            IssueError::AuthenticationMethodNotAllowed
         }
         AuthenticationFailure::Assertion(AssertionFault::KeysUnavailable) => {
             IssueError::Unavailable { client_id: None, source: AssertionFault::KeysUnavailable.into() }

@@ -7,6 +7,7 @@ mod compile;
 mod embedded;
 mod entries;
 mod files;
+mod issuing;
 mod key_sources;
 mod reload;
 mod route;
@@ -30,7 +31,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{Operation, TokenEndpoint},
+    token_endpoint::{Lockouts, Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -38,6 +39,7 @@ pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
     embedded::EmbeddedIssuer,
+    issuing::Issuing,
     reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
     watch::Watch,
@@ -114,6 +116,8 @@ pub struct Surroundings {
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
+    /// Who is locked out of token endpoints.
+    pub lockouts: Lockouts,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
@@ -150,6 +154,12 @@ impl Snapshot {
     #[must_use]
     pub fn embedded(&self) -> Option<&EmbeddedIssuer> {
         self.embedded.get()
+    }
+
+    /// The embedded issuer as token endpoints see it, if this configuration has one.
+    #[must_use]
+    pub fn issuing(&self) -> Option<Issuing<'_>> {
+        self.embedded().map(|embedded| Issuing { server: embedded.server(), issuers: &self.issuers })
     }
 
     /// Gives the snapshot its embedded issuer, before it comes into force. Doing so again does nothing.

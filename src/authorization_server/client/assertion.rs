@@ -44,46 +44,62 @@ pub struct VerifiedAssertion {
 
 /// Why an assertion is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.in_words())]
 pub enum AssertionFault {
     /// It is not what RFC 7515 and RFC 7523 ask for.
-    #[error("it is no assertion")]
-    Form(#[from] JwsError),
+    Form(#[source] JwsError),
     /// `iss` or `sub` is not the client's id.
-    #[error("its `iss` and `sub` are not both the client's id")]
     OtherClient,
     /// `aud` is not the issuer.
-    #[error("its `aud` is not the issuer")]
     Audience,
     /// No `exp`, or no number.
-    #[error("its `exp` is missing or not a number")]
     ExpiryMissing,
     /// It is over.
-    #[error("it has expired")]
     Expired,
     /// `exp` is more than five minutes ahead.
-    #[error("its `exp` is more than five minutes ahead")]
     TooLong,
     /// `iat` or `nbf` is ahead, or no number.
-    #[error("its `iat` or `nbf` is ahead of now, or not a number")]
     NotYetValid,
     /// No `jti`, or one that cannot be remembered.
-    #[error("its `jti` is missing, or not a string of 1 to 256 bytes")]
     TokenId,
     /// The client may not sign assertions with what it was signed with.
-    #[error("the client may not authenticate by an assertion of this algorithm")]
     MethodNotAllowed,
     /// It names no key, and several of the client's could be meant.
-    #[error("it has no `kid`, and several keys of the client could be meant")]
     KeyIdMissing,
     /// None of the client's keys is meant.
-    #[error("it is signed with none of the client's keys")]
     UnknownKey,
     /// The signature is not the client's.
-    #[error("its signature is wrong")]
     BadSignature,
     /// The client's published keys are not to be had, so nothing can be decided. That is not the caller's fault.
-    #[error("the client's keys cannot be fetched")]
     KeysUnavailable,
+}
+
+impl AssertionFault {
+    /// What is wrong, in words that repeat nothing of the assertion.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Form(_) => "it is no assertion",
+            Self::OtherClient => "its `iss` and `sub` are not both the client's id",
+            Self::Audience => "its `aud` is not the issuer",
+            Self::ExpiryMissing => "its `exp` is missing or not a number",
+            Self::Expired => "it has expired",
+            Self::TooLong => "its `exp` is more than five minutes ahead",
+            Self::NotYetValid => "its `iat` or `nbf` is ahead of now, or not a number",
+            Self::TokenId => "its `jti` is missing, or not a string of 1 to 256 bytes",
+            Self::MethodNotAllowed => "the client may not authenticate by an assertion of this algorithm",
+            Self::KeyIdMissing => "it has no `kid`, and several keys of the client could be meant",
+            Self::UnknownKey => "it is signed with none of the client's keys",
+            Self::BadSignature => "its signature is wrong",
+            Self::KeysUnavailable => "the client's keys cannot be fetched",
+        }
+    }
+}
+
+impl From<JwsError> for AssertionFault {
+    fn from(error: JwsError) -> Self {
+        Self::Form(error)
+    }
 }
 
 /// The client that an assertion says it is of, to look it up. Nothing is verified by this.

@@ -188,16 +188,12 @@ impl Registry {
     }
 
     /// How secrets are hashed here.
-    pub(super) const fn hashing(&self) -> &SecretHashing {
+    pub(super) fn hashing(&self) -> &SecretHashing {
         &self.hashing
     }
 
     pub(super) const fn sealing(&self) -> &Sealing {
         &self.sealing
-    }
-
-    pub(super) const fn clock(&self) -> &Clock {
-        &self.clock
     }
 
     /// Records a token that is about to be given out; see [`IssuanceLog::record`].
