@@ -48,8 +48,10 @@ impl Session {
 
     /// The number of rows that a statement touched.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        let query = statement.into_query()?;
-        let done = answer(&mut self.unanswered, query.execute(&mut *self.connection)).await;
+        let done = match statement.into_query() {
+            Ok(query) => answer(&mut self.unanswered, query.execute(&mut *self.connection)).await,
+            Err(fault) => Err(fault),
+        };
         self.spoiled |= done.is_err();
         Ok(done?.rows_affected())
     }
@@ -63,8 +65,10 @@ impl Session {
 
     /// All rows of an answer: at most some thousands, bounded by the statement.
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<AnyRow>, StoreError> {
-        let query = statement.into_query()?;
-        let rows = answer(&mut self.unanswered, query.fetch_all(&mut *self.connection)).await;
+        let rows = match statement.into_query() {
+            Ok(query) => answer(&mut self.unanswered, query.fetch_all(&mut *self.connection)).await,
+            Err(fault) => Err(fault),
+        };
         self.spoiled |= rows.is_err();
         rows
     }
