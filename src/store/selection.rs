@@ -33,7 +33,8 @@ pub enum Selection {
 const NAMED_AT_ONCE: usize = 1000;
 
 impl Change {
-    /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were.
+    /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were. It
+    /// may take seconds if they are a million; answers of this change are waited for longer from then on.
     ///
     /// # Errors
     ///
@@ -45,6 +46,7 @@ impl Change {
             // It is refused anyway.
             return Ok(0);
         }
+        self.session.be_patient(self.store.database()).await?;
         let mut count = 0;
         for part in what.parts() {
             count += self.session.execute(revocation(part, at, self.revision())).await?;
@@ -64,6 +66,7 @@ impl Change {
         owner: Option<&str>,
         at: UnixTime,
     ) -> Result<u64, StoreError> {
+        self.session.be_patient(self.store.database()).await?;
         let mut count = 0;
         for part in what.parts() {
             let statement = Statement::new("DELETE FROM issued_tokens WHERE expires_at <= ").value(at);
