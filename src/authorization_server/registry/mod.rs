@@ -9,6 +9,7 @@ mod keys;
 mod memory;
 mod published_keys;
 mod standing;
+mod suspension;
 mod switches;
 
 use std::{
@@ -29,6 +30,7 @@ use self::issuance_log::IssuanceLog;
 pub use self::{issuance_log::Unrecorded, memory::Memory, switches::ApiTokenSwitch};
 pub(super) use self::{
     memory::Configured,
+    suspension::{SUSPENSION, suspension_of_removed},
     switches::{API_TOKENS, ISSUED_BEFORE, M2M_ENABLED, issued_before_document, m2m_document},
 };
 use super::{
@@ -40,6 +42,7 @@ use super::{
 use crate::{
     auth::key_set::KeySets,
     clock::{Clock, UnixTime},
+    id::TokenId,
     store::{IssuedToken, Store, StoreError},
 };
 
@@ -187,6 +190,11 @@ impl Registry {
         UnixTime::from_seconds(earliest.unwrap_or(seconds))
     }
 
+    /// Whether a token of this name was revoked.
+    pub(super) fn is_revoked(&self, id: &TokenId) -> bool {
+        self.memory.revoked.contains(id)
+    }
+
     /// How secrets are hashed here.
     pub(super) fn hashing(&self) -> &SecretHashing {
         &self.hashing
@@ -270,6 +278,9 @@ impl Registry {
         self.memory.prune(now);
         if let Err(error) = self.tend_keys(now).await {
             error!(error = &error as &dyn std::error::Error, "the signing keys cannot be tended");
+        }
+        if let Err(error) = self.forget_removed(now).await {
+            warn!(error = &error as &dyn std::error::Error, "clients that are gone cannot be forgotten");
         }
         Ok(())
     }
