@@ -65,7 +65,7 @@ fn main() {
             let id = headers::request_id(&parts.headers);
             headers::strip_hop_by_hop_from_request(&mut parts.headers, false);
             identity.strip(&mut parts.headers);
-            headers::strip_credential(&mut parts.headers);
+            headers::strip_credentials(&mut parts.headers, false);
             forwarded::rewrite(&mut parts.headers, &Hop { peer, tls: true, host: &host }, &[]);
             headers::set_request_id(&mut parts.headers, &id);
             parts.headers.insert("x-client-id", HeaderValue::from_static("billing"));

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    pin::Pin,
-    sync::LazyLock,
+    future::{Future as _, ready},
+    net::{IpAddr, Ipv4Addr},
+    pin::{Pin, pin},
+    sync::{Arc, LazyLock},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -19,11 +21,15 @@ use postern::{
     config,
     diagnostic::{Diagnostics, KeyPath},
     http::{NormalPath, PathPrefix, headers::X_API_KEY},
+    id::TokenId,
     jose::{CompactJws, KeyDocument, LONGEST_TOKEN_BYTES},
-    oauth::{IssuedToken, ScopeSet},
+    oauth::{ExchangedToken, IssuedToken, ScopeSet},
     routing::{RoutePattern, RouteTableBuilder},
     secret::Secret,
-    token_endpoint::{self, IssueError, Outcome, TokenEndpoint, TokenIssuer, TokenRequest},
+    token_endpoint::{
+        self, Answer, Arrival, ClientAuthentication, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
+        Lockouts, Operation, Outcome, RevocationRequest, TokenEndpoint, TokenIssuer, TokenRequest,
+    },
 };
 
 /// A request target: what is decided is what is forwarded, normalising it again changes nothing, and however often an upstream
@@ -128,7 +134,7 @@ pub fn configuration(data: &[u8]) {
         let mut found = Diagnostics::new();
         let server = authorization_server::compile(draft, &mut found);
         assert!(server.is_none() || draft.authorization_server.is_some(), "no issuer out of nothing");
-        let _ = token_endpoint::compile(draft, &mut found);
+        let _ = token_endpoint::compile(draft, &Lockouts::default(), &mut found);
         let mut table = RouteTableBuilder::new();
         for (name, raw) in &draft.routes {
             let at = KeyPath::of(&["routes", name]);
@@ -176,46 +182,80 @@ pub fn key_document(data: &[u8]) {
     }
 }
 
-/// A token request, as `Content-Type`, a line break, `Authorization` (may be empty), a line break, and the body: a token only for
-/// the one client with its secret, and an answer that is never stored and repeats nothing.
+/// A request to a token endpoint, as `Content-Type`, a line break, `Authorization` (may be empty), a line break, and the body; it is
+/// sent to every place of every dialect. A token only for the one client with its secret, and an answer that is never stored and
+/// repeats nothing.
 pub fn token_request(data: &[u8]) {
-    static ENDPOINT: LazyLock<std::sync::Arc<TokenEndpoint>> = LazyLock::new(|| {
-        let text = "[token_endpoints.oauth]\npath = \"/oauth/token\"\nserve = \"embedded\"\n\
-                    [authorization_server]\nissuer = \"https://id.example\"\n";
-        let config = config::load_text("endpoint.toml", text, &BTreeMap::new()).0.into_config().expect("configuration");
-        token_endpoint::compile(&config.config, &mut Diagnostics::new()).expect("endpoints").remove(0)
+    static ENDPOINTS: LazyLock<Vec<Arc<TokenEndpoint>>> = LazyLock::new(|| {
+        let endpoint = |dialect: &str, path: &str| {
+            // Nobody is locked out, so that one input says nothing about the next.
+            format!(
+                "[token_endpoints.{dialect}]\ndialect = {dialect:?}\npath = {path:?}\nserve = \"embedded\"\nlockout = {{ failures = 0 }}\n"
+            )
+        };
+        let text = [
+            endpoint("oauth2", "/oauth/token"),
+            endpoint("auth0", "/auth0/oauth/token"),
+            endpoint("plgd", "/m2m-oauth-server/oauth/token"),
+            endpoint("frontegg", "/identity/resources/auth/v1/api-token"),
+            "[authorization_server]\nissuer = \"https://id.example\"\n".to_owned(),
+        ]
+        .concat();
+        let config =
+            config::load_text("endpoint.toml", &text, &BTreeMap::new()).0.into_config().expect("configuration");
+        let compiled = token_endpoint::compile(&config.config, &Lockouts::default(), &mut Diagnostics::new());
+        compiled.expect("endpoints")
     });
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let (content_type, authorization) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let body = lines.next().unwrap_or_default();
-    let mut request = Request::post("/oauth/token").header(header::CONTENT_TYPE, content_type);
+    let mut request = Request::post("/").header(header::CONTENT_TYPE, content_type);
     if !authorization.is_empty() {
         request = request.header(header::AUTHORIZATION, authorization);
     }
     let Ok(request) = request.body(()) else { return };
     let (parts, ()) = request.into_parts();
-    let answer = ENDPOINT.respond_to_whole(&parts, body, &OneClient, UnixTime::from_seconds(1_700_000_000));
+    for endpoint in ENDPOINTS.iter() {
+        for place in endpoint.places() {
+            let responding = endpoint.respond_to_whole(place.operation, &parts, body, &OneClient, ARRIVAL);
+            let Poll::Ready(answer) = pin!(responding).poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("an issuer that never waits was waited for")
+            };
+            judge_answer(place.operation, answer, &[authorization, body].concat());
+        }
+    }
+}
 
+/// When and from where every request comes.
+const ARRIVAL: Arrival = Arrival { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), at: UnixTime::from_seconds(1_700_000_000) };
+
+fn judge_answer(operation: Operation, answer: Answer, request: &[u8]) {
     let (head, mut answered) = answer.response.into_parts();
     assert_eq!(head.headers[header::CACHE_CONTROL], "no-store");
     assert!(!answer.outcome.reason().is_empty());
-    let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut answered).poll_frame(&mut Context::from_waker(Waker::noop()))
-    else {
-        panic!("an answer without a body")
+    let answered = match Pin::new(&mut answered).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().expect("data").to_vec(),
+        Poll::Ready(None) => Vec::new(),
+        other => panic!("an answer that is not there at once: {other:?}"),
     };
-    let answered = frame.into_data().expect("data");
     let answered = std::str::from_utf8(&answered).expect("UTF-8");
+    assert!(!answered.contains(OneClient::SECRET), "a secret is repeated");
     match answer.outcome {
         Outcome::Issued { .. } => {
-            let request = [authorization, body].concat();
-            assert!(head.status == 200 && answered.contains("\"access_token\":\"the.access.token\""), "{answered}");
+            assert!(head.status == 200 && answered.contains(":\"the.access.token\""), "{operation:?} {answered}");
             // However it was written, the proof has been in the request.
             assert!(request.len() >= OneClient::SECRET.len(), "a token for nothing");
         }
+        Outcome::Revoked => assert!(head.status == 200 && answered.is_empty(), "{answered}"),
+        Outcome::Introspected => assert!(head.status == 200 && answered.contains("\"active\":"), "{answered}"),
         Outcome::Refused(_) => {
             assert!(head.status.is_client_error() || head.status.is_server_error(), "{}", head.status);
-            assert!(answered.contains("\"error\":\"") && !answered.contains("access_token\":"), "{answered}");
-            assert!(!answered.contains(OneClient::SECRET), "a secret is repeated");
+            let error = match operation {
+                Operation::Oauth2(_) | Operation::Auth0 => "{\"error\":\"",
+                Operation::Plgd(_) => "{\"code\":",
+                Operation::Frontegg(_) => "{\"errors\":[\"",
+            };
+            assert!(answered.starts_with(error) && !answered.contains("the.access.token"), "{operation:?} {answered}");
         }
     }
 }
@@ -226,25 +266,85 @@ struct OneClient;
 
 impl OneClient {
     const SECRET: &str = "canary-secret";
+
+    fn judge(client_id: Option<&str>, secret: Option<&Secret>) -> Result<(), IssueError> {
+        match (client_id, secret.map(Secret::expose)) {
+            (Some("billing"), Some(Self::SECRET)) => Ok(()),
+            (Some("billing"), Some(_)) => Err(IssueError::WrongSecret),
+            (_, None) => Err(IssueError::InvalidAssertion { what: "nobody's assertions are accepted" }),
+            _ => Err(IssueError::UnknownClient),
+        }
+    }
+
+    fn judge_authentication(authentication: &ClientAuthentication) -> Result<(), IssueError> {
+        Self::judge(authentication.client_id(), authentication.secret())
+    }
+
+    fn exchanged() -> ExchangedToken {
+        ExchangedToken {
+            access_token: Secret::new("the.access.token".to_owned()),
+            refresh_token: Secret::new("the-refresh-token".to_owned()),
+            lifetime: Some(Duration::from_secs(600)),
+            expires_at: Some(ARRIVAL.at.plus(Duration::from_secs(600))),
+            client_id: "billing".into(),
+            token_id: TokenId::from_bytes([0; 16]),
+        }
+    }
 }
 
 impl TokenIssuer for OneClient {
-    fn issue(&self, request: &TokenRequest, _now: UnixTime) -> Result<IssuedToken, IssueError> {
-        match (request.client_id.as_str(), request.client_secret.expose()) {
-            ("billing", Self::SECRET) => Ok(IssuedToken {
-                access_token: Secret::new("the.access.token".to_owned()),
-                lifetime: Duration::from_secs(600),
-                // As the embedded issuer does, which answers with scopes that it granted.
-                scope: request
-                    .scope
-                    .as_deref()
-                    .and_then(|scope| ScopeSet::parse(scope).ok())
-                    .map(|scope| scope.to_string()),
-                client_id: "billing".into(),
-                token_id: "id-1".to_owned(),
-            }),
-            ("billing", _) => Err(IssueError::WrongSecret),
-            _ => Err(IssueError::UnknownClient),
-        }
+    fn issue<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+        now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
+        let issued = Self::judge_authentication(&request.authentication).map(|()| IssuedToken {
+            access_token: Secret::new("the.access.token".to_owned()),
+            lifetime: Some(Duration::from_secs(600)),
+            expires_at: Some(now.plus(Duration::from_secs(600))),
+            // As the embedded issuer does, which answers with scopes that it granted.
+            scope: request
+                .scope
+                .as_deref()
+                .and_then(|scope| ScopeSet::parse(scope).ok())
+                .map(|scope| scope.to_string()),
+            client_id: "billing".into(),
+            token_id: TokenId::from_bytes([0; 16]),
+        });
+        Box::pin(ready(issued))
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        request: &'a ExchangeRequest,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
+        let judged = Self::judge(Some(&request.client_id), Some(&request.secret));
+        Box::pin(ready(judged.map(|()| Self::exchanged())))
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        refresh_token: &'a Secret,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
+        let good = refresh_token.expose() == Self::SECRET;
+        Box::pin(ready(if good { Ok(Self::exchanged()) } else { Err(IssueError::InvalidRefreshToken) }))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        request: &'a RevocationRequest,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
+        Box::pin(ready(Self::judge_authentication(&request.authentication)))
+    }
+
+    fn introspect<'a>(
+        &'a self,
+        request: &'a IntrospectionRequest,
+        _now: UnixTime,
+    ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
+        Box::pin(ready(Self::judge_authentication(&request.authentication).map(|()| Introspected::Inactive)))
     }
 }

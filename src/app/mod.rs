@@ -27,6 +27,7 @@ use crate::{
     snapshot::{ReloadRejection, Surroundings},
     store::StoreError,
     telemetry::{AccessLogError, Metrics, log::LogError},
+    token_endpoint::Lockouts,
 };
 
 pub use self::{running::Running, start::start};
@@ -93,6 +94,7 @@ pub fn offline_surroundings() -> Surroundings {
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),
+        lockouts: Lockouts::default(),
         also_compile: ALSO_COMPILE,
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     server::Server,
     snapshot::{Activation, Reloader, Surroundings, Watch},
     telemetry::{AccessLog, Destination, Metrics, log},
+    token_endpoint::Lockouts,
 };
 
 /// Threads of the control plane: it fetches, watches and answers operators, none of it much.
@@ -73,6 +74,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         metrics: Arc::clone(&metrics),
         key_sets,
         issuer_memory,
+        lockouts: Lockouts::default(),
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::{
-    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey, TrustedKeySet,
-    UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache, token_cache::CachedToken,
-    verified_token::TokenProof,
+    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey,
+    TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache,
+    token_cache::CachedToken, verified_token::TokenProof,
 };
 use crate::{
     clock::UnixTime,

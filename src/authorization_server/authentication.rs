@@ -68,8 +68,7 @@ impl AuthorizationServer {
         token_endpoint: Option<&str>,
         now: UnixTime,
     ) -> Result<Arc<Client>, GrantError> {
-        let claimed = client_id_of(presented)
-            .ok_or(AuthenticationFailure::Assertion(AssertionFault::OtherClient))?;
+        let claimed = client_id_of(presented).ok_or(AuthenticationFailure::Assertion(AssertionFault::OtherClient))?;
         // RFC 7521 section 4.2: it must be the client that the assertion is about.
         if client_id.is_some_and(|client_id| client_id != claimed) {
             return Err(AuthenticationFailure::Assertion(AssertionFault::OtherClient).into());

@@ -39,7 +39,8 @@ pub(super) fn documents(settings: &Settings) -> Vec<Document> {
         json!([jose_algorithm(settings.algorithm()).name()]),
     );
     let own_place = issuer.openid_configuration_path();
-    let mut documents = vec![document(issuer.authorization_server_metadata_path(), "application/json", json_bytes(oauth))];
+    let mut documents =
+        vec![document(issuer.authorization_server_metadata_path(), "application/json", json_bytes(oauth))];
     for base in settings.plgd_bases() {
         let path = format!("{}/.well-known/openid-configuration", base.path);
         let tokens = json!(format!("{}/api/v1/tokens", base.url));

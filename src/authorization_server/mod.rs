@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::registry::Configured;
 pub use self::{
     api_token::{
         ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUpdate, ApiTokenUser, Caller,
@@ -36,7 +37,6 @@ pub use self::{
         Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, RegisteredClient, Revocation, Rotation,
         SwitchOverview,
     },
-    issuer_url::url_on_issuer,
     metadata::Document,
     registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},
     revoked_tokens::RevokedTokens,
@@ -47,7 +47,6 @@ pub use self::{
         SigningKey, SigningKeyError, SigningKeyRecord, UnusableKey, UnverifiableKey,
     },
 };
-use self::registry::Configured;
 
 /// The embedded issuer under one configuration, ready to issue.
 #[derive(Debug)]

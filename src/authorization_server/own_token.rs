@@ -6,10 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{
-    AuthorizationServer, GrantError,
-    client::Client,
-};
+use super::{AuthorizationServer, GrantError, client::Client};
 use crate::{
     clock::UnixTime,
     id::TokenId,

@@ -107,7 +107,7 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
         );
     }
     let places = issuer.as_ref().map(|issuer| places(config, issuer)).unwrap_or_default();
-    if !config.token_endpoints.values().any(|endpoint| endpoint.serve == ServeConfig::Embedded) {
+    if issuer.is_some() && !config.token_endpoints.values().any(|endpoint| endpoint.serve == ServeConfig::Embedded) {
         diagnostics.warning(
             &path,
             "no token endpoint is served by the embedded issuer, so nobody can get a token",
@@ -115,9 +115,14 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
         );
     }
     judge_signing(server, &path, diagnostics);
+    judge_auth0_issuer(config, server, &path, diagnostics);
     let apis = api::compile(server, &path, diagnostics);
-    let issuer_names: BTreeSet<Arc<str>> =
-        config.issuers.iter().filter(|(_, issuer)| !issuer.embedded).map(|(name, _)| Arc::from(name.as_str())).collect();
+    let issuer_names: BTreeSet<Arc<str>> = config
+        .issuers
+        .iter()
+        .filter(|(_, issuer)| !issuer.embedded)
+        .map(|(name, _)| Arc::from(name.as_str()))
+        .collect();
     let clients = client::compile(config, server, &apis, &path.key("clients"), diagnostics);
     let api_tokens = api_tokens(server, &apis, &path, diagnostics);
     if diagnostics.error_count() > errors_before {
@@ -187,6 +192,26 @@ fn judge_signing(server: &AuthorizationServerConfig, path: &KeyPath, diagnostics
     }
 }
 
+/// Whoever moves here from such a product has the slash in every configuration of a resource server.
+fn judge_auth0_issuer(
+    config: &Config,
+    server: &AuthorizationServerConfig,
+    path: &KeyPath,
+    diagnostics: &mut Diagnostics,
+) {
+    let has_auth0 = config
+        .token_endpoints
+        .values()
+        .any(|endpoint| (endpoint.dialect, endpoint.serve) == (DialectConfig::Auth0, ServeConfig::Embedded));
+    if has_auth0 && !server.issuer.ends_with('/') {
+        diagnostics.warning(
+            &path.key("issuer"),
+            "in the `auth0` dialect the issuer of a token ends with a slash, and this one does not",
+            format!("write \"{}/\", here and wherever tokens are verified", server.issuer),
+        );
+    }
+}
+
 fn api_tokens(
     server: &AuthorizationServerConfig,
     apis: &BTreeMap<Arc<str>, Api>,
@@ -196,11 +221,7 @@ fn api_tokens(
     let Some(strategy) = server.api_tokens else {
         if server.api_token_audience.is_some() {
             let message = "nobody can make API tokens, so they have no audience";
-            diagnostics.key_error(
-                &path.key("api_token_audience"),
-                message,
-                "set `api_tokens`, or take this out",
-            );
+            diagnostics.key_error(&path.key("api_token_audience"), message, "set `api_tokens`, or take this out");
         }
         return None;
     };

@@ -1,16 +1,22 @@
 //! The embedded issuer from its configuration to a token that verifies.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref};
 
 use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Map, Value, json};
 
-use super::*;
+use super::{
+    client::{AuthenticationFailure, AuthenticationMethod},
+    *,
+};
 use crate::{
-    config::Config,
+    auth::key_set::KeySets,
+    clock::{ManualClock, UnixTime},
+    config::{Config, DialectConfig, StoreConfig},
     diagnostic::Diagnostics,
     oauth::{IssueRefusal, IssuedToken},
     secret::Secret,
+    store::Store,
 };
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -56,23 +62,68 @@ fn compile_text(toml: &str) -> (Option<Settings>, Vec<String>) {
     (settings, told.collect())
 }
 
-fn open(toml: &str) -> (AuthorizationServer, tempfile::TempDir) {
+/// An issuer, and the control plane that it works on.
+struct House {
+    server: AuthorizationServer,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Deref for House {
+    type Target = AuthorizationServer;
+
+    fn deref(&self) -> &AuthorizationServer {
+        &self.server
+    }
+}
+
+fn open(toml: &str) -> (House, tempfile::TempDir) {
     let data_directory = tempfile::tempdir().unwrap();
     let (settings, told) = compile_text(toml);
     let settings = Arc::new(settings.unwrap_or_else(|| panic!("{told:?}")));
-    let server = AuthorizationServer::open(settings, data_directory.path(), None, NOW);
-    (server.unwrap(), data_directory)
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let clock = ManualClock::starting_at(NOW).clock();
+    let location = StoreConfig::Sqlite(data_directory.path().join("postern.db"));
+    let registry = runtime.block_on(async {
+        let opening = Opening {
+            store: Store::open(&location).await.unwrap(),
+            memory: Arc::new(Memory::default()),
+            sealing: Sealing::of(None).unwrap(),
+            key_sets: Arc::new(KeySets::new(clock.clone(), None)),
+            clock,
+            control: tokio::runtime::Handle::current(),
+        };
+        let registry = Registry::open(opening).await.unwrap();
+        registry.ensure_keys(settings.algorithm()).await.unwrap();
+        registry
+    });
+    let server = AuthorizationServer::new(settings, registry);
+    server.come_into_force();
+    (House { server, runtime }, data_directory)
 }
 
 fn ask(
-    server: &AuthorizationServer,
+    house: &House,
     client_id: &str,
     secret: &str,
     audience: Option<&str>,
     scope: Option<&str>,
 ) -> Result<IssuedToken, GrantError> {
-    let client_secret = Secret::new(secret.to_owned());
-    server.issue(&GrantRequest { client_id, client_secret: &client_secret, audience, scope }, NOW)
+    let request = GrantRequest { audience, scope, ..GrantRequest::default() };
+    ask_in(house, DialectConfig::Oauth2, (client_id, secret), request)
+}
+
+fn ask_in(
+    house: &House,
+    dialect: DialectConfig,
+    (client_id, secret): (&str, &str),
+    request: GrantRequest<'_>,
+) -> Result<IssuedToken, GrantError> {
+    let secret = Secret::new(secret.to_owned());
+    let proof = Proof::Secret { client_id, secret: &secret, method: AuthenticationMethod::ClientSecretPost };
+    house.runtime.block_on(async {
+        let client = house.server.authenticate(proof, NOW).await?;
+        house.server.grant(&client, dialect, request, NOW).await
+    })
 }
 
 fn verified_claims(server: &AuthorizationServer, token: &IssuedToken) -> Map<String, Value> {
@@ -112,18 +163,35 @@ fn a_token_says_what_rfc_9068_asks_for() {
 }
 
 #[test]
-fn verification_accepts_what_is_issued() {
-    let (server, _data) = open(CONFIG);
-    let token = ask(&server, "billing", SECRET, None, None).unwrap();
-    let (signing_input, signature) = token.access_token.expose().rsplit_once('.').unwrap();
-    let signature = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature).unwrap();
-    let keys = server.verification_keys().unwrap();
-    let good: Vec<bool> = keys
-        .iter()
-        .map(|(key, _)| key.verify(crate::jose::Algorithm::Es256, signing_input.as_bytes(), &signature).is_ok())
-        .collect();
-    assert_eq!(good, [true, false]);
-    assert!(keys.iter().all(|(_, created_at)| *created_at == NOW));
+fn each_dialect_has_its_own_claims() {
+    let (house, _data) = open(CONFIG);
+    let ask = |dialect| {
+        let request =
+            GrantRequest { scope: Some("orders:read"), token_name: Some("nightly"), ..GrantRequest::default() };
+        let token = ask_in(&house, dialect, ("billing", SECRET), request).unwrap();
+        let header = jsonwebtoken::decode_header(token.access_token.expose()).unwrap();
+        (header.typ.unwrap(), verified_claims(&house, &token), token)
+    };
+    let common = json!({
+        "iss": "https://api.example.com/tenant/", "aud": ORDERS, "iat": 1_700_000_000, "exp": 1_700_000_600,
+        "scope": "orders:read", "tenant_id": "acme", "roles": ["reader", "admin"], "level": 3,
+    });
+    let with = |own: Value| {
+        let mut all = common.as_object().unwrap().clone();
+        all.extend(own.as_object().unwrap().clone());
+        Value::Object(all)
+    };
+    let (header_type, claims, token) = ask(DialectConfig::Auth0);
+    assert_eq!(header_type, "JWT");
+    let own = json!({ "sub": "billing@clients", "azp": "billing", "gty": "client-credentials" });
+    assert_eq!(Value::Object(claims), with(own));
+    let signing_input = token.access_token.expose().rsplit_once('.').unwrap().0;
+    assert_eq!(token.token_id, crate::id::TokenId::of_signing_input(signing_input.as_bytes()));
+    let (header_type, mut claims, token) = ask(DialectConfig::Plgd);
+    assert_eq!(header_type, "JWT");
+    assert_eq!(claims.remove("jti"), Some(json!(token.token_id.to_string())));
+    let own = json!({ "sub": "billing", "client_id": "billing", "name": "nightly" });
+    assert_eq!(Value::Object(claims), with(own));
 }
 
 #[test]
@@ -174,10 +242,16 @@ fn nobody_gets_in_with_another_secret_or_name() {
     for (client, secret) in
         [("billing", ""), ("billing", "canary-secret-of-both"), ("billing", SECRET.trim_start_matches("canary"))]
     {
-        assert!(matches!(ask(&server, client, secret, None, None), Err(GrantError::WrongSecret)));
+        assert!(matches!(
+            ask(&server, client, secret, None, None),
+            Err(GrantError::Authentication(AuthenticationFailure::WrongSecret))
+        ));
     }
     for client in ["", "Billing", "billing ", "billing\0", "nobody"] {
-        assert!(matches!(ask(&server, client, SECRET, None, None), Err(GrantError::UnknownClient)));
+        assert!(matches!(
+            ask(&server, client, SECRET, None, None),
+            Err(GrantError::Authentication(AuthenticationFailure::UnknownClient))
+        ));
     }
     assert!(ask(&server, "billing", SECRET, None, None).is_ok());
 }
@@ -189,7 +263,10 @@ fn switched_off_means_that_nothing_is_issued() {
     let answer = ask(&server, "billing", SECRET, None, None);
     assert!(matches!(answer, Err(GrantError::Refused { refusal: IssueRefusal::Disabled, .. })), "{answer:?}");
     // A stranger is not told.
-    assert!(matches!(ask(&server, "billing", "wrong", None, None), Err(GrantError::WrongSecret)));
+    assert!(matches!(
+        ask(&server, "billing", "wrong", None, None),
+        Err(GrantError::Authentication(AuthenticationFailure::WrongSecret))
+    ));
 }
 
 #[test]
@@ -199,28 +276,32 @@ fn every_algorithm_issues() {
         let (server, _data) = open(&format!("{CONFIG}{signing}"));
         let token = ask(&server, "billing", SECRET, None, None).unwrap();
         assert_eq!(verified_claims(&server, &token)["sub"], "billing");
-        assert_eq!(server.verification_keys().unwrap().len(), 2);
+        assert_eq!(server.signing_keys().len(), 2);
     }
 }
 
 #[test]
-fn a_reload_keeps_the_open_keys_unless_the_algorithm_changes() {
-    let (server, data) = open(CONFIG);
-    let (settings, _) = compile_text(&CONFIG.replace("1h", "2h"));
-    let reloaded = AuthorizationServer::open(Arc::new(settings.unwrap()), data.path(), Some(&server), NOW).unwrap();
-    assert!(Arc::ptr_eq(server.keys(), reloaded.keys()));
+fn another_algorithm_signs_with_new_keys_and_the_old_stay_published() {
+    let (house, _data) = open(CONFIG);
+    let old = ask(&house, "billing", SECRET, None, None).unwrap();
     let (settings, _) = compile_text(&format!("{CONFIG}\n[authorization_server.signing]\nalgorithm = \"EdDSA\"\n"));
-    let changed = AuthorizationServer::open(Arc::new(settings.unwrap()), data.path(), Some(&reloaded), NOW).unwrap();
-    assert!(!Arc::ptr_eq(server.keys(), changed.keys()));
-    let old = ask(&server, "billing", SECRET, None, None).unwrap();
-    assert_eq!(verified_claims(&changed, &old)["sub"], "billing");
+    let settings = Arc::new(settings.unwrap());
+    house.runtime.block_on(house.registry().ensure_keys(settings.algorithm())).unwrap();
+    let changed = AuthorizationServer::new(settings, Arc::clone(house.registry()));
+    let house = House { server: changed, runtime: house.runtime };
+    assert_eq!(verified_claims(&house, &old)["sub"], "billing");
+    let new = ask(&house, "billing", SECRET, None, None).unwrap();
+    assert_eq!(verified_claims(&house, &new)["sub"], "billing");
+    let algorithm = |token: &IssuedToken| jsonwebtoken::decode_header(token.access_token.expose()).unwrap().alg;
+    assert_eq!((algorithm(&old), algorithm(&new)), (jsonwebtoken::Algorithm::ES256, jsonwebtoken::Algorithm::EdDSA));
 }
 
 #[test]
 fn the_documents_are_where_the_rfcs_put_them() {
     let (server, _data) = open(CONFIG);
+    let paths = server.settings().document_paths().into_iter();
     let documents: BTreeMap<String, Document> =
-        server.documents().into_iter().map(|document| (document.path.clone(), document)).collect();
+        paths.map(|path| (path.clone(), server.document(&path).unwrap())).collect();
     let paths: Vec<&str> = documents.keys().map(String::as_str).collect();
     assert_eq!(
         paths,
@@ -234,12 +315,22 @@ fn the_documents_are_where_the_rfcs_put_them() {
     assert_eq!(documents["/tenant/.well-known/jwks.json"].body, server.jwks());
     let oauth: Value =
         serde_json::from_slice(&documents["/.well-known/oauth-authorization-server/tenant"].body).unwrap();
+    let methods = json!(["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]);
+    let algorithms = &oauth["token_endpoint_auth_signing_alg_values_supported"];
+    assert!(["ES256", "EdDSA", "HS256"].iter().all(|one| algorithms.as_array().unwrap().contains(&json!(one))));
     let expected = json!({
         "issuer": "https://api.example.com/tenant/",
         "token_endpoint": "https://api.example.com/oauth/token",
         "jwks_uri": "https://api.example.com/tenant/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint": "https://api.example.com/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint": "https://api.example.com/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "response_types_supported": [],
         "scopes_supported": ["orders:admin", "orders:read", "orders:write", "users:read"],
     });
@@ -268,7 +359,7 @@ claims = { sub = "me", scp = "all" }
     );
     assert!(settings.is_none());
     let expected = [
-        "Error authorization_server: the embedded issuer has nowhere to keep its signing keys; set `data_directory` in [process]",
+        "Error authorization_server: the embedded issuer has nowhere to keep its keys and clients; set `store`, like \"sqlite:data/postern.db\", or `data_directory` in [process]",
         "Error authorization_server.issuer: the issuer has a query or a fragment; leave out what begins with `?` or `#`",
         "Error authorization_server.token_lifetime: a token must not last longer than 30 days; write \"30d\" or less",
         "Error authorization_server.apis.\"https://api.example.com/orders\".token_lifetime: a token must last a second at least; write a duration like \"1h\"",
@@ -300,8 +391,8 @@ fn what_deserves_a_look_is_warned_of_and_applied() {
 fn the_demo_compiles_without_a_remark() {
     let (settings, told) = compile_text(include_str!("../../config/demo.toml"));
     assert_eq!(told, [""; 0]);
-    let directory = tempfile::tempdir().unwrap();
-    let server = AuthorizationServer::open(Arc::new(settings.unwrap()), directory.path(), None, NOW).unwrap();
+    assert!(settings.is_some());
+    let (server, _data) = open(include_str!("../../config/demo.toml"));
     let token = ask(&server, "demo", "demo-secret-not-for-production", None, None).unwrap();
     assert_eq!(token.scope.as_deref(), Some("orders:read"));
 }
@@ -324,7 +415,7 @@ fn no_secret_and_no_token_is_shown() {
         ask(&server, "canary-id", "canary-wrong", None, None).unwrap_err(),
         ask(&server, "billing", SECRET, Some("canary-audience"), Some("canary-scope")).unwrap_err(),
     ];
-    let mut shown = format!("{server:?} {token:?}");
+    let mut shown = format!("{:?} {token:?}", server.server);
     for error in errors {
         shown.push_str(&format!("{error} {error:?}"));
     }

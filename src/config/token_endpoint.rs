@@ -46,11 +46,22 @@ impl TokenEndpointConfig {
     /// Where the paths of a `plgd` server begin, if this is one and that is known.
     #[must_use]
     pub fn plgd_base(&self) -> Option<String> {
-        if self.dialect != DialectConfig::Plgd {
-            return None;
-        }
-        let written = self.management.as_ref().and_then(|management| management.base_path.clone());
-        written.or_else(|| self.path.strip_suffix("/oauth/token").map(str::to_owned))
+        (self.dialect == DialectConfig::Plgd).then(|| self.management_base().map(str::to_owned)).flatten()
+    }
+
+    /// What the paths of the dialect's own management begin with: what was written, or what comes before the dialect's usual
+    /// end in `path`; nothing for the root. None for other dialects, and where the path has not that end.
+    #[must_use]
+    pub fn management_base(&self) -> Option<&str> {
+        let ends: &[&str] = match self.dialect {
+            DialectConfig::Oauth2 | DialectConfig::Auth0 => &[],
+            DialectConfig::Plgd => &["/oauth/token"],
+            DialectConfig::Frontegg => &["/auth/v1/api-token", "/auth/v2/api-token"],
+        };
+        let derived = || ends.iter().find_map(|end| self.path.strip_suffix(end));
+        let written = self.management.as_ref().and_then(|management| management.base_path.as_deref());
+        // The root is written as a slash, and every path below it begins with one.
+        written.map(|base| if base == "/" { "" } else { base }).or_else(derived)
     }
 
     fn place_beside(&self, written: Option<&String>, end: &str) -> Option<String> {

@@ -9,10 +9,10 @@ use tracing::debug;
 
 use super::{Rejection, handle::Answer, record::Record};
 use crate::{
-    http::{BodyLimits, MeteredBody},
+    http::{BodyLimits, MeteredBody, forwarded},
     server::ConnectionInfo,
     snapshot::Snapshot,
-    token_endpoint::{Operation, TokenEndpoint, TokenRefusal},
+    token_endpoint::{Arrival, Operation, TokenEndpoint, TokenRefusal},
 };
 
 /// Answers a request to a token endpoint.
@@ -31,9 +31,12 @@ pub(super) async fn issue(
         let deadline = Some(record.deadline(limits.body_idle_timeout));
         BodyLimits { bytes: None, idle: Some(limits.body_idle_timeout), deadline }
     };
+    let peer = forwarded::caller(request.headers(), connection.peer.ip(), &connection.settings().trusted_proxies);
+    record.caller(peer);
+    let arrival = Arrival { peer, at: record.time() };
     let bytes_in = record.bytes_in();
     let request = request.map(|body| MeteredBody::new(body, limits, bytes_in));
-    let answer = endpoint.respond(operation, request, &issuer, record.time()).await;
+    let answer = endpoint.respond(operation, request, &issuer, arrival).await;
     let refusal = answer.outcome.refusal();
     if let Some(refusal) = refusal {
         let (request_id, error) = (record.request_id(), refusal as &dyn std::error::Error);

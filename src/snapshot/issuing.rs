@@ -139,7 +139,8 @@ impl Issuing<'_> {
             let proof = Proof::Secret { client_id: &client.id, secret, method: method(authentication) };
             self.server.authenticate(proof, now).await.map_err(issue_error)?;
         }
-        let assertion = authentication.client_assertion().ok_or(IssueError::InvalidAssertion { what: "it is missing" })?;
+        let assertion =
+            authentication.client_assertion().ok_or(IssueError::InvalidAssertion { what: "it is missing" })?;
         let carried = self.verify_carried(&client, assertion, now).await?;
         if !self.server.is_client_enabled(&client) {
             let client_id = Arc::clone(&client.id);
@@ -161,7 +162,8 @@ impl Issuing<'_> {
             Fault::Downstream | Fault::Request => invalid("it is not good"),
             Fault::Issuer => IssueError::Unavailable { client_id: None, source: error.into() },
         })?;
-        let issuer = self.issuers.by_name(verified.issuer()).filter(|_| client.assertion_issuers.contains(verified.issuer()));
+        let issuer =
+            self.issuers.by_name(verified.issuer()).filter(|_| client.assertion_issuers.contains(verified.issuer()));
         let issuer = issuer.ok_or_else(|| invalid("its issuer is not one of the client's"))?;
         let own = std::iter::once(&**self.server.issuer());
         let mut meant = issuer.audience().iter().map(|audience| &**audience).chain(own);

@@ -31,7 +31,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{Operation, TokenEndpoint},
+    token_endpoint::{Lockouts, Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -116,6 +116,8 @@ pub struct Surroundings {
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
+    /// Who is locked out of token endpoints.
+    pub lockouts: Lockouts,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }

@@ -4,17 +4,17 @@
 
 use std::sync::Arc;
 
-use super::{TokenEndpoint, places};
+use super::{Lockouts, TokenEndpoint, places};
 use crate::{
     authorization_server,
     config::{Config, DialectConfig, ServeConfig, TokenEndpointConfig},
     diagnostic::{Diagnostics, KeyPath},
 };
 
-/// Compiles `[token_endpoints.*]`, in the order of their names. None if `diagnostics` now says why it cannot be used.
+/// Compiles `[token_endpoints.*]`, in the order of their names. Who is locked out is kept in `lockouts`. None if `diagnostics` now says why it cannot be used.
 ///
 /// That two endpoints, or an endpoint and a route, do not stand at one place is for the routing table to find out.
-pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Vec<Arc<TokenEndpoint>>> {
+pub fn compile(config: &Config, lockouts: &Lockouts, diagnostics: &mut Diagnostics) -> Option<Vec<Arc<TokenEndpoint>>> {
     let errors_before = diagnostics.error_count();
     let mut endpoints = Vec::with_capacity(config.token_endpoints.len());
     for (name, endpoint) in &config.token_endpoints {
@@ -29,12 +29,12 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Vec<Arc
         }
         judge_paths(endpoint, &path, diagnostics);
         judge_dialect(endpoint, &path, diagnostics);
-        endpoints.push(Arc::new(compile_one(name, endpoint, config)));
+        endpoints.push(Arc::new(compile_one(name, endpoint, config, lockouts)));
     }
     (diagnostics.error_count() == errors_before).then_some(endpoints)
 }
 
-fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config) -> TokenEndpoint {
+fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lockouts: &Lockouts) -> TokenEndpoint {
     // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
     let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));
     let issuer = config.authorization_server.as_ref().map(|server| server.issuer.as_str());
@@ -44,6 +44,7 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config) -> T
         host: endpoint.host.clone(),
         places: places::of(endpoint),
         url: url.map(Arc::from),
+        lockout: lockouts.of(name, &endpoint.lockout),
     }
 }
 
@@ -106,7 +107,7 @@ fn judge_dialect(endpoint: &TokenEndpointConfig, at: &KeyPath, diagnostics: &mut
     }
     match dialect {
         DialectConfig::Oauth2 | DialectConfig::Auth0 => foreign("management", "only `plgd` and `frontegg` have"),
-        DialectConfig::Plgd | DialectConfig::Frontegg if places::management_base(endpoint).is_none() => {
+        DialectConfig::Plgd | DialectConfig::Frontegg if endpoint.management_base().is_none() => {
             diagnostics.key_error(
                 &at.key("management"),
                 format!("what its paths begin with cannot be told from `{}`", endpoint.path),
@@ -133,7 +134,7 @@ mod tests {
     fn compiled(toml: &str) -> (Option<Vec<Arc<TokenEndpoint>>>, Vec<String>) {
         let config: Config = toml::from_str(toml).unwrap();
         let mut diagnostics = Diagnostics::new();
-        let endpoints = compile(&config, &mut diagnostics);
+        let endpoints = compile(&config, &Lockouts::default(), &mut diagnostics);
         (
             endpoints,
             diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.message)).collect(),

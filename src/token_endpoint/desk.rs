@@ -1,43 +1,100 @@
-//! Owns: one request's way to the issuer.
-//! Always holds: what the issuer refuses is told with the audience that was asked for.
+//! Owns: one request's way to the issuer, past the lock-out.
+//! Refuses: asking the issuer about somebody who is locked out.
+//! Always holds: a proof that failed is counted, one that was good ends the count; what the issuer refuses is told with the audience
+//! that was asked for.
+
+use std::net::IpAddr;
 
 use super::{
-    Echo, ExchangeRequest, Introspected, IntrospectionRequest, RevocationRequest, TokenEndpoint, TokenIssuer,
-    TokenRefusal, TokenRequest,
+    Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenEndpoint,
+    TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
     clock::UnixTime,
-    oauth::{ExchangedToken, IssuedToken},
+    oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
 };
+
+/// When a request arrived, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who sent it, as far as that can be believed.
+    pub peer: IpAddr,
+    /// When.
+    pub at: UnixTime,
+}
 
 /// What a dialect needs to answer one request: the endpoint at which it came in, and who issues there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Desk<'a> {
     pub(super) endpoint: &'a TokenEndpoint,
     pub(super) issuer: &'a dyn TokenIssuer,
-    pub(super) now: UnixTime,
+    pub(super) arrival: Arrival,
 }
 
 impl Desk<'_> {
     pub(super) async fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenRefusal> {
-        let issued = self.issuer.issue(request, self.now).await;
+        let asking = self.issuer.issue(request, self.arrival.at);
+        let issued = self.past_lockout(request.authentication.client_id(), asking).await;
         issued.map_err(|error| TokenRefusal::Issue { error, audience: request.audience.as_deref().map(Echo::of) })
     }
 
     pub(super) async fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangedToken, TokenRefusal> {
-        Ok(self.issuer.exchange(request, self.now).await?)
+        let asking = self.issuer.exchange(request, self.arrival.at);
+        Ok(self.past_lockout(Some(&request.client_id), asking).await?)
     }
 
+    /// Nobody is locked out here: a refresh token names no client that could be guessed at, and is too long to be guessed itself.
     pub(super) async fn refresh(&self, refresh_token: &Secret) -> Result<ExchangedToken, TokenRefusal> {
-        Ok(self.issuer.refresh(refresh_token, self.now).await?)
+        Ok(self.issuer.refresh(refresh_token, self.arrival.at).await?)
     }
 
     pub(super) async fn revoke(&self, request: &RevocationRequest) -> Result<(), TokenRefusal> {
-        Ok(self.issuer.revoke(request, self.now).await?)
+        let asking = self.issuer.revoke(request, self.arrival.at);
+        Ok(self.past_lockout(request.authentication.client_id(), asking).await?)
     }
 
     pub(super) async fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspected, TokenRefusal> {
-        Ok(self.issuer.introspect(request, self.now).await?)
+        let asking = self.issuer.introspect(request, self.arrival.at);
+        Ok(self.past_lockout(request.authentication.client_id(), asking).await?)
+    }
+
+    /// Asks, unless `client_id` is locked out from where the request came. Whoever names no client id has only an assertion, and
+    /// signatures are not guessed.
+    async fn past_lockout<T>(
+        &self,
+        client_id: Option<&str>,
+        asking: impl Future<Output = Result<T, IssueError>>,
+    ) -> Result<T, IssueError> {
+        let Some(client_id) = client_id else { return asking.await };
+        let (lockout, Arrival { peer, at }) = (&self.endpoint.lockout, self.arrival);
+        let locked = |locked: super::LockedOut| IssueError::LockedOut { retry_after: locked.retry_after };
+        lockout.judge(client_id, peer, at).map_err(locked)?;
+        let answered = asking.await;
+        match answered.as_ref().err().map_or(Some(true), proven) {
+            Some(true) => lockout.succeeded(client_id, peer, at),
+            Some(false) => lockout.failed(client_id, peer, at),
+            None => {}
+        }
+        answered
+    }
+}
+
+/// Whether whoever got `error` had proven who it is; none if that was not found out.
+const fn proven(error: &IssueError) -> Option<bool> {
+    match error {
+        IssueError::UnknownClient
+        | IssueError::WrongSecret
+        | IssueError::InvalidAssertion { .. }
+        | IssueError::AuthenticationMethodNotAllowed
+        | IssueError::InvalidRefreshToken => Some(false),
+        // What is switched off may be refused before any proof is looked at.
+        IssueError::Refused {
+            refusal: IssueRefusal::Disabled | IssueRefusal::ClientDisabled | IssueRefusal::ApiTokensDisabled,
+            ..
+        }
+        | IssueError::LockedOut { .. }
+        | IssueError::Unavailable { .. } => None,
+        IssueError::Refused { .. } => Some(true),
     }
 }

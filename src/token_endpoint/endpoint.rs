@@ -10,18 +10,18 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{
-    Answer, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal, auth0, desk::Desk, frontegg,
-    media_type::MediaType, oauth2, parameters::Parameters, plgd,
+    Answer, Arrival, Lockout, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal, auth0,
+    desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
 };
-use crate::clock::UnixTime;
 
 /// Where clients post to get a token, and what belongs to that in its dialect.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TokenEndpoint {
     pub(super) name: Arc<str>,
     pub(super) host: Option<String>,
     pub(super) places: Vec<Place>,
     pub(super) url: Option<Arc<str>>,
+    pub(super) lockout: Lockout,
 }
 
 impl TokenEndpoint {
@@ -59,7 +59,7 @@ impl TokenEndpoint {
         operation: Operation,
         request: Request<B>,
         issuer: &dyn TokenIssuer,
-        now: UnixTime,
+        arrival: Arrival,
     ) -> Answer
     where
         B: Body,
@@ -75,7 +75,7 @@ impl TokenEndpoint {
             Err(_) => Err(RequestError::BodyIncomplete),
         };
         match body {
-            Ok(body) => self.respond_to_whole(operation, &parts, &body, issuer, now).await,
+            Ok(body) => self.respond_to_whole(operation, &parts, &body, issuer, arrival).await,
             Err(error) => Answer::refused(operation, error.into()),
         }
     }
@@ -87,9 +87,9 @@ impl TokenEndpoint {
         parts: &Parts,
         body: &[u8],
         issuer: &dyn TokenIssuer,
-        now: UnixTime,
+        arrival: Arrival,
     ) -> Answer {
-        let desk = Desk { endpoint: self, issuer, now };
+        let desk = Desk { endpoint: self, issuer, arrival };
         let answered = self.answer(operation, parts, body, desk).await;
         answered.unwrap_or_else(|refusal| Answer::refused(operation, refusal))
     }

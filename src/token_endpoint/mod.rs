@@ -28,6 +28,7 @@ pub use self::{
     answer::{Answer, Outcome},
     authentication::{AuthenticationMethod, ClientAuthentication},
     compile::compile,
+    desk::Arrival,
     echo::Echo,
     endpoint::TokenEndpoint,
     issuer::{

@@ -13,9 +13,6 @@ pub struct Place {
     pub operation: Operation,
 }
 
-/// The usual end of a `plgd` endpoint's path.
-const PLGD_END: &str = "/oauth/token";
-
 /// The usual ends of a `frontegg` endpoint's path, by version.
 const FRONTEGG_ENDS: [(&str, Naming); 2] =
     [("/auth/v1/api-token", Naming::CamelCase), ("/auth/v2/api-token", Naming::SnakeCase)];
@@ -30,36 +27,21 @@ pub(super) fn of(config: &TokenEndpointConfig) -> Vec<Place> {
     }
 }
 
-/// What the paths of the dialect's own management begin with: what was written, or what comes before the dialect's usual end.
-/// None for other dialects, and where the path has not that end.
-pub(super) fn management_base(config: &TokenEndpointConfig) -> Option<&str> {
-    let derived = || match config.dialect {
-        DialectConfig::Oauth2 | DialectConfig::Auth0 => None,
-        DialectConfig::Plgd => config.path.strip_suffix(PLGD_END),
-        DialectConfig::Frontegg => FRONTEGG_ENDS.iter().find_map(|(end, _)| config.path.strip_suffix(end)),
-    };
-    let written = config.management.as_ref().and_then(|management| management.base_path.as_deref());
-    // The root is written as a slash, and every path below it begins with one.
-    written.map(|base| if base == "/" { "" } else { base }).or_else(derived)
-}
-
 fn oauth2(config: &TokenEndpointConfig) -> Vec<Place> {
-    let beside = |name: &str| config.path.strip_suffix("/token").map(|base| format!("{base}/{name}"));
-    let mut places = vec![place(&config.path, Operation::Oauth2(Oauth2Operation::Token))];
-    for (written, name, operation) in [
-        (&config.revocation_path, "revoke", Oauth2Operation::Revocation),
-        (&config.introspection_path, "introspect", Oauth2Operation::Introspection),
-    ] {
-        let path = written.clone().or_else(|| beside(name));
-        places.extend(path.map(|path| Place { path, operation: Operation::Oauth2(operation) }));
-    }
-    places
+    let places = [
+        (Some(config.path.clone()), Oauth2Operation::Token),
+        (config.revocation_place(), Oauth2Operation::Revocation),
+        (config.introspection_place(), Oauth2Operation::Introspection),
+    ];
+    let place = |(path, operation)| Some(Place { path: path?, operation: Operation::Oauth2(operation) });
+    places.into_iter().filter_map(place).collect()
 }
 
 fn plgd(config: &TokenEndpointConfig) -> Vec<Place> {
     let mut places = vec![place(&config.path, Operation::Plgd(PlgdOperation::Token))];
     places.extend(
-        management_base(config)
+        config
+            .management_base()
             .map(|base| place(&format!("{base}/api/v1/tokens"), Operation::Plgd(PlgdOperation::Tokens))),
     );
     places

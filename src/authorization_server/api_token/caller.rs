@@ -184,7 +184,9 @@ mod tests {
     fn a_permission_is_the_one_that_is_asked_for() {
         let reader = caller(json!({ "permissions": ["fe.secure.read.tenantApiTokens"], "tenantId": "t" }));
         assert_eq!(reader.may(ApiTokenAction::Read, false), Ok(()));
-        for (action, of_users) in [(ApiTokenAction::Read, true), (ApiTokenAction::Write, false), (ApiTokenAction::Delete, false)] {
+        for (action, of_users) in
+            [(ApiTokenAction::Read, true), (ApiTokenAction::Write, false), (ApiTokenAction::Delete, false)]
+        {
             assert!(reader.may(action, of_users).is_err());
         }
         let all = caller(json!({ "permissions": ["fe.secure.*"] }));

@@ -14,7 +14,11 @@ use super::{
     record::{claims_of, record_of_api_token},
 };
 use crate::{
-    authorization_server::{AuthorizationServer, client::{GeneratedSecret, SecretKind}, grant::token_type},
+    authorization_server::{
+        AuthorizationServer,
+        client::{GeneratedSecret, SecretKind},
+        grant::token_type,
+    },
     clock::UnixTime,
     config::{ApiTokenFormatConfig, ApiTokenStrategyConfig, DialectConfig},
     id::TokenId,

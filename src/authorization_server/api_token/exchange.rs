@@ -7,10 +7,15 @@ use std::{sync::Arc, time::Duration};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use thiserror::Error;
 
-use super::{ApiTokenRecord, record::{claims_of, record_of_api_token}};
+use super::{
+    ApiTokenRecord,
+    record::{claims_of, record_of_api_token},
+};
 use crate::{
     authorization_server::{
-        AuthorizationServer, ChangeError, Unrecorded, client::{GeneratedSecret, SecretHash, SecretKind}, grant::token_type,
+        AuthorizationServer, ChangeError, Unrecorded,
+        client::{GeneratedSecret, SecretHash, SecretKind},
+        grant::token_type,
         signing_keys::SigningError,
     },
     clock::UnixTime,
@@ -75,7 +80,8 @@ impl AuthorizationServer {
         let kept = found.as_ref().and_then(|record| record.secret_hash);
         let presented = self.registry().hashing().hash(secret);
         // Compared with something in any case, so that an unknown id takes no less time.
-        let equal = verify_slices_are_equal(kept.as_ref().unwrap_or(&SecretHash::NOTHING).as_bytes(), presented.as_bytes());
+        let equal =
+            verify_slices_are_equal(kept.as_ref().unwrap_or(&SecretHash::NOTHING).as_bytes(), presented.as_bytes());
         let proven = equal.is_ok() & kept.is_some();
         // Who is not authenticated learns nothing of switches.
         let record = match found {
@@ -97,7 +103,10 @@ impl AuthorizationServer {
         }
         let hash = self.registry().hashing().hash(refresh_token);
         let registry = Arc::clone(self.registry());
-        let taken = self.registry().on_control(async move { registry.store().take_refresh(hash.as_bytes(), now).await }).await??;
+        let taken = self
+            .registry()
+            .on_control(async move { registry.store().take_refresh(hash.as_bytes(), now).await })
+            .await??;
         let id = taken.ok_or(ExchangeError::BadRefreshToken)?;
         let found = self.registry().memory().state().api_tokens.find(&id).map(Arc::clone);
         let record = found.filter(|record| !record.has_expired(now)).ok_or(ExchangeError::BadRefreshToken)?;
@@ -132,7 +141,9 @@ impl AuthorizationServer {
     }
 
     async fn keep_refresh_token(&self, record: &ApiTokenRecord, now: UnixTime) -> Result<Secret, ExchangeError> {
-        let secret = GeneratedSecret::generate_for(SecretKind::RefreshToken).map_err(|_| ExchangeError::NoRandomness)?.into_secret();
+        let secret = GeneratedSecret::generate_for(SecretKind::RefreshToken)
+            .map_err(|_| ExchangeError::NoRandomness)?
+            .into_secret();
         let hash = self.registry().hashing().hash(&secret);
         let latest = now.plus(REFRESH_LIFETIME);
         let expires_at = record.expires_at.map_or(latest, |end| end.min(latest));

@@ -266,10 +266,7 @@ impl AuthorizationServer {
 }
 
 /// Whether a token is one that `owned` means.
-fn belongs<'a>(
-    caller: &'a Caller,
-    owned: Ownership<'a>,
-) -> Result<impl Fn(&ApiTokenRecord) -> bool + 'a, NotAllowed> {
+fn belongs<'a>(caller: &'a Caller, owned: Ownership<'a>) -> Result<impl Fn(&ApiTokenRecord) -> bool + 'a, NotAllowed> {
     let tenant = caller.tenant(owned.tenant_id)?;
     let user = if owned.kind.is_users() { Some(caller.user(owned.user_id)?) } else { None };
     Ok(move |token: &ApiTokenRecord| {

@@ -29,7 +29,6 @@ use std::{
 use serde_json::{Map, Value};
 
 use self::client_secret::ClientSecret;
-pub(super) use self::{compile::compile, stored_secret::HASH_BYTES};
 pub use self::{
     assertion::{AssertionAudiences, AssertionFault, VerifiedAssertion, client_id_of, verify},
     authentication::{AuthenticationFailure, AuthenticationMethod, authenticate_by_assertion, authenticate_by_secret},
@@ -40,6 +39,7 @@ pub use self::{
     secret::{GeneratedSecret, NoRandomness, SecretKind, looks_generated},
     stored_secret::{SecretHash, SecretHashing, StoredSecret},
 };
+pub(super) use self::{compile::compile, stored_secret::HASH_BYTES};
 use crate::{auth::key_set::KeySets, clock::UnixTime, config::AssertionAudienceConfig, oauth::ScopeSet};
 
 /// How many secrets of a client may be good at once.

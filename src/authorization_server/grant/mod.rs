@@ -12,11 +12,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub(super) use self::claims::{dialect_name, token_type};
 use self::{
     choose::{choose_grant, choose_organization, choose_scope},
     claims::{Granted, SignedAs},
 };
-pub(super) use self::claims::{dialect_name, token_type};
 use super::{
     AuthorizationServer, ChangeError, Unrecorded,
     client::{AuthenticationFailure, Client},

@@ -269,7 +269,8 @@ impl AuthorizationServer {
         work: impl for<'c> FnOnce(
             &'c str,
             &'c mut Amendment,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Result<T, ManagementError>> + Send + 'c>>
+        )
+            -> std::pin::Pin<Box<dyn Future<Output = Result<T, ManagementError>> + Send + 'c>>
         + Send
         + 'static,
     ) -> Result<T, ManagementError> {

@@ -8,10 +8,7 @@ use serde_json::json;
 
 use super::{Actor, ManagementError};
 use crate::{
-    authorization_server::{
-        AuthorizationServer,
-        signing_keys::KeyState,
-    },
+    authorization_server::{AuthorizationServer, signing_keys::KeyState},
     clock::UnixTime,
     config::SigningAlgorithmConfig,
     store::Selection,
@@ -88,7 +85,9 @@ impl AuthorizationServer {
                 let ring = registry.ring_within(&mut change).await?;
                 change.keys(ring.revoke(&key_id, now, registry.sealing())?, actor.name(), now).await?;
                 let revoked = change.revoke(&Selection::Key(key_id.clone()), now).await?;
-                change.note(actor.did("token.revoke", &format!("key {key_id}"), json!({ "revoked": revoked }), now)).await?;
+                change
+                    .note(actor.did("token.revoke", &format!("key {key_id}"), json!({ "revoked": revoked }), now))
+                    .await?;
                 registry.commit(change).await?;
                 Ok(revoked)
             })

@@ -48,7 +48,8 @@ impl AuthorizationServer {
         after: Option<IssuedCursor>,
     ) -> Result<IssuedPage, ManagementError> {
         let store = self.registry().store().clone();
-        let page = self.registry().on_control(async move { store.issued(&filter, limit, after.as_ref()).await }).await??;
+        let page =
+            self.registry().on_control(async move { store.issued(&filter, limit, after.as_ref()).await }).await??;
         Ok(page)
     }
 
@@ -66,12 +67,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// If nothing was revoked because it could not be kept, or because the token is not known.
-    pub async fn revoke(
-        &self,
-        actor: &Actor,
-        what: Revocation,
-        now: UnixTime,
-    ) -> Result<Option<u64>, ManagementError> {
+    pub async fn revoke(&self, actor: &Actor, what: Revocation, now: UnixTime) -> Result<Option<u64>, ManagementError> {
         let (registry, actor) = (Arc::clone(self.registry()), actor.clone());
         self.registry()
             .on_control(async move {
@@ -115,9 +111,8 @@ impl AuthorizationServer {
         request: GrantRequest<'_>,
         now: UnixTime,
     ) -> Result<IssuedToken, ManagementError> {
-        let client = self
-            .find_client(client_id)
-            .ok_or_else(|| ManagementError::UnknownClient { id: client_id.to_owned() })?;
+        let client =
+            self.find_client(client_id).ok_or_else(|| ManagementError::UnknownClient { id: client_id.to_owned() })?;
         if !self.is_client_enabled(&client) {
             let refusal = IssueRefusal::ClientDisabled;
             return Err(GrantError::Refused { client_id: Arc::clone(&client.id), refusal }.into());

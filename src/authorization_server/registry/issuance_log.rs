@@ -73,8 +73,7 @@ impl IssuanceLog {
 async fn record(store: Store, mut waiting: mpsc::Receiver<Entry>) {
     let mut entries = Vec::with_capacity(MOST_IN_ONE_COMMIT);
     while waiting.recv_many(&mut entries, MOST_IN_ONE_COMMIT).await > 0 {
-        let (tokens, callers): (Vec<_>, Vec<_>) =
-            entries.drain(..).map(|entry| (entry.token, entry.recorded)).unzip();
+        let (tokens, callers): (Vec<_>, Vec<_>) = entries.drain(..).map(|entry| (entry.token, entry.recorded)).unzip();
         let outcome = store.record_issued(&tokens).await.map_err(|error| Unrecorded::Store(Arc::new(error)));
         for caller in callers {
             // Who has left gets no token; it lasts, recorded, until it expires.

@@ -36,9 +36,8 @@ impl Registry {
         change: &mut Amendment,
     ) -> Result<KeyRing, ChangeError> {
         let records = change.list(Kind::SigningKey).await?;
-        let read = |record: &Record| {
-            SigningKeyRecord::parse(&record.id, record.document.as_deref().unwrap_or_default())
-        };
+        let read =
+            |record: &Record| SigningKeyRecord::parse(&record.id, record.document.as_deref().unwrap_or_default());
         // One that cannot be read stands in the way: to go on without it would be to make another in its place.
         let records = records.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(KeyRing::of(records, &self.sealing)?)

@@ -32,12 +32,6 @@ pub(super) enum KeyPair {
     Ed25519(Ed25519KeyPair),
 }
 
-/// A signature in the buffer of its kind.
-pub(super) enum Signature {
-    Curve(aws_lc_rs::signature::Signature),
-    Rsa(Vec<u8>),
-}
-
 impl KeyPair {
     /// A new private key in PKCS#8. RSA takes a good part of a second.
     pub(super) fn generate_pkcs8(algorithm: SigningAlgorithmConfig) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
@@ -101,24 +95,15 @@ impl KeyPair {
         }
     }
 
-    pub(super) fn sign(&self, signing_input: &[u8]) -> Result<Signature, Unspecified> {
+    pub(super) fn sign(&self, signing_input: &[u8]) -> Result<Vec<u8>, Unspecified> {
         match self {
-            Self::Ecdsa(pair) => pair.sign(&SystemRandom::new(), signing_input).map(Signature::Curve),
-            Self::Ed25519(pair) => pair.try_sign(signing_input).map(Signature::Curve),
+            Self::Ecdsa(pair) => Ok(pair.sign(&SystemRandom::new(), signing_input)?.as_ref().to_vec()),
+            Self::Ed25519(pair) => Ok(pair.try_sign(signing_input)?.as_ref().to_vec()),
             Self::Rsa { pair, encoding } => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(*encoding, &SystemRandom::new(), signing_input, &mut signature)?;
-                Ok(Signature::Rsa(signature))
+                Ok(signature)
             }
-        }
-    }
-}
-
-impl AsRef<[u8]> for Signature {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Curve(signature) => signature.as_ref(),
-            Self::Rsa(signature) => signature,
         }
     }
 }

@@ -11,7 +11,13 @@ use super::*;
 use crate::diagnostic::{Diagnostics, KeyPath, Mark};
 
 fn environment() -> BTreeMap<String, String> {
-    [("POSTERN_ADMIN_TOKEN", "canary-admin"), ("BILLING_SECRET", "canary-billing"), ("EMPTY", "")]
+    [
+        ("POSTERN_ADMIN_TOKEN", "canary-admin"),
+        ("POSTERN_ENCRYPTION_KEY", "canary-encryption-key-of-enough-characters"),
+        ("BILLING_SECRET", "canary-billing"),
+        ("BILLING_SECRET_NEXT", "canary-billing-next"),
+        ("EMPTY", ""),
+    ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
 }

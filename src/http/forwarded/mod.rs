@@ -65,6 +65,13 @@ pub fn rewrite(headers: &mut HeaderMap, hop: &Hop<'_>, trusted: &[IpNet]) -> IpA
     past.caller
 }
 
+/// The address of whoever made a request: what [`rewrite`] returns, with the fields left as they are.
+#[must_use]
+pub fn caller(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+    let peer = peer.to_canonical();
+    if is_trusted(peer, trusted) { Past::read(headers, peer, trusted).caller } else { peer }
+}
+
 /// What is believed of the way that a request took before it came to us.
 struct Past {
     /// Whether anything said by the peer is believed at all.
@@ -89,7 +96,7 @@ impl Past {
         let customary = node::x_forwarded_for(headers, &X_FORWARDED_FOR);
         let broken = standard.is_none() && headers.contains_key(header::FORWARDED)
             || customary.is_none() && headers.contains_key(X_FORWARDED_FOR);
-        let caller = |nodes: &Option<Vec<Node>>| nodes.as_ref().map(|nodes| caller(nodes, peer, trusted));
+        let caller = |nodes: &Option<Vec<Node>>| nodes.as_ref().map(|nodes| caller_among(nodes, peer, trusted));
         let (first, second) = (caller(&standard), caller(&customary));
         if broken || first.is_some() && second.is_some() && first != second {
             return Self::none(peer);
@@ -128,7 +135,7 @@ impl OwnHop {
 }
 
 /// Walks the hops from the nearest to the oldest, as long as each is trusted to name the one before it.
-fn caller(nodes: &[Node], peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+fn caller_among(nodes: &[Node], peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let mut caller = peer;
     for node in nodes.iter().rev() {
         let Some(address) = node else { break };

@@ -16,7 +16,7 @@ async fn a_body_is_read_up_to_its_bound_and_no_further() {
     fn request<B>(body: B) -> Request<B> {
         Request::builder().method("POST").header(header::CONTENT_TYPE, FORM).body(body).unwrap()
     }
-    let good = endpoint.respond(operation, request(Full::new(Bytes::from(GOOD))), &issuer, NOW).await;
+    let good = endpoint.respond(operation, request(Full::new(Bytes::from(GOOD))), &issuer, ARRIVAL).await;
     assert_eq!(good.response.status(), 200);
 
     // Endless: the answer comes because reading stops.
@@ -25,14 +25,14 @@ async fn a_body_is_read_up_to_its_bound_and_no_further() {
         pieces.set(pieces.get() + 1);
         Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(&[b'a'; 1024])))
     });
-    let large = endpoint.respond(operation, request(StreamBody::new(endless)), &issuer, NOW).await;
+    let large = endpoint.respond(operation, request(StreamBody::new(endless)), &issuer, ARRIVAL).await;
     assert_eq!((large.outcome.reason(), pieces.get()), ("body_too_large", 65));
 
     let broken = futures_util::stream::iter([
         Ok(hyper::body::Frame::data(Bytes::from(GOOD))),
         Err(std::io::Error::other("gone")),
     ]);
-    let broken = endpoint.respond(operation, request(StreamBody::new(broken)), &issuer, NOW).await;
+    let broken = endpoint.respond(operation, request(StreamBody::new(broken)), &issuer, ARRIVAL).await;
     assert_eq!(broken.outcome.reason(), "body_incomplete");
     assert_eq!(issuer.asked().len(), 1);
 }

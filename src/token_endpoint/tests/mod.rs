@@ -4,6 +4,7 @@ mod arbitrary;
 mod auth0;
 mod bodies;
 mod frontegg;
+mod lockout;
 mod oauth2;
 mod page;
 mod plgd;
@@ -29,6 +30,7 @@ use crate::{
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+const ARRIVAL: Arrival = Arrival { peer: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), at: NOW };
 /// The name of every token that the script issues.
 const TOKEN_ID: TokenId = TokenId::from_bytes([7; 16]);
 
@@ -210,7 +212,7 @@ issuer = "https://id.example/"
 /// Every place of every dialect.
 fn places() -> Vec<(std::sync::Arc<TokenEndpoint>, Place)> {
     let config: Config = toml::from_str(ENDPOINTS).unwrap();
-    let endpoints = compile(&config, &mut Diagnostics::new()).unwrap();
+    let endpoints = compile(&config, &Lockouts::default(), &mut Diagnostics::new()).unwrap();
     let with_endpoint = |endpoint: std::sync::Arc<TokenEndpoint>| {
         let places = endpoint.places().to_vec();
         places.into_iter().map(move |place| (std::sync::Arc::clone(&endpoint), place))
@@ -237,7 +239,7 @@ fn post(content_type: &str) -> Parts {
 /// The answer and its body; what holds of every answer is held here.
 fn bytes_of(operation: Operation, issuer: &ScriptedIssuer, parts: &Parts, body: &[u8]) -> (Answer, Bytes) {
     let endpoint = endpoint_of(operation);
-    let responding = endpoint.respond_to_whole(operation, parts, body, issuer, NOW);
+    let responding = endpoint.respond_to_whole(operation, parts, body, issuer, ARRIVAL);
     let mut answer = responding.now_or_never().unwrap();
     let body = std::mem::take(answer.response.body_mut());
     let body = body.collect().now_or_never().unwrap().unwrap().to_bytes();
