@@ -111,6 +111,6 @@ fn store_problem(error: &StoreError) -> Problem {
 }
 
 /// What the database or the cryptography said is for the log; the caller learns what it means.
-fn log(error: &dyn std::error::Error) {
+fn log(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(error, "the management API could not do what it was asked to");
 }
