@@ -177,6 +177,11 @@ impl Registry {
         self.reachable.load(Ordering::Relaxed)
     }
 
+    /// How many tokens were issued here since the start, by dialect.
+    pub fn issued_tokens(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.issuance.counts()
+    }
+
     /// The key that signs.
     pub(super) fn signing_key(&self) -> Option<Arc<SigningKey>> {
         self.memory.state().ring.current().cloned()
