@@ -19,6 +19,7 @@ pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod raw_socket;
 pub(crate) mod relay;
+pub(crate) mod schema;
 pub(crate) mod scoped;
 pub(crate) mod served_upstream;
 pub(crate) mod stores;
