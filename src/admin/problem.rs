@@ -73,10 +73,10 @@ pub(super) fn sentence(error: &dyn std::error::Error) -> String {
 
 /// What the API says when it says no (RFC 9457), as documented. Some codes have members of their own beside these.
 #[derive(Debug, ToSchema)]
-#[schema(as = Problem, example = json!({
+#[schema(as = Problem, examples(json!({
     "type": "about:blank", "title": "Not Found", "status": 404, "code": "unknown_client",
     "detail": "There is no client \"billing\"."
-}))]
+})))]
 #[expect(dead_code, reason = "it is there for its schema; `Problem` writes the JSON")]
 pub(super) struct ProblemDocument {
     /// Always `about:blank`: `code` says which problem it is.
