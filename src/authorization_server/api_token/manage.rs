@@ -1,4 +1,4 @@
-//! Owns: listing, changing and deleting API tokens, and the vendor's switch.
+//! Owns: listing, changing and deleting API tokens.
 //! Refuses: tokens of others; giving a token more than whoever changes it has.
 //! Always holds: a deleted token, and every token that it was exchanged for, is refused from the answer on.
 
@@ -12,11 +12,7 @@ use super::{
     caller::{ApiTokenAction, NotAllowed},
 };
 use crate::{
-    authorization_server::{
-        AuthorizationServer, ChangeError, Unrecorded,
-        registry::{API_TOKENS, ApiTokenSwitch},
-        signing_keys::SigningError,
-    },
+    authorization_server::{AuthorizationServer, ChangeError, Unrecorded, signing_keys::SigningError},
     clock::UnixTime,
     config::ApiTokenStrategyConfig,
     id::TokenId,
@@ -126,14 +122,14 @@ impl AuthorizationServer {
         caller.may(ApiTokenAction::Write, owned.kind.is_users())?;
         let profile = self.settings().api_token_profile().ok_or(ApiTokenError::Disabled)?;
         let mut record = ApiTokenRecord::clone(&*self.owned(caller, owned, id)?);
-        let (roles, permissions) = (update.roles.unwrap_or_default(), update.permissions.unwrap_or_default());
-        if let Some(role) = roles.iter().find(|role| !profile.roles.contains_key(*role)) {
+        let (roles, permissions) = (update.roles, update.permissions);
+        if let Some(role) = roles.iter().flatten().find(|role| !profile.roles.contains_key(*role)) {
             return Err(ApiTokenError::UnknownRole { role: role.clone() });
         }
-        caller.may_grant(profile, &roles, &permissions)?;
-        if !roles.is_empty() || !permissions.is_empty() {
-            (record.roles, record.permissions) = (roles, permissions);
-        }
+        let nothing = BTreeSet::new();
+        caller.may_grant(profile, roles.as_ref().unwrap_or(&nothing), permissions.as_ref().unwrap_or(&nothing))?;
+        record.roles = roles.unwrap_or(record.roles);
+        record.permissions = permissions.unwrap_or(record.permissions);
         record.description = update.description.unwrap_or(record.description);
         record.metadata = update.metadata.unwrap_or(record.metadata);
         super::create::judge_record(&record)?;
@@ -172,49 +168,6 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    /// The vendor's switch, as `caller` may see it.
-    ///
-    /// # Errors
-    /// If the caller may not.
-    pub fn api_token_switch(&self, caller: &Caller) -> Result<ApiTokenSwitch, ApiTokenError> {
-        caller.may_configure(ApiTokenAction::Read)?;
-        self.configured()?;
-        let switch = self.registry().memory().state().switches.api_tokens.clone();
-        Ok(ApiTokenSwitch { strategy: self.api_token_strategy(), ..switch })
-    }
-
-    /// Sets the vendor's switch.
-    ///
-    /// # Errors
-    /// Why it stays as it was.
-    pub async fn set_api_token_switch(
-        &self,
-        caller: &Caller,
-        switch: ApiTokenSwitch,
-        now: UnixTime,
-    ) -> Result<(), ApiTokenError> {
-        caller.may_configure(ApiTokenAction::Write)?;
-        self.configured()?;
-        let document = json!(switch);
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.name.clone(),
-            action: "switch.set".to_owned(),
-            subject: API_TOKENS.to_owned(),
-            detail: document.clone(),
-        };
-        let registry = Arc::clone(self.registry());
-        self.registry()
-            .on_control(async move {
-                let mut change = registry.amend().await?;
-                change.put(Kind::Switch, API_TOKENS, &document.to_string()).await?;
-                change.note(entry).await?;
-                registry.commit(change).await
-            })
-            .await??;
-        Ok(())
-    }
-
     /// What may be made now; none: nothing is configured.
     pub(super) fn api_token_strategy(&self) -> Option<ApiTokenStrategyConfig> {
         let configured = self.settings().api_token_strategy()?;
@@ -226,7 +179,7 @@ impl AuthorizationServer {
         self.is_enabled() && self.registry().memory().state().switches.api_tokens.enabled
     }
 
-    fn configured(&self) -> Result<(), ApiTokenError> {
+    pub(super) fn configured(&self) -> Result<(), ApiTokenError> {
         self.settings().api_token_strategy().map(|_| ()).ok_or(ApiTokenError::Disabled)
     }
 
