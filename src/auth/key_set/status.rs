@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{counters::FetchResult, known_keys::KnownKeys, report::Report, shared::Shared};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What an operator wants to know about a key set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct KeySetStatus {
     /// Where the key document is, or the issuer that says so.
     pub place: String,
@@ -55,7 +56,7 @@ pub struct KeySetStatus {
 }
 
 /// Whether keys may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySetState {
     /// Within their lifetime.
@@ -67,7 +68,7 @@ pub enum KeySetState {
 }
 
 /// How often attempts ended in one way.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct FetchCount {
     /// The way, as in the metrics.
     pub result: &'static str,
@@ -76,7 +77,7 @@ pub struct FetchCount {
 }
 
 /// A usable key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct KeyStatus {
     /// Its id.
     pub key_id: Option<String>,
@@ -91,7 +92,7 @@ pub struct KeyStatus {
 }
 
 /// A listed key that is not used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SkippedKeyStatus {
     /// Its id, if it has one.
     pub key_id: Option<String>,
@@ -100,7 +101,7 @@ pub struct SkippedKeyStatus {
 }
 
 /// A key that is no longer listed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RemovedKeyStatus {
     /// Its id.
     pub key_id: String,

@@ -2,11 +2,18 @@
 //! Refuses: secrets, which are kept beside it; fields that are not known.
 //! Always holds: a client of the TOML is turned into the same document, so that one set of rules holds for both.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, OneOfBuilder, Type},
+    },
+};
 
 use super::{
     AuthenticationMethod, Client, ClientKeys, Lifetime,
@@ -19,8 +26,12 @@ use crate::{
 };
 
 /// A client without its id and its secrets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(examples(json!({
+    "description": "Sends the invoices", "tenant": "acme",
+    "grants": { "https://api.example.com/orders": ["orders:read"] }
+})))]
 pub struct ClientDefinition {
     /// What it is, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +41,7 @@ pub struct ClientDefinition {
     pub grants: BTreeMap<String, Vec<String>>,
     /// Claims put into its tokens; they never replace those that the issuer sets.
     #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
     /// Whose it is; becomes the owner claim of its tokens in the `plgd` dialect.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +96,21 @@ pub struct ClientFault {
     pub message: String,
     /// What to write instead.
     pub remedy: String,
+}
+
+impl PartialSchema for PublicKeyDefinition {
+    /// By hand, since a JSON object has no schema that could be derived.
+    fn schema() -> RefOr<Schema> {
+        let pem = ObjectBuilder::new().schema_type(Type::String).description(Some("PEM, a section `PUBLIC KEY`"));
+        let jwk = ObjectBuilder::new().schema_type(Type::Object).description(Some("A JWK (RFC 7517)"));
+        OneOfBuilder::new().item(pem).item(jwk).into()
+    }
+}
+
+impl ToSchema for PublicKeyDefinition {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("PublicKey")
+    }
 }
 
 fn is_default(audience: &AssertionAudienceConfig) -> bool {
