@@ -146,7 +146,10 @@ async fn an_owner_lists_and_revokes_its_tokens() {
     assert_eq!(listed.len(), 3);
     let token = &listed[0];
     assert_eq!((&token["id"], &token["owner"], &token["clientId"]), (&json!(first_id), &json!("ann"), &json!("ann")));
-    assert_eq!((&token["audience"], &token["scope"], &token["version"]), (&json!([ORDERS]), &json!(["read"]), &json!("0")));
+    assert_eq!(
+        (&token["audience"], &token["scope"], &token["version"]),
+        (&json!([ORDERS]), &json!(["read"]), &json!("0"))
+    );
     assert_eq!((&token["blacklisted"], &token["originalTokenClaims"]), (&Value::Null, &Value::Null));
     let number = |name: &str| token[name].as_str().unwrap().parse::<u64>().unwrap();
     assert!(number("expiration") > number("issuedAt"));

@@ -5,6 +5,7 @@ mod auth0;
 mod bodies;
 mod frontegg;
 mod lockout;
+mod management_page;
 mod oauth2;
 mod page;
 mod plgd;
