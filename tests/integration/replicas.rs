@@ -166,7 +166,8 @@ async fn two_that_rotate_at_once_rotate_once() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409]);
         within(SPREAD, "the same keys everywhere", async || one.read("/keys").await == other.read("/keys").await).await;
-        let counts = [one.keys("previous").await, one.keys("current").await, one.keys("next").await].map(|keys| keys.len());
+        let counts =
+            [one.keys("previous").await, one.keys("current").await, one.keys("next").await].map(|keys| keys.len());
         assert_eq!(counts, [1, 1, 1]);
         assert!(other.accepts(&one.token(BILLING).await).await);
     })

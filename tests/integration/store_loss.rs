@@ -14,10 +14,8 @@ use tokio::time::timeout;
 
 use crate::support::{
     client::Answer,
-    issuing::{
-        AUTH0, BILLING, Issuing, OAUTH2, PLGD, assertion, id_of, registration, replica, within, write_config,
-    },
     forge::SigningKey,
+    issuing::{AUTH0, BILLING, Issuing, OAUTH2, PLGD, assertion, id_of, registration, replica, within, write_config},
     launch::Launch,
     relay::{Manner, Relay},
     stores::{on_postgres, on_sqlite},
@@ -118,7 +116,8 @@ async fn assert_what_is_known_holds(issuing: &Issuing, good: &str, revoked: &str
         assert_eq!(soon(path, issuing.manage(Method::GET, path, Value::Null)).await.status, 200, "{path}");
     }
     let url = format!("http://{}/one/.well-known/jwks.json", issuing.public);
-    let keys = Request::get(url).header("host", "issuer.test").body(http_body_util::Full::default()).expect("a request");
+    let keys =
+        Request::get(url).header("host", "issuer.test").body(http_body_util::Full::default()).expect("a request");
     assert_eq!(soon("the keys", issuing.client.send(keys)).await.status, 200);
 }
 

@@ -163,11 +163,8 @@ impl Issuing {
     /// Asks for a token by an assertion (RFC 7523).
     pub(crate) async fn ask_by_assertion(&self, assertion: &str) -> Answer {
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        let parameters = [
-            ("grant_type", "client_credentials"),
-            ("client_assertion_type", kind),
-            ("client_assertion", assertion),
-        ];
+        let parameters =
+            [("grant_type", "client_credentials"), ("client_assertion_type", kind), ("client_assertion", assertion)];
         self.form(OAUTH2, &parameters).await
     }
 
