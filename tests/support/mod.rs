@@ -19,5 +19,6 @@ pub(crate) mod raw;
 pub(crate) mod raw_socket;
 pub(crate) mod scoped;
 pub(crate) mod served_upstream;
+pub(crate) mod systems;
 pub(crate) mod upstream;
 pub(crate) mod wait;
