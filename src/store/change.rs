@@ -23,8 +23,8 @@ use super::{
 #[must_use = "a change that is not committed is not made"]
 pub struct Change {
     pub(super) session: Session,
+    pub(super) store: Store,
     revision: Revision,
-    announced: bool,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -41,8 +41,7 @@ impl Store {
         let next = Statement::new("UPDATE revision SET value = value + 1 RETURNING value");
         let row = session.row(next).await?.ok_or(StoreError::Row { column: "value" })?;
         let revision = Revision::new(row::number(&row, "value")?);
-        let announced = matches!(self.database(), Database::Postgres(_));
-        Ok(Change { session, revision, announced, _turn: turn })
+        Ok(Change { session, store: self.clone(), revision, _turn: turn })
     }
 }
 
@@ -111,7 +110,7 @@ impl Change {
     /// A part of the change had failed, and nothing was made. Or the database went away meanwhile: then it is not known whether
     /// the change was made, and only [`Store::changes_since`] tells.
     pub async fn commit(mut self) -> Result<Revision, StoreError> {
-        if self.announced {
+        if matches!(self.store.database(), Database::Postgres(_)) {
             // It is sent when the transaction is committed, and not before.
             self.session.execute_words(ANNOUNCE).await?;
         }

@@ -6,8 +6,6 @@ use std::{io, path::PathBuf};
 
 use sqlx::migrate::MigrateError;
 
-use super::session::LIMIT;
-
 /// Why the store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,7 +13,7 @@ pub enum StoreError {
     #[error("the database cannot be used at the moment")]
     Unavailable(#[source] sqlx::Error),
     /// It did not answer in time. What was asked for may have been done all the same.
-    #[error("the database did not answer within {LIMIT:?}")]
+    #[error("the database did not answer in time")]
     TimedOut,
     /// Announcements of changes no longer arrive.
     #[error("the connection on which changes are announced was lost")]

@@ -1,6 +1,7 @@
 //! Owns: what must survive a restart, in one SQLite file or in a PostgreSQL database that several replicas share: records, issued
 //! tokens, revocations, what may be used once only, and the audit log.
-//! Refuses: to know what a document means; to wait for a database longer than [`LIMIT`]; a database of a newer version.
+//! Refuses: to know what a document means; to wait for an answer longer than [`LIMIT`], but for one about very many rows; a
+//! database of a newer version.
 //! Always holds: what was answered with `Ok` is durable; revisions are in the order of commits, so "everything after N" misses
 //! nothing; both databases are asked in the same words.
 //!

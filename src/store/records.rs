@@ -12,7 +12,6 @@ use super::{
     session::Session,
     statement::Statement,
 };
-use crate::id::TokenId;
 
 /// How many rows are asked for at once: an answer of the driver is much larger than what is kept of it.
 const PAGE: i64 = 5000;
@@ -72,8 +71,8 @@ async fn everything(session: &mut Session, revision: Revision) -> Result<Changes
 /// By pages; `rest` is a condition that the records have to meet besides.
 async fn records(session: &mut Session, since: Revision, rest: &'static str) -> Result<Vec<Record>, StoreError> {
     let mut found = Vec::new();
-    // Greater than every kind, so that the first page begins with the first record of the revision after `since`.
-    let mut last = (since.number(), "~".to_owned(), String::new());
+    // Smaller than every record of the next revision, in whatever order the database has texts.
+    let mut last = (since.number().saturating_add(1), String::new(), String::new());
     loop {
         let statement =
             Statement::new("SELECT revision, kind, id, document FROM records WHERE (revision, kind, id) > (")
@@ -103,16 +102,15 @@ pub(super) fn record(row: &AnyRow) -> Result<Record, StoreError> {
 
 async fn revoked(session: &mut Session, since: Revision) -> Result<Vec<Revoked>, StoreError> {
     let mut found = Vec::new();
-    // Greater than every token of that revision but one that nobody draws.
-    let mut last = (since, TokenId::from_bytes([u8::MAX; 16]));
+    let mut last = (since.number().saturating_add(1), Vec::new());
     loop {
         let statement = Statement::new(
             "SELECT revision, token_id, expires_at FROM revocations WHERE (revision, token_id) > ($1, $2) \
              ORDER BY revision, token_id LIMIT $3",
         );
-        let rows = session.rows(statement.bind(last.0).bind(last.1).bind(PAGE)).await?;
+        let rows = session.rows(statement.bind(last.0).bind(last.1.as_slice()).bind(PAGE)).await?;
         let Some(end) = rows.last() else { return Ok(found) };
-        last = (Revision::new(row::number(end, "revision")?), row::token_id(end, "token_id")?);
+        last = (row::number(end, "revision")?, row::bytes(end, "token_id")?);
         for row in &rows {
             let token = row::token_id(row, "token_id")?;
             found.push(Revoked { token, expires_at: row::optional_moment(row, "expires_at")? });

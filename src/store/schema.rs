@@ -40,7 +40,7 @@ pub(super) async fn bring_up_to_date(database: &Database, connection: &mut AnyCo
     };
     done.map_err(|_| StoreError::TimedOut)?.map_err(|error| match error {
         MigrateError::VersionMissing(version) => StoreError::Newer { version, known },
-        MigrateError::Execute(error) => StoreError::from(error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => StoreError::from(error),
         other => StoreError::Migration(Box::new(other)),
     })
 }

@@ -2,7 +2,7 @@
 //! Refuses: to forget a token that is still good.
 //! Always holds: a token is revoked once; what is counted was done by this very call.
 
-use super::{change::Change, error::StoreError, statement::Statement};
+use super::{change::Change, error::StoreError, model::Revision, statement::Statement};
 use crate::{clock::UnixTime, id::TokenId};
 
 /// Which tokens.
@@ -33,40 +33,35 @@ pub enum Selection {
 const NAMED_AT_ONCE: usize = 1000;
 
 impl Change {
-    /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were.
+    /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were. It
+    /// may take seconds if they are a million; the answers of this change are waited for longer from then on.
     ///
     /// # Errors
     ///
     /// The database is away.
     pub async fn revoke(&mut self, what: &Selection, at: UnixTime) -> Result<u64, StoreError> {
+        if let Selection::TokenOf { expires_at: Some(end), .. } = what
+            && *end <= at
+        {
+            // It is refused anyway.
+            return Ok(0);
+        }
+        self.be_patient_for(what).await?;
         let mut count = 0;
         for part in what.parts() {
-            count += self.session.execute(self.revocation(part, at)).await?;
+            count += self.session.execute(revocation(part, at, self.revision())).await?;
         }
         Ok(count)
     }
 
-    fn revocation(&self, what: Part<'_>, at: UnixTime) -> Statement {
-        const NEW: &str = "INSERT INTO revocations (token_id, revoked_at, expires_at, revision)";
-        let statement = Statement::new(NEW);
-        let statement = match what {
-            Part::Unrecorded(id, expires_at) => {
-                // A token that has expired is refused anyway, so there is nothing to revoke.
-                if expires_at.is_some_and(|end| end <= at) {
-                    return statement
-                        .text(" SELECT token_id, revoked_at, expires_at, revision FROM revocations WHERE FALSE");
-                }
-                let statement = statement.text(" VALUES (").value(id).text(", ").value(at).text(", ");
-                statement.value(expires_at).text(", ").value(self.revision()).text(")")
+    /// What is selected by its name is found at once; what belongs to somebody may be a million tokens.
+    async fn be_patient_for(&mut self, what: &Selection) -> Result<(), StoreError> {
+        match what {
+            Selection::Token(_) | Selection::Tokens(_) | Selection::TokenOf { .. } => Ok(()),
+            Selection::Client(_) | Selection::Owner(_) | Selection::Tenant(_) | Selection::Key(_) => {
+                self.session.be_patient(self.store.database()).await
             }
-            part => {
-                let statement = statement.text(" SELECT id, ").value(at).text(", expires_at, ").value(self.revision());
-                let statement =
-                    statement.text(" FROM issued_tokens WHERE (expires_at IS NULL OR expires_at > ").value(at);
-                part.condition(statement.text(")"))
-            }
-        };
-        statement.text(" ON CONFLICT (token_id) DO NOTHING")
+        }
     }
 
     /// Deletes the records of tokens that are meant, that belong to `owner` if one is given, and that have expired at `at`; how
@@ -81,6 +76,7 @@ impl Change {
         owner: Option<&str>,
         at: UnixTime,
     ) -> Result<u64, StoreError> {
+        self.be_patient_for(what).await?;
         let mut count = 0;
         for part in what.parts() {
             let statement = Statement::new("DELETE FROM issued_tokens WHERE expires_at <= ").value(at);
@@ -88,6 +84,22 @@ impl Change {
         }
         Ok(count)
     }
+}
+
+fn revocation(what: Part<'_>, at: UnixTime, revision: Revision) -> Statement {
+    let statement = Statement::new("INSERT INTO revocations (token_id, revoked_at, expires_at, revision)");
+    let statement = match what {
+        Part::Unrecorded(id, expires_at) => {
+            let statement = statement.text(" VALUES (").value(id).text(", ").value(at).text(", ");
+            statement.value(expires_at).text(", ").value(revision).text(")")
+        }
+        part => {
+            let statement = statement.text(" SELECT id, ").value(at).text(", expires_at, ").value(revision);
+            let statement = statement.text(" FROM issued_tokens WHERE (expires_at IS NULL OR expires_at > ").value(at);
+            part.condition(statement.text(")"))
+        }
+    };
+    statement.text(" ON CONFLICT (token_id) DO NOTHING")
 }
 
 /// What one statement can name.

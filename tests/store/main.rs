@@ -91,3 +91,14 @@ async fn until_ok<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() 
 async fn two(location: &postern::config::StoreConfig) -> (Store, Store) {
     (Store::open(location).await.unwrap(), Store::open(location).await.unwrap())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_store_of_a_test_is_fresh() {
+    for _ in 0..2 {
+        stores::each_store(|location| async move {
+            let store = Store::open(&location).await.unwrap();
+            assert!(store.take_assertion("reports", "jti-1", NOW).await.unwrap(), "{store:?} was used before");
+        })
+        .await;
+    }
+}

@@ -2,13 +2,13 @@
 
 -- One row: the number of the last change, and up to which change tombstones have been swept away.
 CREATE TABLE revision (
-    only SMALLINT NOT NULL PRIMARY KEY CHECK (only = 1),
+    singleton SMALLINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
     value BIGINT NOT NULL,
     oldest BIGINT NOT NULL,
     mark BIGINT NOT NULL,
     marked_at BIGINT NOT NULL
 );
-INSERT INTO revision (only, value, oldest, mark, marked_at) VALUES (1, 0, 0, 0, 0);
+INSERT INTO revision (singleton, value, oldest, mark, marked_at) VALUES (1, 0, 0, 0, 0);
 
 -- What belongs to the installation as a whole.
 CREATE TABLE installation (
