@@ -165,7 +165,12 @@ async fn each_dialect_says_it_in_its_own_words() {
         (AUTH0, &guess, "error", json!("too_many_attempts")),
         (PLGD, &guess, "code", json!(8)),
         (frontegg, &pair, "errors", json!(["Too many failed attempts"])),
-        ("/oauth2/introspect", &json!({ "client_id": "billing", "client_secret": "guess", "token": "x" }), "error", json!("temporarily_unavailable")),
+        (
+            "/oauth2/introspect",
+            &json!({ "client_id": "billing", "client_secret": "guess", "token": "x" }),
+            "error",
+            json!("temporarily_unavailable"),
+        ),
     ] {
         for _ in 0..FAILURES {
             assert_eq!(guesser.post(path, body, &[]).await.status, 401, "{path}");

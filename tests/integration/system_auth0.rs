@@ -114,7 +114,9 @@ async fn refusals_have_the_products_status_and_words() {
 #[tokio::test]
 async fn other_grants_are_not_allowed_for_the_client() {
     let systems = Systems::open().await;
-    for grant in ["password", "authorization_code", "refresh_token", "http://auth0.com/oauth/grant-type/passwordless/otp"] {
+    for grant in
+        ["password", "authorization_code", "refresh_token", "http://auth0.com/oauth/grant-type/passwordless/otp"]
+    {
         let mut request = request_of("billing", BILLING, ORDERS);
         request["grant_type"] = json!(grant);
         let answer = systems.post_json(AUTH0, &request).await;

@@ -45,7 +45,8 @@ fn vendor(systems: &Systems) -> String {
 
 /// A request with a bearer token and the headers that the product's requests have.
 async fn manage(systems: &Systems, method: Method, path: &str, token: &str, body: Option<&Value>) -> Answer {
-    manage_as(systems, method, path, &[("authorization", &bearer(token)), ("frontegg-tenant-id", "tenant-1")], body).await
+    manage_as(systems, method, path, &[("authorization", &bearer(token)), ("frontegg-tenant-id", "tenant-1")], body)
+        .await
 }
 
 async fn manage_as(

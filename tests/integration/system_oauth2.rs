@@ -19,8 +19,7 @@ const REVOKE: &str = "/oauth2/revoke";
 const INTROSPECT: &str = "/oauth2/introspect";
 const TOKEN_URL: &str = "https://systems.test/oauth2/token";
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
-const JWT_BEARER: (&str, &str) =
-    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+const JWT_BEARER: (&str, &str) = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 const KEYED: &str = "canary-keyed-secret-0123456789-abcdefghijk";
 const CHALLENGE: &str = r#"Basic realm="postern", charset="UTF-8""#;
 
@@ -247,7 +246,11 @@ async fn a_secret_that_keys_assertions_is_never_sent_itself() {
     assert_error(&house.assert_by(&wrong).await, 401, "invalid_client");
     let sent = [GRANT, ("client_id", "keyed"), ("client_secret", KEYED)];
     assert_error(&house.systems.post_form(OAUTH2, &sent).await, 401, "invalid_client");
-    assert_error(&house.systems.post_form_as(OAUTH2, &basic(&format!("keyed:{KEYED}")), &[GRANT]).await, 401, "invalid_client");
+    assert_error(
+        &house.systems.post_form_as(OAUTH2, &basic(&format!("keyed:{KEYED}")), &[GRANT]).await,
+        401,
+        "invalid_client",
+    );
     // Nor does a secret for sending key assertions.
     let billing = keyed(BILLING, &house.claims("billing", &json!({})));
     assert_error(&house.assert_by(&billing).await, 401, "invalid_client");
@@ -311,7 +314,8 @@ async fn a_repeated_parameter_and_a_second_authentication_are_invalid() {
         assert_error(&answer, 400, "invalid_request");
         token_in(&systems.send(Method::POST, OAUTH2, &headers, &body).await, "orders:read", 86400);
     }
-    let object = r#"{"grant_type":"client_credentials","client_id":"billing","client_id":"billing","client_secret":"x"}"#;
+    let object =
+        r#"{"grant_type":"client_credentials","client_id":"billing","client_id":"billing","client_secret":"x"}"#;
     let answer = systems.send(Method::POST, OAUTH2, &[("content-type", "application/json")], object).await;
     assert_error(&answer, 400, "invalid_request");
 
@@ -403,7 +407,11 @@ async fn a_client_revokes_its_own_tokens_and_nobody_elses() {
     systems.opens("/orders/1", "authorization", &bearer(&other)).await;
     assert_error(&systems.post_form_as(REVOKE, &billing, &[]).await, 400, "invalid_request");
     assert_error(&systems.post_form(REVOKE, &[("token", &other)]).await, 401, "invalid_client");
-    assert_error(&systems.post_form_as(REVOKE, &basic("billing:wrong"), &[("token", &other)]).await, 401, "invalid_client");
+    assert_error(
+        &systems.post_form_as(REVOKE, &basic("billing:wrong"), &[("token", &other)]).await,
+        401,
+        "invalid_client",
+    );
     systems.opens("/orders/1", "authorization", &bearer(&other)).await;
 }
 
@@ -441,7 +449,8 @@ async fn introspection_says_what_the_token_says_to_whom_it_concerns() {
 #[tokio::test]
 async fn tokens_of_every_dialect_are_on_one_registry() {
     let systems = Systems::open().await;
-    let request = json!({ "grant_type": "client_credentials", "client_id": "hub", "client_secret": HUB, "audience": DEVICES });
+    let request =
+        json!({ "grant_type": "client_credentials", "client_id": "hub", "client_secret": HUB, "audience": DEVICES });
     let mut tokens = Vec::new();
     for path in [OAUTH2, crate::support::systems::AUTH0, crate::support::systems::PLGD] {
         let answer = systems.post_json(path, &request).await;

@@ -70,7 +70,8 @@ fn id_of(token: &str) -> String {
 #[tokio::test]
 async fn a_token_comes_by_json_form_and_basic_and_opens_the_route() {
     let systems = Systems::open().await;
-    let pairs = [("grant_type", "client_credentials"), ("client_id", "hub"), ("client_secret", HUB), ("audience", DEVICES)];
+    let pairs =
+        [("grant_type", "client_credentials"), ("client_id", "hub"), ("client_secret", HUB), ("audience", DEVICES)];
     let by_basic = [("grant_type", "client_credentials"), ("client_id", "nobody"), ("client_secret", "wrong")];
     let authorization = basic(&format!("hub:{HUB}"));
     let text_plain = [("content-type", "text/plain")];
@@ -251,7 +252,8 @@ async fn an_assertion_that_is_not_good_is_as_bad_as_none() {
     });
     refused(&systems, &other_type, "cannot create token: invalid request: invalid client assertion type").await;
     // A client with a secret cannot use somebody's token instead.
-    let stolen = json!({ "client_secret": null, "client_assertion_type": JWT_BEARER, "client_assertion": claimed(json!({})) });
+    let stolen =
+        json!({ "client_secret": null, "client_assertion_type": JWT_BEARER, "client_assertion": claimed(json!({})) });
     refused(&systems, &stolen, INVALID_ASSERTION).await;
 }
 
@@ -301,7 +303,10 @@ async fn a_service_looks_a_token_up_by_its_id_and_sees_it_blacklisted() {
 
     let path = format!("{PLGD_TOKENS}?idFilter={id}");
     let deleted = systems.send(Method::DELETE, &path, &[("authorization", &bearer(&service))], "").await;
-    assert_eq!((deleted.status.as_u16(), deleted.json()), (200, json!({ "blacklistedCount": "1", "deletedCount": "0" })));
+    assert_eq!(
+        (deleted.status.as_u16(), deleted.json()),
+        (200, json!({ "blacklistedCount": "1", "deletedCount": "0" }))
+    );
     does_not_open(&systems, &token, "token_revoked").await;
     opens(&systems, &service).await;
     let found = listed(&systems, &service, &look_up).await;
