@@ -245,6 +245,12 @@ async fn an_assertion_that_is_not_good_is_as_bad_as_none() {
         let answer = ask(&systems, &request).await;
         assert_eq!(answer.json(), unauthenticated(INVALID_ASSERTION), "{what}");
         assert_eq!(answer.status, 401, "{what}");
+        // The control, which also ends the count of failures before it locks out.
+        let good = json!({
+            "client_id": "app", "client_secret": null, "client_assertion_type": JWT_BEARER,
+            "client_assertion": claimed(json!({})),
+        });
+        issued(&systems, &good).await;
     }
     let other_type = json!({
         "client_id": "app", "client_secret": null, "client_assertion": claimed(json!({})),
