@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use crate::support::{
     client::Answer,
     forge::changed,
-    systems::{APP, ISSUER, START, Systems, assert_answer, assert_uncached_json, bearer, text},
+    systems::{ISSUER, START, Systems, assert_answer, assert_uncached_json, bearer, text},
 };
 
+/// The API of what users and tenants make for themselves.
+const APP: &str = "https://api.test/app";
 const EXCHANGE_V1: &str = "/identity/resources/auth/v1/api-token";
 const EXCHANGE_V2: &str = "/identity/resources/auth/v2/api-token";
 const TENANTS: &str = "/identity/resources/tenants/api-tokens/v2";

@@ -28,8 +28,6 @@ pub(crate) const ARCHIVE: &str = "https://api.test/archive";
 pub(crate) const UNGRANTED: &str = "https://api.test/ungranted";
 /// An API whose tokens may last for ever.
 pub(crate) const DEVICES: &str = "https://api.test/devices";
-/// The API of what users and tenants make for themselves.
-pub(crate) const APP: &str = "https://api.test/app";
 
 /// The moment at which every test begins, in seconds.
 pub(crate) const START: u64 = 1_800_000_000;
