@@ -1,12 +1,13 @@
 //! A client of a hosted identity product in the style of Auth0, which has changed its domain and nothing else.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
     client::Answer,
+    forge::SigningKey,
     gateway::GatewayBuilder,
     systems::{
         ARCHIVE, AUTH0, BILLING, BILLING_NEXT, DAY, ISSUER, ORDERS, START, Systems, UNGRANTED, assert_answer,
@@ -123,6 +124,38 @@ async fn other_grants_are_not_allowed_for_the_client() {
         let description = format!("Grant type '{grant}' not allowed for the client.");
         assert_answer(&answer, 403, &error("unauthorized_client", &description));
     }
+}
+
+#[tokio::test]
+async fn a_client_with_a_private_key_sends_an_assertion_instead_of_its_secret() {
+    let key = SigningKey::es256("its-key");
+    let more = "[authorization_server.clients.signer]\npublic_keys = [\"its-key.jwk\"]\n\
+                grants = { \"https://api.test/orders\" = [\"orders:read\"] }\n";
+    let furnish = |folder: &Path| fs::write(folder.join("its-key.jwk"), key.jwk().to_string()).expect("written");
+    let systems = Systems::open_with(more, furnish).await;
+    // As the product's own libraries make it: the domain with its slash, a lifetime of some minutes.
+    let assertion = |audience: &str, jti: &str| {
+        let header = json!({ "alg": "ES256", "kid": "its-key" });
+        let claims = json!({
+            "iss": "signer", "sub": "signer", "aud": audience, "iat": START, "exp": START + 180, "jti": jti
+        });
+        json!({
+            "client_id": "signer", "audience": ORDERS, "grant_type": "client_credentials",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": key.token_of("ES256", &header.to_string(), &claims.to_string()),
+        })
+    };
+    let first = assertion(ISSUER, "1");
+    let token = token_in(&systems.post_json(AUTH0, &first).await);
+    assert_eq!(systems.read(&token).await.claims["sub"], json!("signer@clients"));
+    opens(&systems, &token).await;
+    let unauthorized = error("access_denied", "Unauthorized");
+    for refused in
+        [first, assertion("https://systems.test/oauth/token", "2"), assertion("https://elsewhere.test/", "3")]
+    {
+        assert_answer(&systems.post_json(AUTH0, &refused).await, 401, &unauthorized);
+    }
+    assert_answer(&ask(&systems, "signer", "guess", ORDERS).await, 401, &unauthorized);
 }
 
 #[tokio::test]
