@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     client::{Answer, HttpClient},
+    gateway::GatewayBuilder,
     observe::log_line,
     systems::{AUTH0, BILLING, HUB, OAUTH2, ORDERS, PLGD, Systems, assert_uncached_json},
 };
@@ -152,6 +153,35 @@ async fn nobody_becomes_somebody_else_by_saying_so() {
     let headers = [("x-forwarded-for", "127.0.0.2")];
     assert_locked(&guesser.post(OAUTH2, &request_of("billing", BILLING), &headers).await);
     assert_eq!(Somebody::at(&systems, [127, 0, 0, 2]).tries("billing", BILLING).await.status, 200);
+}
+
+/// Behind a proxy that is trusted everybody has the address that the proxy says; else one could lock out all the others.
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_caller_counts_by_itself() {
+    let behind = |builder: GatewayBuilder| {
+        let listener = "[listeners.public]\n";
+        builder.with(listener, &format!("{listener}trusted_proxies = [\"127.0.0.9/32\"]\n"))
+    };
+    let systems = Systems::furnished(behind).await;
+    let proxy = Somebody::at(&systems, [127, 0, 0, 9]);
+    let from = |address: &'static str| [("x-forwarded-for", address)];
+    for _ in 0..FAILURES {
+        let answer = proxy.post(OAUTH2, &request_of("billing", "guess"), &from("192.0.2.66")).await;
+        assert_eq!(answer.status, 401);
+    }
+    let good = request_of("billing", BILLING);
+    assert_locked(&proxy.post(OAUTH2, &good, &from("192.0.2.66")).await);
+    // What the caller itself had put before does not help it.
+    assert_locked(&proxy.post(OAUTH2, &good, &from("192.0.2.1, 192.0.2.66")).await);
+    assert_eq!(proxy.post(OAUTH2, &good, &from("192.0.2.2")).await.status, 200);
+    // Of IPv6 the network counts, in which one machine has every address.
+    for _ in 0..FAILURES / 2 {
+        for address in ["2001:db8:1:2::1", "2001:db8:1:2:ffff::2"] {
+            assert_eq!(proxy.post(OAUTH2, &request_of("billing", "guess"), &from(address)).await.status, 401);
+        }
+    }
+    assert_locked(&proxy.post(OAUTH2, &good, &from("2001:db8:1:2:3::4")).await);
+    assert_eq!(proxy.post(OAUTH2, &good, &from("2001:db8:1:3::1")).await.status, 200);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A client of a hosted identity product in the style of Auth0, which has changed its domain and nothing else.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -131,8 +131,11 @@ async fn a_client_with_a_private_key_sends_an_assertion_instead_of_its_secret() 
     let key = SigningKey::es256("its-key");
     let more = "[authorization_server.clients.signer]\npublic_keys = [\"its-key.jwk\"]\n\
                 grants = { \"https://api.test/orders\" = [\"orders:read\"] }\n";
-    let furnish = |folder: &Path| fs::write(folder.join("its-key.jwk"), key.jwk().to_string()).expect("written");
-    let systems = Systems::open_with(more, furnish).await;
+    let furnish = |builder: GatewayBuilder| {
+        fs::write(builder.folder().join("its-key.jwk"), key.jwk().to_string()).expect("written");
+        builder.also(more)
+    };
+    let systems = Systems::furnished(furnish).await;
     // As the product's own libraries make it: the domain with its slash, a lifetime of some minutes.
     let assertion = |audience: &str, jti: &str| {
         let header = json!({ "alg": "ES256", "kid": "its-key" });

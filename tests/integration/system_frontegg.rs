@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     client::Answer,
     forge::changed,
+    gateway::GatewayBuilder,
     systems::{ISSUER, START, Systems, assert_answer, assert_uncached_json, bearer, text},
 };
 
@@ -472,4 +473,34 @@ async fn an_access_token_expires() {
     systems.opens("/app/1", "x-api-key", &secret).await;
     systems.clock.advance(Duration::from_secs(1));
     systems.does_not_open("/app/1", "x-api-key", &secret, 401, "token_expired").await;
+}
+
+#[tokio::test]
+async fn access_tokens_can_be_jwts_and_are_withdrawn_all_the_same() {
+    let jwts = |builder: GatewayBuilder| {
+        let strategy = "api_tokens = \"client_credentials\"";
+        builder.with(strategy, "api_tokens = \"access_token\"\napi_token_format = \"jwt\"")
+    };
+    let systems = Systems::furnished(jwts).await;
+    let body = json!({ "description": "signed", "roleIds": ["reader"], "expiresInMinutes": 60 });
+    let created = made(&systems, TENANTS_ACCESS, &body).await;
+    let (id, secret) = (text(&created, "id"), text(&created, "secret"));
+    assert_eq!(
+        systems.read(&secret).await.claims,
+        json!({
+            "iss": ISSUER, "aud": APP, "sub": id, "jti": id, "type": "tenantAccessToken", "tenantId": "tenant-1",
+            "roles": ["reader"], "permissions": ["orders.read"], "createdByUserId": "user-1", "metadata": {},
+            "iat": START, "exp": START + 3600,
+        })
+    );
+    systems.opens("/app/1", "x-api-key", &secret).await;
+    systems.does_not_open("/app/1", "authorization", &bearer(&secret), 400, "wrong_credential_header").await;
+    turn(&systems, &json!({ "apiTokensEnabled": false })).await;
+    systems.does_not_open("/app/1", "x-api-key", &secret, 401, "api_tokens_disabled").await;
+    turn(&systems, &json!({ "apiTokensEnabled": true })).await;
+    systems.opens("/app/1", "x-api-key", &secret).await;
+    let ann = administrator(&systems, "tenant-1", &json!({}));
+    let answer = manage(&systems, Method::DELETE, &format!("{TENANTS_ACCESS}/{id}"), &ann, None).await;
+    assert!(answer.status.is_success(), "{}", answer.text());
+    systems.does_not_open("/app/1", "x-api-key", &secret, 401, "token_revoked").await;
 }

@@ -1,6 +1,6 @@
 //! The embedded issuer as RFC 6749, 7009, 7521, 7523, 7662 and 8707 have it, for what `tests/interop` does not ask.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use aws_lc_rs::hmac;
 use http::Method;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     client::Answer,
     forge::{SigningKey, base64url, changed},
+    gateway::GatewayBuilder,
     systems::{
         ARCHIVE, BILLING, BILLING_NEXT, DEVICES, HUB, ISSUER, OAUTH2, ORDERS, START, Systems, UNGRANTED, assert_answer,
         assert_uncached_json, basic, bearer, form, text,
@@ -56,13 +57,14 @@ impl House {
     async fn open() -> Self {
         let (first, second) = (SigningKey::es256("first"), SigningKey::ed25519("second"));
         let legacy = SigningKey::es256("legacy");
-        let furnish = |folder: &Path| {
+        let furnish = |builder: GatewayBuilder| {
             for key in [&first, &second, &legacy] {
-                let file = folder.join(format!("{}.jwk", key.key_id));
+                let file = builder.folder().join(format!("{}.jwk", key.key_id));
                 fs::write(file, key.jwk().to_string()).expect("written");
             }
+            builder.also(CLIENTS)
         };
-        let systems = Systems::open_with(CLIENTS, furnish).await;
+        let systems = Systems::furnished(furnish).await;
         Self { systems, first, second, legacy }
     }
 

@@ -175,17 +175,16 @@ pub(crate) struct ReadToken {
 
 impl Systems {
     pub(crate) async fn open() -> Self {
-        Self::open_with("", |_| ()).await
+        Self::furnished(|builder| builder).await
     }
 
-    /// With `more` in the configuration, whose folder `furnish` fills.
-    pub(crate) async fn open_with(more: &str, furnish: impl FnOnce(&std::path::Path)) -> Self {
+    /// With a configuration that `furnish` has changed or added to, and files in its folder.
+    pub(crate) async fn furnished(furnish: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Self {
         let authority_key = SigningKey::es256("authority-1");
         let authority = ScriptedIssuer::start(&[&authority_key]).await;
         let upstream = RecordedUpstream::start().await;
         let clock = ManualClock::starting_at(UnixTime::from_seconds(START));
-        let builder = GatewayBuilder::new(CONFIG).also(more).issuer(&authority).upstream(&upstream);
-        furnish(builder.folder());
+        let builder = furnish(GatewayBuilder::new(CONFIG)).issuer(&authority).upstream(&upstream);
         let gateway = builder.clock(clock.clock()).start().await;
         Self { gateway, upstream, authority, authority_key, clock, client: HttpClient::http1() }
     }
