@@ -250,10 +250,13 @@ async fn tokens_of_one_second_are_one_until_it_is_revoked() {
     let systems = Systems::open().await;
     let (first, second) = (token(&systems).await, token(&systems).await);
     assert_eq!(systems.listed("client_id=billing").await.len(), 1);
-    for lifetime in [86399, 86398] {
-        let before = systems.listed("client_id=billing").await;
-        let revocation = json!({ "token_id": before[0]["id"] });
+    let revoke = async || {
+        let listed = systems.listed("client_id=billing").await;
+        let revocation = json!({ "token_id": listed[0]["id"] });
         systems.managed(Method::POST, "/api/v1/revocations", Some(&revocation)).await;
+    };
+    for lifetime in (86395..86400).rev() {
+        revoke().await;
         for token in [&first, &second] {
             does_not_open(&systems, token, "token_revoked").await;
         }
@@ -264,6 +267,13 @@ async fn tokens_of_one_second_are_one_until_it_is_revoked() {
         assert_eq!((&claims["iat"], &claims["exp"]), (&json!(START), &json!(START + lifetime)));
         opens(&systems, &third).await;
     }
+    // Sooner or later it is enough for one second.
+    revoke().await;
+    let answer = ask(&systems, "billing", BILLING, ORDERS).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (503, &json!("temporarily_unavailable")));
+    assert!(!answer.header("retry-after").is_empty());
+    systems.clock.advance(Duration::from_secs(1));
+    opens(&systems, &token(&systems).await).await;
 }
 
 #[tokio::test]

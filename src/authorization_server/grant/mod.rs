@@ -30,7 +30,9 @@ use crate::{
     store,
 };
 
-/// The resolution of `iat`.
+/// How many tokens of one second that say the same can be revoked before their client has to wait.
+pub(super) const MOST_SAME_TOKENS: u32 = 5;
+/// The resolution of `iat` and `exp`.
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// What an authenticated client asks for.
@@ -67,6 +69,12 @@ pub enum GrantError {
         /// Why.
         refusal: IssueRefusal,
     },
+    /// Nobody of this id is known, and the store that may know more cannot be reached.
+    #[error("the client is not known here, and the store cannot be reached")]
+    StoreAway,
+    /// Tokens that say the same have been revoked again and again within a second.
+    #[error("tokens that say the same are issued and revoked too fast")]
+    TooSoon,
     /// There is no key to sign with.
     #[error("there is no key to sign with")]
     NoKey,
@@ -147,12 +155,12 @@ impl AuthorizationServer {
             Ok::<_, GrantError>((claims, signed, token_id))
         };
         let (mut claims, mut signed, mut token_id) = sign(&granted)?;
+        let mut attempts = MOST_SAME_TOKENS;
         // Where nothing names a token, others of this second have said the very same, and were revoked since. One that ends
         // a second earlier is another token; one that begins a second later would be refused by whoever allows no leeway.
-        while self.registry().is_revoked(&token_id)
-            && let Some(earlier) = a_second_before(granted.expires_at, issued_at)
-        {
-            granted.expires_at = Some(earlier);
+        while self.registry().is_revoked(&token_id) {
+            attempts = attempts.checked_sub(1).ok_or(GrantError::TooSoon)?;
+            granted.expires_at = Some(a_second_before(granted.expires_at, issued_at).ok_or(GrantError::TooSoon)?);
             (claims, signed, token_id) = sign(&granted)?;
         }
         let record = granted.record(&claims, token_id, key.key_id(), (issued_at, self.settings().owner_claim()));
