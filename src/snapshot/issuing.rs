@@ -177,7 +177,8 @@ impl Issuing<'_> {
             return Err(invalid("it is not meant for this issuer"));
         }
         let owner = verified.claim(self.server.settings().owner_claim()).and_then(Value::as_str);
-        let told = |text: Option<&str>| text.is_some_and(|text| !text.is_empty() && !text.chars().any(char::is_control));
+        let told =
+            |text: Option<&str>| text.is_some_and(|text| !text.is_empty() && !text.chars().any(char::is_control));
         if !told(verified.subject()) || !told(owner) {
             return Err(invalid("it does not say whose it is"));
         }
@@ -202,7 +203,11 @@ fn issue_error(error: GrantError) -> IssueError {
         GrantError::Signing { ref client_id, .. } | GrantError::Recording { ref client_id, .. } => {
             Some(Arc::clone(client_id))
         }
-        GrantError::NoKey | GrantError::TooSoon | GrantError::StoreAway | GrantError::Store(_) | GrantError::Change(_) => None,
+        GrantError::NoKey
+        | GrantError::TooSoon
+        | GrantError::StoreAway
+        | GrantError::Store(_)
+        | GrantError::Change(_) => None,
     };
     error!(error = &error as &dyn std::error::Error, "the embedded issuer cannot do what was asked");
     IssueError::Unavailable { client_id, source: error.into() }

@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use super::{
-    ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenEndpoint,
-    TokenIssuer, TokenRefusal, TokenRequest,
+    ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
+    TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
     authorization_server::client::client_id_of,

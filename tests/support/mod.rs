@@ -23,5 +23,6 @@ pub(crate) mod schema;
 pub(crate) mod scoped;
 pub(crate) mod served_upstream;
 pub(crate) mod stores;
+pub(crate) mod systems;
 pub(crate) mod upstream;
 pub(crate) mod wait;
