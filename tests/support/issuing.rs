@@ -315,7 +315,7 @@ pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
-/// Waits until `condition` holds, which has to be within `limit` from now; how long it took.
+/// Waits until `condition` holds, which has to be within `limit` from now; how long it was before that could be told.
 pub(crate) async fn within<F: Future<Output = bool>>(
     limit: Duration,
     what: &str,
@@ -327,7 +327,7 @@ pub(crate) async fn within<F: Future<Output = bool>>(
         let asked = since.elapsed();
         assert!(asked < limit, "not within {limit:?}: {what}");
         if condition().await {
-            return asked;
+            return since.elapsed();
         }
         sleep(Duration::from_millis(5)).await;
     }
