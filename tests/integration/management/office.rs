@@ -119,8 +119,7 @@ impl Office {
 
     /// What the token endpoint answers.
     pub(super) async fn token_answer(&self, client_id: &str, secret: &str) -> Answer {
-        let parameters =
-            [("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", secret)];
+        let parameters = [("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", secret)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let request = Request::post(self.gateway.url("/oauth/token"))
             .header("content-type", "application/x-www-form-urlencoded")
@@ -143,6 +142,13 @@ impl Office {
         let reached = self.upstream.count() > before;
         assert_eq!(reached, answer.status == StatusCode::OK, "{}", answer.text());
         answer.status.as_u16()
+    }
+
+    /// The id of the key that signs.
+    pub(super) async fn signing_key(&self) -> String {
+        let keys = self.get("/api/v1/keys").await;
+        let current = keys["keys"].as_array().expect("a list").iter().find(|key| key["state"] == "current");
+        current.expect("one signs")["key_id"].as_str().expect("an id").to_owned()
     }
 
     pub(super) fn advance(&self, seconds: u64) {
