@@ -128,7 +128,12 @@ async fn look_at_client(issuing: &Issuing, id: &str, client: &Registered) {
     if client.removed {
         assert_eq!(shown.status, 404, "{}", shown.text());
     } else {
-        assert_eq!((shown.status.as_u16(), &shown.json()["enabled"]), (200, &json!(client.enabled)), "{}", shown.text());
+        assert_eq!(
+            (shown.status.as_u16(), &shown.json()["enabled"]),
+            (200, &json!(client.enabled)),
+            "{}",
+            shown.text()
+        );
     }
     let good = client.enabled && !client.removed;
     assert_eq!(issuing.issues_to((id, &client.secret)).await, good, "{id}");

@@ -139,8 +139,17 @@ async fn steps(house: &House) -> Vec<String> {
 #[ignore = "needs Python with tests/interop/requirements.txt; scripts/test installs it and runs this"]
 async fn a_library_from_elsewhere_finds_its_way() {
     let house = House::open().await;
-    let expected =
-        ["discovery", "secrets", "expiry", "keys", "refusals", "private_keys", "assertions", "introspection", "revocation"];
+    let expected = [
+        "discovery",
+        "secrets",
+        "expiry",
+        "keys",
+        "refusals",
+        "private_keys",
+        "assertions",
+        "introspection",
+        "revocation",
+    ];
     assert_eq!(steps(&house).await, expected);
     assert_eq!(house.upstream.count(), 7, "what was refused reached nobody");
 }
