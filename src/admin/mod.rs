@@ -4,8 +4,15 @@
 //! Always holds: an answer never carries a secret, and never a configuration that was rejected.
 
 mod api;
+mod configuration;
+mod extract;
 mod guard;
+mod health;
+mod issuer;
+mod issuers;
 mod model;
+mod moment;
+mod openapi;
 mod operations;
 mod problem;
 mod serve;

@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::moment::Moment;
 use crate::{
     auth::key_set::{KeySetStatus, KeyStatus},
     clock::UnixTime,
@@ -26,18 +28,20 @@ pub struct Readiness {
 }
 
 /// One thing that is needed and not there.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Missing {
     /// What it is.
+    #[schema(inline)]
     pub kind: MissingKind,
     /// Its name in the configuration.
+    #[schema(value_type = String, example = "corp")]
     pub name: Arc<str>,
     /// Why it is not there.
     pub reason: String,
 }
 
 /// What can be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingKind {
     /// The keys of an issuer.
@@ -47,7 +51,7 @@ pub enum MissingKind {
 }
 
 /// The configuration in force.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Configuration {
     /// How often a configuration has been applied since the start; the first is 1.
     pub generation: u64,
@@ -55,54 +59,67 @@ pub struct Configuration {
     pub hash: String,
     /// When it was applied.
     #[serde(serialize_with = "moment")]
+    #[schema(value_type = Moment)]
     pub applied_at: UnixTime,
     /// The files that it was read from.
+    #[schema(value_type = Vec<String>, example = json!(["/etc/postern/postern.toml"]))]
     pub files: Vec<PathBuf>,
     /// Routes that need no token.
+    #[schema(value_type = Vec<String>, example = json!(["health"]))]
     pub public_routes: Vec<Arc<str>>,
     /// Routes whose rules are decided but not enforced.
+    #[schema(value_type = Vec<String>, example = json!([]))]
     pub report_only_routes: Vec<Arc<str>>,
     /// The `danger_` options that are switched on, by their place.
     pub danger_options: Vec<String>,
     /// The last attempt to apply another one, if it was refused and none was applied since.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub last_rejected: Option<RejectedReload>,
     /// The configuration itself, its secrets redacted.
+    #[schema(value_type = Object)]
     pub configuration: Value,
 }
 
 /// An attempt to apply a configuration that was refused. What was in it is not told.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RejectedReload {
     /// When.
     #[serde(serialize_with = "moment")]
+    #[schema(value_type = Moment)]
     pub at: UnixTime,
     /// What was wrong with it.
+    #[schema(value_type = Vec<Object>)]
     pub diagnostics: Value,
 }
 
 /// What a reload did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Reloaded {
     /// The generation now in force.
     pub generation: u64,
     /// The hash of its sources.
     pub hash: String,
     /// What changed, in words; nothing if the files say what they said before.
+    #[schema(example = json!(["route orders-read: scopes +orders:write"]))]
     pub changes: Vec<String>,
 }
 
 /// One issuer and its keys.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct IssuerStatus {
     /// Its name in the configuration.
+    #[schema(value_type = String, example = "corp")]
     pub name: Arc<str>,
     /// The value of `iss`.
+    #[schema(example = "https://id.corp.example/")]
     pub issuer: String,
     /// Whether its tokens can be verified.
+    #[schema(inline)]
     pub state: IssuerState,
     /// How its keys are kept; none for the embedded issuer, whose keys are never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub key_set: Option<KeySetStatus>,
     /// The keys that the embedded issuer publishes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -110,7 +127,7 @@ pub struct IssuerStatus {
 }
 
 /// Whether an issuer's tokens can be verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuerState {
     /// Yes.

@@ -1,12 +1,16 @@
 //! Owns: what the management API needs done; the composition root does it.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use serde_json::Value;
 use thiserror::Error;
 
 use super::{Configuration, IssuerStatus, Readiness, Reloaded};
-use crate::secret::Secret;
+use crate::{
+    authorization_server::{Actor, AuthorizationServer},
+    clock::UnixTime,
+    secret::Secret,
+};
 
 /// What an operator can ask for.
 pub trait Operations: Send + Sync + 'static {
@@ -37,6 +41,17 @@ pub trait Operations: Send + Sync + 'static {
         &'a self,
         issuer: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<IssuerStatus, RefreshError>> + Send + 'a>>;
+
+    /// The embedded issuer of the configuration in force; none if it has none.
+    fn issuer(&self) -> Option<Arc<AuthorizationServer>>;
+
+    /// What time it is.
+    fn now(&self) -> UnixTime;
+
+    /// Under which name the audit notes what is done.
+    fn actor(&self) -> Actor {
+        Actor::new("admin-api")
+    }
 }
 
 /// A configuration that was not applied.

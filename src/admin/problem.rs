@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// An error as the caller sees it.
 #[derive(Debug)]
@@ -14,11 +15,18 @@ pub(super) struct Problem {
     code: &'static str,
     detail: String,
     further: Map<String, Value>,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), further: Map::new() }
+        Self { status, code, detail: detail.into(), further: Map::new(), retry_after: None }
+    }
+
+    /// Says after how many seconds it is worth while to try again (RFC 9110 section 10.2.3).
+    pub(super) const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// Adds a member of its own (RFC 9457 section 3.2).
@@ -41,10 +49,43 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 6750 section 3: a bare challenge when no token came; what was wrong with one is told to nobody.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"postern admin\""));
         }
         response
     }
+}
+
+/// An error as a sentence for the caller.
+pub(super) fn sentence(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
+        None => text,
+    }
+}
+
+/// What the API says when it says no (RFC 9457), as documented. Some codes have members of their own beside these.
+#[derive(Debug, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "about:blank", "title": "Not Found", "status": 404, "code": "unknown_client",
+    "detail": "There is no client \"billing\"."
+}))]
+#[expect(dead_code, reason = "it is there for its schema; `Problem` writes the JSON")]
+pub(super) struct ProblemDocument {
+    /// Always `about:blank`: `code` says which problem it is.
+    r#type: String,
+    /// The status in words.
+    title: String,
+    /// The status.
+    status: u16,
+    /// Which problem it is; stable.
+    code: String,
+    /// What is wrong, in a sentence for people.
+    detail: String,
 }

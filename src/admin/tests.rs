@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
-use crate::{clock::UnixTime, secret::Secret, telemetry::Metrics};
+use crate::{authorization_server::AuthorizationServer, clock::UnixTime, secret::Secret, telemetry::Metrics};
 
 const TOKEN: &str = "an-admin-token-of-some-length";
 
@@ -81,6 +81,12 @@ impl Operations for Invented {
                 _ => Err(RefreshError::Unknown),
             }
         })
+    }
+    fn issuer(&self) -> Option<Arc<AuthorizationServer>> {
+        None
+    }
+    fn now(&self) -> UnixTime {
+        UnixTime::from_seconds(1_800_000_000)
     }
 }
 

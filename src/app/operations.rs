@@ -19,8 +19,8 @@ use crate::{
         Configuration, IssuerStatus, Operations, Readiness, RefreshError, RejectedReload, ReloadRejected, Reloaded,
     },
     auth::SharedTokenCache,
-    authorization_server::Memory,
-    clock::Clock,
+    authorization_server::{AuthorizationServer, Memory},
+    clock::{Clock, UnixTime},
     secret::Secret,
     snapshot::{Exposure, Reloader, Snapshot},
     telemetry::Metrics,
@@ -143,5 +143,13 @@ impl Operations for Operator {
             keys.set.refresh().await.map_err(|error| RefreshError::Failed(error.to_string()))?;
             self.status_of(issuer)
         })
+    }
+
+    fn issuer(&self) -> Option<Arc<AuthorizationServer>> {
+        self.snapshot().embedded().map(|issuer| Arc::clone(issuer.server()))
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now()
     }
 }

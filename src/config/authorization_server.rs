@@ -114,7 +114,7 @@ pub struct SigningConfig {
 }
 
 /// An algorithm to sign with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[expect(missing_docs, reason = "the names are those of RFC 7518 section 3.1 and RFC 8037 section 3.1")]
 pub enum SigningAlgorithmConfig {
     #[default]
@@ -184,7 +184,7 @@ pub struct ClientConfig {
 }
 
 /// A way of client authentication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationMethodConfig {
     /// Id and secret in HTTP Basic (RFC 6749 section 2.3.1).
@@ -198,7 +198,7 @@ pub enum AuthenticationMethodConfig {
 }
 
 /// What the `aud` of an assertion may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssertionAudienceConfig {
     /// The issuer, as one string.

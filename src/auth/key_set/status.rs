@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{counters::FetchResult, known_keys::KnownKeys, report::Report, shared::Shared};
 use crate::{
@@ -14,13 +15,14 @@ use crate::{
 };
 
 /// What an operator wants to know about a key set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct KeySetStatus {
     /// Where the key document is, or the issuer that says so.
     pub place: String,
     /// Where it was fetched last.
     pub url: Option<String>,
     /// Whether its keys may be used.
+    #[schema(inline)]
     pub state: KeySetState,
     /// Seconds since the issuer last confirmed the keys.
     pub age_seconds: Option<u64>,
@@ -55,7 +57,7 @@ pub struct KeySetStatus {
 }
 
 /// Whether keys may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySetState {
     /// Within their lifetime.
@@ -67,7 +69,7 @@ pub enum KeySetState {
 }
 
 /// How often attempts ended in one way.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct FetchCount {
     /// The way, as in the metrics.
     pub result: &'static str,
@@ -76,7 +78,7 @@ pub struct FetchCount {
 }
 
 /// A usable key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct KeyStatus {
     /// Its id.
     pub key_id: Option<String>,
@@ -91,7 +93,7 @@ pub struct KeyStatus {
 }
 
 /// A listed key that is not used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SkippedKeyStatus {
     /// Its id, if it has one.
     pub key_id: Option<String>,
@@ -100,7 +102,7 @@ pub struct SkippedKeyStatus {
 }
 
 /// A key that is no longer listed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RemovedKeyStatus {
     /// Its id.
     pub key_id: String,

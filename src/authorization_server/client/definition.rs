@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::{
     AuthenticationMethod, Client, ClientKeys, Lifetime,
@@ -19,8 +20,12 @@ use crate::{
 };
 
 /// A client without its id and its secrets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({
+    "description": "Sends the invoices", "tenant": "acme",
+    "grants": { "https://api.example.com/orders": ["orders:read"] }
+}))]
 pub struct ClientDefinition {
     /// What it is, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +35,7 @@ pub struct ClientDefinition {
     pub grants: BTreeMap<String, Vec<String>>,
     /// Claims put into its tokens; they never replace those that the issuer sets.
     #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
     /// Whose it is; becomes the owner claim of its tokens in the `plgd` dialect.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,9 +49,11 @@ pub struct ClientDefinition {
     pub token_lifetime_seconds: Option<u64>,
     /// The ways in which it may authenticate; absent: those for which it has what is needed, `client_secret_jwt` aside.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub authentication_methods: Option<Vec<AuthenticationMethodConfig>>,
     /// What the `aud` of its assertions may be.
     #[serde(skip_serializing_if = "is_default")]
+    #[schema(inline)]
     pub assertion_audience: AssertionAudienceConfig,
     /// The organisations that it may ask a token for, in the `auth0` dialect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -58,6 +66,7 @@ pub struct ClientDefinition {
     pub assertion_issuers: Vec<String>,
     /// Its public keys for `private_key_jwt`, two at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(inline)]
     pub public_keys: Vec<PublicKeyDefinition>,
     /// Where it publishes its public keys, instead of `public_keys`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,13 +74,13 @@ pub struct ClientDefinition {
 }
 
 /// A public key as it was registered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum PublicKeyDefinition {
     /// PEM: a section `PUBLIC KEY` (RFC 7468 section 13).
     Pem(String),
     /// A JWK (RFC 7517 section 4).
-    Jwk(Map<String, Value>),
+    Jwk(#[schema(value_type = Object)] Map<String, Value>),
 }
 
 /// Why a definition is no client: the first fault of it.

@@ -9,13 +9,13 @@ use serde_json::json;
 use super::{Actor, ManagementError};
 use crate::{
     authorization_server::{
-        AuthorizationServer, GrantRequest,
+        AuthorizationServer, GrantError, GrantRequest,
         registry::{ISSUED_BEFORE, issued_before_document},
     },
     clock::UnixTime,
     config::DialectConfig,
     id::TokenId,
-    oauth::IssuedToken,
+    oauth::{IssueRefusal, IssuedToken},
     store::{IssuedCursor, IssuedFilter, IssuedPage, Kind, ListedToken, Selection},
 };
 
@@ -113,6 +113,10 @@ impl AuthorizationServer {
     ) -> Result<IssuedToken, ManagementError> {
         let client =
             self.find_client(client_id).ok_or_else(|| ManagementError::UnknownClient { id: client_id.to_owned() })?;
+        if !self.is_client_enabled(&client) {
+            let refusal = IssueRefusal::ClientDisabled;
+            return Err(GrantError::Refused { client_id: Arc::clone(&client.id), refusal }.into());
+        }
         let issued = self.grant(&client, dialect, request, now).await?;
         let entry = actor.did("token.issue", client_id, json!({ "token": issued.token_id.to_string() }), now);
         let registry = Arc::clone(self.registry());
