@@ -8,7 +8,7 @@ use crate::{clock::UnixTime, telemetry::Rfc3339};
 /// A moment as RFC 3339 has it; answers say it in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-11-20T17:42:18.123Z")]
-pub struct Moment(pub UnixTime);
+pub(super) struct Moment(pub(super) UnixTime);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -118,3 +118,46 @@ fn complete(path: &str, operation: &mut Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use super::*;
+    use crate::admin::api::routes;
+
+    /// `POSTERN_BLESS=1 cargo test openapi` writes the file anew.
+    #[test]
+    fn the_file_is_what_is_served() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+        if std::env::var_os("POSTERN_BLESS").is_some() {
+            std::fs::write(&path, &*TEXT).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == *TEXT, "docs/openapi.json is out of date: POSTERN_BLESS=1 cargo test openapi");
+        assert!(written.starts_with("{\n  \"openapi\": \"3.1."));
+    }
+
+    #[test]
+    fn every_path_is_described_and_nothing_else_is() {
+        let document = document();
+        let described: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let routed: BTreeSet<&str> = routes().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn walk(document: &Value, value: &Value, found: &mut usize) {
+            if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+                assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+                *found += 1;
+            }
+            let members = value.as_object().into_iter().flat_map(|members| members.values());
+            members.chain(value.as_array().into_iter().flatten()).for_each(|inner| walk(document, inner, found));
+        }
+        let (document, mut found) = (document(), 0);
+        walk(&document, &document, &mut found);
+        assert!(found > 40, "{found}");
+    }
+}

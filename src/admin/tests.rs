@@ -278,6 +278,33 @@ fn errors_are_problem_details() {
 }
 
 #[test]
+fn without_an_embedded_issuer_there_is_nothing_to_manage() {
+    let served = Served::new(Invented::default());
+    for line in ["GET /api/v1/clients", "GET /api/v1/clients/billing", "POST /api/v1/clients/billing/disable",
+                 "GET /api/v1/tokens", "GET /api/v1/keys", "GET /api/v1/switches", "GET /api/v1/audit"] {
+        let (status, body) = served.json(line, &[]);
+        assert_eq!((status, &body["code"]), (404, &json!("no_embedded_issuer")), "{line}");
+    }
+}
+
+#[test]
+fn each_path_answers_the_methods_that_the_document_has() {
+    let served = Served::new(Invented::default());
+    let (_, document) = served.json("GET /api/v1/openapi.json", &[]);
+    let mut answered = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let place = path.replace(['{', '}'], "");
+        for method in ["get", "put", "post", "delete", "patch"] {
+            let (status, _, body) = served.ask(&format!("{} {place}", method.to_uppercase()), &[]);
+            assert_eq!(status == 405, item.get(method).is_none(), "{method} {path}: {status}");
+            assert!(!body.contains("\"not_found\""), "{method} {path}: {body}");
+            answered += u32::from(status != 405);
+        }
+    }
+    assert_eq!(answered, 26);
+}
+
+#[test]
 fn stopping_ends_idle_connections_and_does_not_wait_for_ever() {
     let mut served = Served::new(Invented { reload_hangs: true, ..Invented::default() });
     let mut idle = served.connect();

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Runtime, signal::unix::Signal, sync::watch, task::JoinHandle};
+use tokio::{runtime::Runtime, signal::unix::Signal, sync::watch, task::JoinHandle, time::timeout};
 use tracing::{info, warn};
 
 use super::{StartError, activation::Living, operations::Operator, signals, worker_thread};
@@ -20,6 +20,9 @@ use crate::{
 
 /// How long the logs may take to be written out at the end.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the store may take to be closed at the end.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running gateway. Dropping it stops it at once.
 pub struct Running {
@@ -135,6 +138,10 @@ impl Parts {
         if let Some(task) = self.admin_task {
             // A panic in it has been logged, and the end is near anyhow.
             let _ = self.control.block_on(task);
+        }
+        if let Some(registry) = self.living.registry() {
+            // What was answered is durable; closing only leaves a tidier file behind.
+            let _ = self.control.block_on(async { timeout(STORE_PATIENCE, registry.store().close()).await });
         }
         self.control.shutdown_timeout(Duration::from_millis(100));
         self.living.access_log.stop(LOG_PATIENCE);

@@ -29,6 +29,7 @@ impl MetricsSource for Elsewhere {
         certificates(&snapshot, samples);
         self.listeners(samples);
         self.configuration(&snapshot, samples);
+        issuer(&snapshot, samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);
@@ -80,6 +81,17 @@ fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::KEY_SET_FETCHES, &[issuer, result.label()], count);
         }
         samples.add(&catalogue::UNKNOWN_KEY, &[issuer], measures.unknown_keys);
+    }
+}
+
+fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(embedded) = snapshot.embedded() else { return };
+    let registry = embedded.server().registry();
+    samples.add(&catalogue::STORE_REACHABLE, &[], u64::from(registry.is_store_reachable()));
+    let revoked = u64::try_from(registry.memory().revoked_tokens()).unwrap_or(u64::MAX);
+    samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);
+    for (dialect, count) in registry.issued_tokens() {
+        samples.add(&catalogue::ISSUED_TOKENS, &[dialect], count);
     }
 }
 

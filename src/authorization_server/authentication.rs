@@ -103,7 +103,7 @@ impl AuthorizationServer {
     /// Whether it gets tokens, and its tokens are good.
     #[must_use]
     pub fn is_client_enabled(&self, client: &Client) -> bool {
-        client.enabled && !self.registry().memory().state().suspended.contains(&*client.id)
+        client.enabled && !self.registry().memory().state().suspended.contains_key(&*client.id)
     }
 }
 

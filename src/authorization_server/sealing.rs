@@ -196,9 +196,15 @@ mod tests {
             changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
             assert!(sealing.open("a", std::str::from_utf8(&changed).unwrap()).is_err(), "{position}");
         }
-        for text in
-            ["", "sealed:v1:", "sealed:v1:AAAA", "sealed:v2:AAAA", "hush", "plain:v1:%", &text[..text.len() - 4]]
-        {
+        for text in [
+            "",
+            "sealed:v1:",
+            "sealed:v1:AAAA",
+            "sealed:v2:AAAA",
+            "hush",
+            "plain:v1:%",
+            text.get(..text.len() - 4).unwrap(),
+        ] {
             assert_eq!(sealing.open("a", text), Err(SealingError::Corrupt { name: "a".to_owned() }), "{text}");
         }
     }

@@ -117,7 +117,13 @@ impl Issuing<'_> {
                 Proof::Secret { client_id, secret, method: method(authentication) }
             }
             (client_id, None, Some(assertion)) => Proof::Assertion { client_id, assertion, token_endpoint },
-            _ => return Err(IssueError::InvalidAssertion { what: "it came with a secret" }),
+            (Some(client_id), Some(secret), Some(_)) => {
+                // What is wrong with an assertion is told to whoever knows the secret.
+                let proof = Proof::Secret { client_id, secret, method: method(authentication) };
+                self.server.authenticate(proof, now).await.map_err(issue_error)?;
+                return Err(IssueError::InvalidAssertion { what: "this client presents none" });
+            }
+            _ => return Err(IssueError::UnknownClient),
         };
         self.server.authenticate(proof, now).await.map_err(issue_error)
     }

@@ -34,7 +34,7 @@ const NAMED_AT_ONCE: usize = 1000;
 
 impl Change {
     /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were. It
-    /// may take seconds if they are a million; answers of this change are waited for longer from then on.
+    /// may take seconds if they are a million; the answers of this change are waited for longer from then on.
     ///
     /// # Errors
     ///
@@ -46,12 +46,22 @@ impl Change {
             // It is refused anyway.
             return Ok(0);
         }
-        self.session.be_patient(self.store.database()).await?;
+        self.be_patient_for(what).await?;
         let mut count = 0;
         for part in what.parts() {
             count += self.session.execute(revocation(part, at, self.revision())).await?;
         }
         Ok(count)
+    }
+
+    /// What is selected by its name is found at once; what belongs to somebody may be a million tokens.
+    async fn be_patient_for(&mut self, what: &Selection) -> Result<(), StoreError> {
+        match what {
+            Selection::Token(_) | Selection::Tokens(_) | Selection::TokenOf { .. } => Ok(()),
+            Selection::Client(_) | Selection::Owner(_) | Selection::Tenant(_) | Selection::Key(_) => {
+                self.session.be_patient(self.store.database()).await
+            }
+        }
     }
 
     /// Deletes the records of tokens that are meant, that belong to `owner` if one is given, and that have expired at `at`; how
@@ -66,7 +76,7 @@ impl Change {
         owner: Option<&str>,
         at: UnixTime,
     ) -> Result<u64, StoreError> {
-        self.session.be_patient(self.store.database()).await?;
+        self.be_patient_for(what).await?;
         let mut count = 0;
         for part in what.parts() {
             let statement = Statement::new("DELETE FROM issued_tokens WHERE expires_at <= ").value(at);

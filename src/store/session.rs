@@ -1,6 +1,7 @@
 //! Owns: one connection for the length of one conversation, and how long each answer may take.
 //! Refuses: to give a connection back on which an answer is still owed; to commit what failed in part.
-//! Always holds: no call waits longer than [`LIMIT`], unless the session was told to be patient; a session that is dropped inside a transaction takes it back.
+//! Always holds: no call waits longer than [`LIMIT`], unless the session was told to be patient; a session that is dropped inside
+//! a transaction takes it back.
 
 use std::{future::Future, time::Duration};
 

@@ -34,14 +34,14 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     pub(super) async fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenRefusal> {
-        let asking = self.issuer.issue(request, self.arrival.at);
-        let issued = self.past_lockout(request.authentication.client_id(), asking).await;
+        let ask = async || self.issuer.issue(request, self.arrival.at).await;
+        let issued = self.past_lockout(request.authentication.client_id(), ask).await;
         issued.map_err(|error| TokenRefusal::Issue { error, audience: request.audience.as_deref().map(Echo::of) })
     }
 
     pub(super) async fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangedToken, TokenRefusal> {
-        let asking = self.issuer.exchange(request, self.arrival.at);
-        Ok(self.past_lockout(Some(&request.client_id), asking).await?)
+        let ask = async || self.issuer.exchange(request, self.arrival.at).await;
+        Ok(self.past_lockout(Some(&request.client_id), ask).await?)
     }
 
     /// Nobody is locked out here: a refresh token names no client that could be guessed at, and is too long to be guessed itself.
@@ -50,13 +50,13 @@ impl Desk<'_> {
     }
 
     pub(super) async fn revoke(&self, request: &RevocationRequest) -> Result<(), TokenRefusal> {
-        let asking = self.issuer.revoke(request, self.arrival.at);
-        Ok(self.past_lockout(request.authentication.client_id(), asking).await?)
+        let ask = async || self.issuer.revoke(request, self.arrival.at).await;
+        Ok(self.past_lockout(request.authentication.client_id(), ask).await?)
     }
 
     pub(super) async fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspected, TokenRefusal> {
-        let asking = self.issuer.introspect(request, self.arrival.at);
-        Ok(self.past_lockout(request.authentication.client_id(), asking).await?)
+        let ask = async || self.issuer.introspect(request, self.arrival.at).await;
+        Ok(self.past_lockout(request.authentication.client_id(), ask).await?)
     }
 
     /// Asks, unless `client_id` is locked out from where the request came. Whoever names no client id has only an assertion, and
@@ -64,13 +64,13 @@ impl Desk<'_> {
     async fn past_lockout<T>(
         &self,
         client_id: Option<&str>,
-        asking: impl Future<Output = Result<T, IssueError>>,
+        ask: impl AsyncFnOnce() -> Result<T, IssueError>,
     ) -> Result<T, IssueError> {
-        let Some(client_id) = client_id else { return asking.await };
+        let Some(client_id) = client_id else { return ask().await };
         let (lockout, Arrival { peer, at }) = (&self.endpoint.lockout, self.arrival);
         let locked = |locked: super::LockedOut| IssueError::LockedOut { retry_after: locked.retry_after };
         lockout.judge(client_id, peer, at).map_err(locked)?;
-        let answered = asking.await;
+        let answered = ask().await;
         match answered.as_ref().err().map_or(Some(true), proven) {
             Some(true) => lockout.succeeded(client_id, peer, at),
             Some(false) => lockout.failed(client_id, peer, at),

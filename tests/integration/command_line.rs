@@ -213,13 +213,6 @@ issuer = "https://own.example/"
         ("forward", "[token_endpoints.corp]\npath = \"/t\"\nforward = \"https://id.example/t\"".to_owned()),
         ("reuse", format!("{oauth}[token_endpoints.oauth.reuse]\nmin_remaining = \"5m\"")),
         ("quota", format!("{oauth}[token_endpoints.oauth.quota]\nper_hour = 1")),
-        ("lockout", format!("{oauth}[token_endpoints.oauth.lockout]\nfailures = 1")),
-        ("auth0", format!("{oauth}dialect = \"auth0\"")),
-        ("plgd", format!("{oauth}dialect = \"plgd\"")),
-        ("frontegg", format!("{oauth}dialect = \"frontegg\"")),
-        ("store", "[authorization_server]\nstore = \"sqlite:data/postern.db\"".to_owned()),
-        ("api_tokens", "[authorization_server]\napi_tokens = \"access_token\"".to_owned()),
-        ("rotate_every", "[authorization_server.signing]\nrotate_every = \"90d\"".to_owned()),
     ] {
         write(folder.path(), "later.toml", &text);
         let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "later.toml"]);

@@ -26,6 +26,7 @@ mod identity;
 mod issuer_faults;
 mod key_rotation;
 mod limits;
+mod management;
 mod metrics;
 mod oauth_client_library;
 mod paths;

@@ -69,7 +69,11 @@ async fn twenty_symlink_swaps_in_a_row_are_all_applied() {
         swap(folder.path(), turn, &whole(scope));
         scoped.asks_for(&url, scope, other).await;
     }
-    let log = gateway.log();
+    // A line comes after what it tells of.
+    let log = until("a line for each", async || {
+        Some(gateway.log()).filter(|log| log.matches("route x: scopes +").count() >= 20)
+    })
+    .await;
     assert!(!log.contains("ERROR"), "{log}");
     assert_eq!(log.matches("route x: scopes +").count(), 20, "{log}");
 }

@@ -17,6 +17,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod raw_socket;
+pub(crate) mod schema;
 pub(crate) mod scoped;
 pub(crate) mod served_upstream;
 pub(crate) mod upstream;

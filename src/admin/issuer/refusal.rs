@@ -111,6 +111,38 @@ fn store_problem(error: &StoreError) -> Problem {
 }
 
 /// What the database or the cryptography said is for the log; the caller learns what it means.
-fn log(error: &dyn std::error::Error) {
+fn log(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(error, "the management API could not do what it was asked to");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{http::header, response::IntoResponse};
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_worth_another_try_and_nothing_else_is() {
+        let away = || StoreError::TimedOut;
+        let recording = |source| GrantError::Recording { client_id: "billing".into(), source };
+        let cases = [
+            (ManagementError::Store(away()), 503, true),
+            (ManagementError::Stopped(ChangeError::Stopping), 503, true),
+            (ManagementError::Grant(recording(Unrecorded::Store(Arc::new(away())))), 503, true),
+            (ManagementError::Grant(recording(Unrecorded::Overloaded)), 503, true),
+            (ManagementError::Grant(GrantError::Change(ChangeError::Store(away()))), 503, true),
+            (ManagementError::Store(StoreError::Row { column: "document" }), 500, false),
+            (ManagementError::Store(StoreError::NulCharacter), 422, false),
+            (ManagementError::UnknownClient { id: "billing".to_owned() }, 404, false),
+            (ManagementError::Keys(KeyChangeError::NoNextKey), 409, false),
+        ];
+        for (error, status, again) in cases {
+            let said = error.to_string();
+            let response = Problem::from(error).into_response();
+            assert_eq!(response.status().as_u16(), status, "{said}");
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), again, "{said}");
+        }
+    }
 }

@@ -120,12 +120,20 @@ impl AuthorizationServer {
         let (profile, api) = (self.settings().api_token_profile(), self.settings().api_token_api());
         let (Some(profile), Some(api)) = (profile, api) else { return Err(ExchangeError::Disabled) };
         let key = self.registry().signing_key().ok_or(ExchangeError::NoKey)?;
-        let issued_at = self.registry().issued_at(now);
+        let mut issued_at = self.registry().issued_at(now);
         let latest = UnixTime::from_seconds(issued_at.as_seconds()).plus(api.token_lifetime);
         // What was exchanged does not outlive what it was exchanged for.
         let expires_at = record.expires_at.map_or(latest, |end| end.min(latest));
-        let claims = claims_of(&record, profile, issued_at, Some(expires_at));
-        let signed = key.sign(token_type(DialectConfig::Frontegg), &claims).map_err(ExchangeError::Signing)?;
+        let sign = |issued_at| {
+            let claims = claims_of(&record, profile, issued_at, Some(expires_at));
+            key.sign(token_type(DialectConfig::Frontegg), &claims).map_err(ExchangeError::Signing)
+        };
+        let mut signed = sign(issued_at)?;
+        if self.registry().is_revoked(&signed.token_id_of_input) {
+            // Another token of this second said the very same, and was revoked since.
+            issued_at = issued_at.plus(Duration::from_secs(1));
+            signed = sign(issued_at)?;
+        }
         let token_id = signed.token_id_of_input;
         let issued = record_of_api_token(&record, profile, token_id, key.key_id(), (issued_at, Some(expires_at)));
         self.registry().record(issued).await.map_err(ExchangeError::Unrecorded)?;

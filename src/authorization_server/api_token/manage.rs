@@ -14,7 +14,7 @@ use super::{
 use crate::{
     authorization_server::{
         AuthorizationServer, ChangeError, Unrecorded,
-        registry::{API_TOKENS, ApiTokenSwitch},
+        registry::{API_TOKENS, ApiTokenSwitch, suspension_of_removed},
         signing_keys::SigningError,
     },
     clock::UnixTime,
@@ -160,6 +160,8 @@ impl AuthorizationServer {
             .on_control(async move {
                 let mut change = registry.amend().await?;
                 change.remove(Kind::ApiToken, &record.id).await?;
+                // Another replica may be exchanging it at this moment, and must not outlive it by that.
+                change.put(Kind::Suspension, &record.id, &suspension_of_removed(now)).await?;
                 change.drop_refresh_of(&record.id).await?;
                 change.revoke(&Selection::Client(record.id.clone()), now).await?;
                 if let Some(token) = TokenId::parse(&record.id) {

@@ -94,8 +94,8 @@ pub fn authenticate_by_secret(
     let secrets = client.map_or(&[] as &[_], |client| &client.secrets);
     let mut proven = false;
     for slot in 0..MOST_SECRETS {
-        // Not the other way round: `|` with the comparison on its left never leaves one out.
-        proven = presented.is(secrets.get(slot), now) | proven;
+        // Unlike `||`, this never leaves a comparison out.
+        proven |= presented.is(secrets.get(slot), now);
     }
     match client {
         None => Err(AuthenticationFailure::UnknownClient),

@@ -7,7 +7,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, OneOfBuilder, Type},
+    },
+};
 
 use super::{
     AuthenticationMethod, Client, ClientKeys, Lifetime,
@@ -74,13 +80,13 @@ pub struct ClientDefinition {
 }
 
 /// A public key as it was registered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PublicKeyDefinition {
     /// PEM: a section `PUBLIC KEY` (RFC 7468 section 13).
     Pem(String),
     /// A JWK (RFC 7517 section 4).
-    Jwk(#[schema(value_type = Object)] Map<String, Value>),
+    Jwk(Map<String, Value>),
 }
 
 /// Why a definition is no client: the first fault of it.
@@ -94,6 +100,17 @@ pub struct ClientFault {
     /// What to write instead.
     pub remedy: String,
 }
+
+impl PartialSchema for PublicKeyDefinition {
+    /// By hand, since a JSON object has no schema that could be derived.
+    fn schema() -> RefOr<Schema> {
+        let pem = ObjectBuilder::new().schema_type(Type::String).description(Some("PEM, a section `PUBLIC KEY`"));
+        let jwk = ObjectBuilder::new().schema_type(Type::Object).description(Some("A JWK (RFC 7517)"));
+        OneOfBuilder::new().item(pem).item(jwk).into()
+    }
+}
+
+impl ToSchema for PublicKeyDefinition {}
 
 fn is_default(audience: &AssertionAudienceConfig) -> bool {
     *audience == AssertionAudienceConfig::default()

@@ -22,7 +22,7 @@ pub enum ClientKeys {
     /// One or two, registered with it.
     Given(Vec<VerificationKey>),
     /// Whatever it publishes.
-    Remote(RemoteClientKeys),
+    Remote(Box<RemoteClientKeys>),
 }
 
 /// Keys that a client publishes.
@@ -41,7 +41,7 @@ impl ClientKeys {
     ) -> Option<Self> {
         if let Some(jwks_uri) = &definition.jwks_uri {
             return match KeySetSettings::of_jwks_uri(jwks_uri) {
-                Ok(settings) => Some(Self::Remote(RemoteClientKeys { settings, set: OnceLock::new() })),
+                Ok(settings) => Some(Self::Remote(Box::new(RemoteClientKeys { settings, set: OnceLock::new() }))),
                 Err(error) => {
                     let remedy = "write an https URL; http is accepted to 127.0.0.1, [::1] and localhost only";
                     diagnostics.error(&path.key("jwks_uri"), error.to_string(), remedy);

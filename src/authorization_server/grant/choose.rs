@@ -15,11 +15,11 @@ pub(super) fn choose_grant<'a>(
 ) -> Result<(&'a Api, &'a ScopeSet), IssueRefusal> {
     let mut grants = client.grants.iter();
     let (audience, granted) = match asked {
+        Some(asked) if settings.api(asked).is_none() => return Err(IssueRefusal::UnknownAudience),
         _ if client.grants.is_empty() => return Err(IssueRefusal::NoGrants),
         Some(asked) => match client.grants.get_key_value(asked) {
             Some(grant) => grant,
-            None if settings.api(asked).is_some() => return Err(IssueRefusal::AudienceNotGranted),
-            None => return Err(IssueRefusal::UnknownAudience),
+            None => return Err(IssueRefusal::AudienceNotGranted),
         },
         None => match (grants.next(), grants.next()) {
             (Some(only), None) => only,

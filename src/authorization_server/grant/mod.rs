@@ -7,7 +7,7 @@ mod choose;
 mod claims;
 mod lifetime;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -29,6 +29,9 @@ use crate::{
     oauth::{IssueRefusal, IssuedToken},
     store,
 };
+
+/// The resolution of `iat`.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// What an authenticated client asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,13 +137,22 @@ impl AuthorizationServer {
         now: UnixTime,
     ) -> Result<IssuedToken, GrantError> {
         let key = self.registry().signing_key().ok_or(GrantError::NoKey)?;
-        let issued_at = self.registry().issued_at(now);
         let jti = TokenId::generate();
-        let SignedAs { claims, token_type, has_token_id } = granted.claims(self.settings(), jti, issued_at);
-        let signed = key
-            .sign(token_type, &claims)
-            .map_err(|source| GrantError::Signing { client_id: Arc::clone(client_id), source })?;
-        let token_id = if has_token_id { jti } else { signed.token_id_of_input };
+        let sign = |issued_at| {
+            let SignedAs { claims, token_type, has_token_id } = granted.claims(self.settings(), jti, issued_at);
+            let signed = key
+                .sign(token_type, &claims)
+                .map_err(|source| GrantError::Signing { client_id: Arc::clone(client_id), source })?;
+            let token_id = if has_token_id { jti } else { signed.token_id_of_input };
+            Ok::<_, GrantError>((claims, signed, token_id))
+        };
+        let mut issued_at = self.registry().issued_at(now);
+        let (mut claims, mut signed, mut token_id) = sign(issued_at)?;
+        if self.registry().is_revoked(&token_id) {
+            // Another token of this second said the very same, and was revoked since.
+            issued_at = issued_at.plus(ONE_SECOND);
+            (claims, signed, token_id) = sign(issued_at)?;
+        }
         let record = granted.record(&claims, token_id, key.key_id(), (issued_at, &self.settings().owner_claim()));
         self.registry()
             .record(record)

@@ -11,7 +11,7 @@ use crate::{
     authorization_server::{
         AuthorizationServer,
         client::{Client, ClientDefinition, ClientRecord},
-        registry::{Amendment, Registry},
+        registry::{Amendment, Registry, SUSPENSION, suspension_of_removed},
     },
     clock::UnixTime,
     id::TokenId,
@@ -204,7 +204,7 @@ impl AuthorizationServer {
                 if enabled {
                     change.remove(Kind::Suspension, id).await?;
                 } else {
-                    change.put(Kind::Suspension, id, "{}").await?;
+                    change.put(Kind::Suspension, id, SUSPENSION).await?;
                 }
                 change.note(entry).await.map_err(Into::into)
             })
@@ -223,7 +223,8 @@ impl AuthorizationServer {
             Box::pin(async move {
                 stored(change, id).await?;
                 change.remove(Kind::Client, id).await?;
-                change.remove(Kind::Suspension, id).await?;
+                // Another replica may be issuing to it at this moment, and that token must not outlive it.
+                change.put(Kind::Suspension, id, &suspension_of_removed(now)).await?;
                 let revoked = change.revoke(&Selection::Client(id.to_owned()), now).await?;
                 change.note(actor.did("client.remove", id, json!({ "revoked_tokens": revoked }), now)).await?;
                 Ok(revoked)

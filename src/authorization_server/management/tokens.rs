@@ -114,8 +114,8 @@ impl AuthorizationServer {
         let client =
             self.find_client(client_id).ok_or_else(|| ManagementError::UnknownClient { id: client_id.to_owned() })?;
         if !self.is_client_enabled(&client) {
-            let refusal = IssueRefusal::ClientDisabled;
-            return Err(GrantError::Refused { client_id: Arc::clone(&client.id), refusal }.into());
+            let client_id = Arc::clone(&client.id);
+            return Err(GrantError::Refused { client_id, refusal: IssueRefusal::ClientDisabled }.into());
         }
         let issued = self.grant(&client, dialect, request, now).await?;
         let entry = actor.did("token.issue", client_id, json!({ "token": issued.token_id.to_string() }), now);

@@ -2,7 +2,13 @@
 //! Refuses: a token while more wait than could be recorded in a few seconds: its client is told to come back.
 //! Always holds: whoever was told that a token is recorded will find it after a crash.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::{
@@ -11,7 +17,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::store::{IssuedToken, Store, StoreError};
+use crate::{
+    authorization_server::grant::dialect_name,
+    config::DialectConfig,
+    store::{IssuedToken, Store, StoreError},
+};
 
 /// How many tokens may wait to be recorded.
 const QUEUE: usize = 16 * 1024;
@@ -24,7 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct IssuanceLog {
     queue: mpsc::Sender<Entry>,
+    counts: [(&'static str, AtomicU64); DIALECTS.len()],
 }
+
+const DIALECTS: [DialectConfig; 4] =
+    [DialectConfig::Oauth2, DialectConfig::Auth0, DialectConfig::Plgd, DialectConfig::Frontegg];
 
 /// A token that waits, and who waits for it.
 struct Entry {
@@ -51,21 +65,33 @@ impl IssuanceLog {
     pub(super) fn start(store: Store, control: &Handle) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         control.spawn(record(store, waiting));
-        Self { queue }
+        let counts = DIALECTS.map(|dialect| (dialect_name(dialect), AtomicU64::new(0)));
+        Self { queue, counts }
     }
 
     /// Records `token`, and returns once it is durable.
     pub(super) async fn record(&self, token: IssuedToken) -> Result<(), Unrecorded> {
         let (recorded, answer) = oneshot::channel();
+        let count = self.counts.iter().find(|(dialect, _)| *dialect == token.dialect).map(|(_, count)| count);
         self.queue.try_send(Entry { token, recorded }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Unrecorded::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Unrecorded::Stopping,
         })?;
         match timeout(PATIENCE, answer).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => {
+                if let (Ok(()), Some(count)) = (&outcome, count) {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                outcome
+            }
             Ok(Err(_gone)) => Err(Unrecorded::Stopping),
             Err(_elapsed) => Err(Unrecorded::Overloaded),
         }
+    }
+
+    /// How many tokens were recorded here, by dialect.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.counts.iter().map(|(dialect, count)| (*dialect, count.load(Ordering::Relaxed)))
     }
 }
 

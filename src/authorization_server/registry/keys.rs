@@ -2,9 +2,14 @@
 //! Refuses: deciding by what this replica remembers: what to do is decided by what the store says within the change.
 //! Always holds: two replicas that find a key due rotate it once.
 
+use serde_json::json;
+
 use super::{Amendment, ChangeError, OpenError, Registry};
 use crate::{
-    authorization_server::signing_keys::{KeyChangeError, KeyRing, SigningKeyError, SigningKeyRecord},
+    authorization_server::{
+        client::ClientRecord,
+        signing_keys::{KeyChangeError, KeyRing, SigningKeyError, SigningKeyRecord},
+    },
     clock::UnixTime,
     config::SigningAlgorithmConfig,
     store::{Kind, Record},
@@ -95,11 +100,27 @@ impl Registry {
         let mut change = self.amend().await?;
         let ring = self.ring_within(&mut change).await?;
         let sealed = ring.reseal(&self.sealing)?;
-        if sealed.is_empty() {
+        let clients = self.reseal_clients(&mut change).await?;
+        if sealed.is_empty() && clients == 0 {
             return Ok(());
         }
         change.keys(sealed, ITSELF, now).await?;
         change.commit().await?;
         Ok(())
+    }
+
+    /// The same for the secrets that clients sign with.
+    async fn reseal_clients(&self, change: &mut Amendment) -> Result<usize, OpenError> {
+        let mut sealed = 0;
+        for Record { id, document, .. } in change.list(Kind::Client).await? {
+            // One that cannot be read counts for nothing, and is left as it is.
+            let read = document.and_then(|document| serde_json::from_str::<ClientRecord>(&document).ok());
+            let Some(mut record) = read else { continue };
+            if record.reseal(&id, &self.sealing)? {
+                change.put(Kind::Client, &id, &json!(record).to_string()).await?;
+                sealed += 1;
+            }
+        }
+        Ok(sealed)
     }
 }

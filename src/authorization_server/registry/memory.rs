@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tracing::error;
 
-use super::{published_keys::PublishedKeys, switches::Switches};
+use super::{published_keys::PublishedKeys, suspension::removed_at, switches::Switches};
 use crate::{
     auth::TrustedKey,
     authorization_server::{
@@ -51,8 +51,8 @@ pub(in crate::authorization_server) struct State {
     pub(in crate::authorization_server) revision: Revision,
     pub(in crate::authorization_server) clients: Arc<HashMap<Arc<str>, StoredClient>>,
     pub(in crate::authorization_server) api_tokens: Arc<ApiTokens>,
-    /// The clients that are switched off, by id, wherever they are registered.
-    pub(in crate::authorization_server) suspended: Arc<HashSet<Box<str>>>,
+    /// The clients that are switched off, by id, wherever they are registered; of those that were removed, when.
+    pub(in crate::authorization_server) suspended: Arc<HashMap<Box<str>, Option<UnixTime>>>,
     pub(in crate::authorization_server) switches: Switches,
     pub(in crate::authorization_server) key_records: Arc<BTreeMap<Box<str>, SigningKeyRecord>>,
     pub(in crate::authorization_server) ring: Arc<KeyRing>,
@@ -189,11 +189,10 @@ impl State {
             }
             Kind::Suspension => {
                 let suspended = Arc::make_mut(&mut self.suspended);
-                if document.is_some() {
-                    suspended.insert(id.into());
-                } else {
-                    suspended.remove(&*id);
-                }
+                match document {
+                    Some(document) => suspended.insert(id.into(), removed_at(&document)),
+                    None => suspended.remove(&*id),
+                };
             }
             Kind::Switch => self.switches.apply(&id, document.as_deref()),
             Kind::SigningKey => {

@@ -9,6 +9,7 @@ mod keys;
 mod memory;
 mod published_keys;
 mod standing;
+mod suspension;
 mod switches;
 
 use std::{
@@ -29,6 +30,7 @@ use self::issuance_log::IssuanceLog;
 pub use self::{issuance_log::Unrecorded, memory::Memory, switches::ApiTokenSwitch};
 pub(super) use self::{
     memory::Configured,
+    suspension::{SUSPENSION, suspension_of_removed},
     switches::{API_TOKENS, ISSUED_BEFORE, M2M_ENABLED, issued_before_document, m2m_document},
 };
 use super::{
@@ -40,6 +42,7 @@ use super::{
 use crate::{
     auth::key_set::KeySets,
     clock::{Clock, UnixTime},
+    id::TokenId,
     store::{IssuedToken, Store, StoreError},
 };
 
@@ -174,6 +177,11 @@ impl Registry {
         self.reachable.load(Ordering::Relaxed)
     }
 
+    /// How many tokens were issued here since the start, by dialect.
+    pub fn issued_tokens(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.issuance.counts()
+    }
+
     /// The key that signs.
     pub(super) fn signing_key(&self) -> Option<Arc<SigningKey>> {
         self.memory.state().ring.current().cloned()
@@ -185,6 +193,11 @@ impl Registry {
         let seconds = now.as_seconds();
         let earliest = self.memory.state().switches.issued_before.filter(|moment| *moment == seconds + 1);
         UnixTime::from_seconds(earliest.unwrap_or(seconds))
+    }
+
+    /// Whether a token of this name was revoked.
+    pub(super) fn is_revoked(&self, id: &TokenId) -> bool {
+        self.memory.revoked.contains(id)
     }
 
     /// How secrets are hashed here.
@@ -270,6 +283,9 @@ impl Registry {
         self.memory.prune(now);
         if let Err(error) = self.tend_keys(now).await {
             error!(error = &error as &dyn std::error::Error, "the signing keys cannot be tended");
+        }
+        if let Err(error) = self.forget_removed(now).await {
+            warn!(error = &error as &dyn std::error::Error, "clients that are gone cannot be forgotten");
         }
         Ok(())
     }

@@ -55,13 +55,15 @@ impl Memory {
         }
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let configured = self.configured();
+        let is_api_token = || text("type").is_some_and(|kind| API_TOKENS.contains(&kind));
+        let client = || text("client_id").or_else(|| text("azp")).or_else(|| text("sub").filter(|_| is_api_token()));
         if !(state.suspended.is_empty() && configured.disabled.is_empty())
-            && let Some(client) = text("client_id").or_else(|| text("azp"))
-            && (state.suspended.contains(client) || configured.disabled.contains(client))
+            && let Some(client) = client()
+            && (state.suspended.contains_key(client) || configured.disabled.contains(client))
         {
             return Err(Withdrawal::ClientDisabled);
         }
-        if !state.switches.api_tokens.enabled && text("type").is_some_and(|kind| API_TOKENS.contains(&kind)) {
+        if !state.switches.api_tokens.enabled && is_api_token() {
             return Err(Withdrawal::ApiTokensDisabled);
         }
         Ok(())

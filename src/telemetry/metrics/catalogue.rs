@@ -104,6 +104,12 @@ catalogue! {
         "Lines of the access log that were lost: nobody read fast enough, or they could not be written.";
     LOG_DROPPED: Counter "postern_log_dropped_total" []
         "Lines of the program's own log that were lost.";
+    STORE_REACHABLE: Gauge "postern_store_reachable" []
+        "1 if the embedded issuer's store answered when it was last asked, 0 if not; absent without an embedded issuer.";
+    REVOKED_TOKENS: Gauge "postern_revoked_tokens" []
+        "Revoked tokens of the embedded issuer that have not expired yet.";
+    ISSUED_TOKENS: Counter "postern_issued_tokens_total" ["dialect"]
+        "Tokens that the embedded issuer has issued here since the start.";
     BUILD_INFO: Info "postern_build_info" ["version"]
         "The running version.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []

@@ -1,7 +1,7 @@
 //! What a client may be.
 
 use super::*;
-use crate::authorization_server::Api;
+use crate::authorization_server::api::Api;
 use crate::jose::forge::{EC, ED, RSA, SigningKey};
 
 fn fault(members: Value) -> String {
