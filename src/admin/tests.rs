@@ -280,8 +280,15 @@ fn errors_are_problem_details() {
 #[test]
 fn without_an_embedded_issuer_there_is_nothing_to_manage() {
     let served = Served::new(Invented::default());
-    for line in ["GET /api/v1/clients", "GET /api/v1/clients/billing", "POST /api/v1/clients/billing/disable",
-                 "GET /api/v1/tokens", "GET /api/v1/keys", "GET /api/v1/switches", "GET /api/v1/audit"] {
+    for line in [
+        "GET /api/v1/clients",
+        "GET /api/v1/clients/billing",
+        "POST /api/v1/clients/billing/disable",
+        "GET /api/v1/tokens",
+        "GET /api/v1/keys",
+        "GET /api/v1/switches",
+        "GET /api/v1/audit",
+    ] {
         let (status, body) = served.json(line, &[]);
         assert_eq!((status, &body["code"]), (404, &json!("no_embedded_issuer")), "{line}");
     }

@@ -184,7 +184,9 @@ pub struct ClientConfig {
 }
 
 /// A way of client authentication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationMethodConfig {
     /// Id and secret in HTTP Basic (RFC 6749 section 2.3.1).

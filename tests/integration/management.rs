@@ -239,7 +239,8 @@ async fn the_switch_stops_everything_and_gives_it_back() {
     assert_eq!(office.use_token(&token).await, 200);
     let path = "/api/v1/switches";
     let off = office.done(Method::PUT, path, Some(&json!({ "m2m_enabled": false }))).await;
-    let expected = json!({ "m2m_enabled": false, "m2m_enabled_in_configuration": true, "m2m_enabled_at_run_time": false });
+    let expected =
+        json!({ "m2m_enabled": false, "m2m_enabled_in_configuration": true, "m2m_enabled_at_run_time": false });
     assert_eq!(off, expected);
     assert_eq!(office.use_token(&token).await, 401);
     assert!(office.token_answer("billing", BILLING_SECRET).await.status.is_client_error());
@@ -288,7 +289,8 @@ async fn what_cannot_be_understood_is_refused_with_a_code_and_changes_nothing() 
         assert_eq!(refused.json()["code"], code, "{method} {path} {body:?}: {}", refused.text());
         assert_eq!(refused.header("content-type"), "application/problem+json");
     }
-    let fault = office.ask(Method::POST, "/api/v1/clients", Some(&json!({ "grants": { ORDERS: ["orders:raed"] } }))).await;
+    let fault =
+        office.ask(Method::POST, "/api/v1/clients", Some(&json!({ "grants": { ORDERS: ["orders:raed"] } }))).await;
     let fault = fault.json();
     assert!(fault["field"].as_str().unwrap().starts_with("grants"), "{fault}");
     assert_eq!(fault["remedy"], "did you mean `orders:read`?");

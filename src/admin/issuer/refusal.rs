@@ -70,7 +70,9 @@ fn grant_problem(error: &GrantError) -> Problem {
         GrantError::Authentication(_) | GrantError::AssertionReplayed => {
             problem(StatusCode::UNPROCESSABLE_ENTITY, "token_refused")
         }
-        GrantError::NoKey => problem(StatusCode::SERVICE_UNAVAILABLE, "no_signing_key").retry_after(STORE_RETRY_SECONDS),
+        GrantError::NoKey => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "no_signing_key").retry_after(STORE_RETRY_SECONDS)
+        }
         GrantError::Signing { source, .. } => {
             log(source);
             problem(StatusCode::INTERNAL_SERVER_ERROR, "signing_failed")
@@ -92,8 +94,9 @@ fn change_problem(error: &ChangeError) -> Problem {
             log(cause);
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "keys_unusable", sentence(error))
         }
-        ChangeError::Stopping => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", sentence(error))
-            .retry_after(STORE_RETRY_SECONDS),
+        ChangeError::Stopping => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", sentence(error)).retry_after(STORE_RETRY_SECONDS)
+        }
     }
 }
 

@@ -51,10 +51,7 @@ pub(in crate::admin) async fn show(asked: Asked) -> Json<Switches> {
     put, path = "/api/v1/switches", operation_id = "set_switches", tag = "switches", request_body = SwitchRequest,
     responses((status = 200, description = "The positions from now on", body = Switches)),
 )]
-pub(in crate::admin) async fn set(
-    asked: Asked,
-    Body(request): Body<SwitchRequest>,
-) -> Result<Json<Switches>, Problem> {
+pub(in crate::admin) async fn set(asked: Asked, Body(request): Body<SwitchRequest>) -> Result<Json<Switches>, Problem> {
     asked.issuer.switch_m2m(&asked.actor, request.m2m_enabled, asked.now).await?;
     Ok(Json(positions(&asked.issuer)))
 }

@@ -88,8 +88,7 @@ pub(in crate::admin) async fn issue(
     Body(wanted): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<IssuedTokenItem>), Problem> {
     let TokenRequest { client_id, audience, scope, dialect } = wanted;
-    let request =
-        GrantRequest { audience: audience.as_deref(), scope: scope.as_deref(), ..GrantRequest::default() };
+    let request = GrantRequest { audience: audience.as_deref(), scope: scope.as_deref(), ..GrantRequest::default() };
     let issued = asked.issuer.issue_for_operator(&asked.actor, &client_id, dialect, request, asked.now).await?;
     Ok((StatusCode::CREATED, Json(issued.into())))
 }

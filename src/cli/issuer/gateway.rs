@@ -136,7 +136,10 @@ impl Gateway {
 fn tls() -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    ensure!(!roots.is_empty(), "this system has no certificate authorities to trust: install them, or set SSL_CERT_FILE");
+    ensure!(
+        !roots.is_empty(),
+        "this system has no certificate authorities to trust: install them, or set SSL_CERT_FILE"
+    );
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .context("TLS cannot be set up")?
@@ -197,7 +200,10 @@ mod tests {
         let gateway = Gateway::new("https://ops.example:8443/postern/", Some(token), false).unwrap();
         let request = gateway.request(&Call::get(&["keys"])).unwrap();
         assert_eq!(request.uri(), "/postern/api/v1/keys");
-        assert_eq!((&request.headers()["host"], &request.headers()["authorization"]), (&"ops.example:8443".parse::<HeaderValue>().unwrap(), &HeaderValue::from_static("Bearer admin-token")));
+        assert_eq!(
+            (&request.headers()["host"], &request.headers()["authorization"]),
+            (&"ops.example:8443".parse::<HeaderValue>().unwrap(), &HeaderValue::from_static("Bearer admin-token"))
+        );
         assert!(!format!("{request:?}").contains("admin-token"));
     }
 }

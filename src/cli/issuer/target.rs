@@ -53,14 +53,11 @@ impl TargetArguments {
     /// If the store cannot be opened, or the URL or the token is not one.
     pub(super) fn open(&self) -> anyhow::Result<OpenIssuer> {
         match &self.place.admin {
-            Some(url) => Ok(OpenIssuer::gateway(Gateway::new(url, self.token()?, self.danger_plain_http)?, self.format)),
+            Some(url) => {
+                Ok(OpenIssuer::gateway(Gateway::new(url, self.token()?, self.danger_plain_http)?, self.format))
+            }
             None => Ok(OpenIssuer::store(self.open_store()?, self.format)),
         }
-    }
-
-    /// Whether the answers are for machines.
-    pub(super) fn wants_json(&self) -> bool {
-        self.format == Format::Json
     }
 
     fn open_store(&self) -> anyhow::Result<Offline> {

@@ -275,7 +275,8 @@ fn every_key_that_is_not_available_yet_is_refused_by_name() {
 #[test]
 fn a_store_is_a_file_or_a_database_and_its_password_is_never_shown() {
     let issuer = "[authorization_server]\nissuer = \"https://a.example/\"\n";
-    let (good, diagnostics) = loaded(&format!("{issuer}store = \"postgres://postern:canary@db/postern?password=canary\"\n"));
+    let (good, diagnostics) =
+        loaded(&format!("{issuer}store = \"postgres://postern:canary@db/postern?password=canary\"\n"));
     let shown = format!("{:?} {}", good.draft(), serde_json::to_string(good.config().unwrap()).unwrap());
     assert!(diagnostics.iter().next().is_none() && !shown.contains("canary"), "{shown}");
     assert!(shown.contains("postgres://postern:redacted@db/postern"), "{shown}");

@@ -18,8 +18,8 @@ fn environment() -> BTreeMap<String, String> {
         ("BILLING_SECRET_NEXT", "canary-billing-next"),
         ("EMPTY", ""),
     ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 fn loaded(text: &str) -> (Loaded, Diagnostics) {

@@ -41,7 +41,8 @@ impl Walk {
         let (method, path, operation) =
             operations.into_iter().find(|(_, _, operation)| operation["operationId"] == id).expect(id);
         let (method, operation) = (method, operation.clone());
-        let named = operation["parameters"].as_array().into_iter().flatten().find(|parameter| parameter["in"] == "path");
+        let named =
+            operation["parameters"].as_array().into_iter().flatten().find(|parameter| parameter["in"] == "path");
         let path = match named {
             Some(parameter) => path.replace(&format!("{{{}}}", parameter["name"].as_str().expect("a name")), name),
             None => path,
@@ -62,9 +63,10 @@ impl Walk {
         assert_eq!(answer.status.as_u16(), status, "{id}: {}", answer.text());
         let content = &operation["responses"][status.to_string()]["content"];
         let content_type = answer.header("content-type");
-        let described = content.as_object().expect(id).iter().find(|(name, _)| {
-            content_type == name.as_str() || content_type.split(';').next() == Some(name.as_str())
-        });
+        let described =
+            content.as_object().expect(id).iter().find(|(name, _)| {
+                content_type == name.as_str() || content_type.split(';').next() == Some(name.as_str())
+            });
         let (_, described) = described.unwrap_or_else(|| panic!("{id}: {content_type} is not described in {content}"));
         self.walked.insert(id.to_owned());
         if !content_type.contains("json") {
@@ -134,8 +136,11 @@ async fn every_operation_of_the_document_does_what_it_says() {
     walk.call("list_audit", "", "?before=3", None, 200).await;
     walk.call("remove_client", "shipping", "", None, 200).await;
 
-    let all: BTreeSet<String> =
-        walk.operations().iter().map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned()).collect();
+    let all: BTreeSet<String> = walk
+        .operations()
+        .iter()
+        .map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(walk.walked, all);
 }
 

@@ -119,8 +119,7 @@ impl Office {
 
     /// What the token endpoint answers.
     pub(super) async fn token_answer(&self, client_id: &str, secret: &str) -> Answer {
-        let parameters =
-            [("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", secret)];
+        let parameters = [("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", secret)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let request = Request::post(self.gateway.url("/oauth/token"))
             .header("content-type", "application/x-www-form-urlencoded")

@@ -6,11 +6,7 @@ use serde_json::{Value, json};
 
 use super::office::{ADMIN_TOKEN, BILLING_SECRET, CONFIG, ORDERS, Office, asking, reader};
 use crate::support::{
-    client::HttpClient,
-    forge::SigningKey,
-    issuer::ScriptedIssuer,
-    program::Program,
-    upstream::RecordedUpstream,
+    client::HttpClient, forge::SigningKey, issuer::ScriptedIssuer, program::Program, upstream::RecordedUpstream,
 };
 
 #[tokio::test]
@@ -23,10 +19,8 @@ async fn the_audit_says_who_did_what_and_when() {
     office.done(Method::PUT, "/api/v1/switches", Some(&json!({ "m2m_enabled": false }))).await;
     let page = office.get("/api/v1/audit?limit=4").await;
     let entries = page["entries"].as_array().unwrap();
-    let said: Vec<[&str; 3]> = entries
-        .iter()
-        .map(|entry| ["actor", "action", "subject"].map(|name| entry[name].as_str().unwrap()))
-        .collect();
+    let said: Vec<[&str; 3]> =
+        entries.iter().map(|entry| ["actor", "action", "subject"].map(|name| entry[name].as_str().unwrap())).collect();
     let expected = [
         ["admin-api", "switch.set", "m2m_enabled"],
         ["admin-api", "token.revoke", "owner ann"],
@@ -72,7 +66,8 @@ async fn no_secret_is_in_the_audit_or_in_the_log() {
             answer.json()
         }
     };
-    let mut canaries = vec![ADMIN_TOKEN.to_owned(), BILLING_SECRET.to_owned(), "0123456789abcdef0123456789abcdef".to_owned()];
+    let mut canaries =
+        vec![ADMIN_TOKEN.to_owned(), BILLING_SECRET.to_owned(), "0123456789abcdef0123456789abcdef".to_owned()];
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
 
     let grants = json!({ ORDERS: ["orders:read"] });
@@ -95,7 +90,8 @@ async fn no_secret_is_in_the_audit_or_in_the_log() {
         canaries.push(text(&answer.json()["access_token"]));
     }
     // Only the signature makes a token good; header and payload are shared with what may be told.
-    let signatures = canaries.iter().filter_map(|text| text.rsplit_once('.')).map(|(_, signature)| signature.to_owned());
+    let signatures =
+        canaries.iter().filter_map(|text| text.rsplit_once('.')).map(|(_, signature)| signature.to_owned());
     let signatures: Vec<String> = signatures.collect();
     assert_eq!(signatures.len(), 3);
     canaries.extend(signatures);

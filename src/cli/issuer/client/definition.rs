@@ -98,7 +98,10 @@ impl DefinitionArguments {
         };
         if let Some(id) = id {
             if body.get("id").is_some_and(|other| other != id) {
-                return Err(UsageError::new("the file has another `id`: take it out, or give the client no other here").into());
+                return Err(UsageError::new(
+                    "the file has another `id`: take it out, or give the client no other here",
+                )
+                .into());
             }
             body.insert("id".to_owned(), json!(id));
         }
@@ -151,7 +154,8 @@ fn written(value: &impl ValueEnum) -> Value {
 /// `AUDIENCE=SCOPE,SCOPE`. An audience may be a URL with a `=` in it, so the last one counts.
 fn grant(text: &str) -> Result<(String, Vec<String>), String> {
     let split = text.rsplit_once('=').filter(|(audience, scopes)| !audience.is_empty() && !scopes.is_empty());
-    let (audience, scopes) = split.ok_or("write an audience and scopes of it, like https://api.example.com=read,write")?;
+    let (audience, scopes) =
+        split.ok_or("write an audience and scopes of it, like https://api.example.com=read,write")?;
     Ok((audience.to_owned(), scopes.split(',').map(str::to_owned).collect()))
 }
 
@@ -197,7 +201,8 @@ fn from_file(file: &Path) -> anyhow::Result<Map<String, Value>> {
     } else {
         read(file)?
     };
-    serde_json::from_str(&text).with_context(|| format!("{} is no JSON object that says what a client is", file.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is no JSON object that says what a client is", file.display()))
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
@@ -232,23 +237,40 @@ mod tests {
         fs::write(&pem, "-----BEGIN PUBLIC KEY-----\n").unwrap();
         fs::write(&jwk, r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#).unwrap();
         let said = body(&[
-            "--grant", "https://api.test/?a=b=read,write",
-            "--grant", "users=list",
-            "--grant", "users=show",
-            "--claim", r#"region=["north","west"]"#,
-            "--claim", "level=3",
-            "--description", "Sends the invoices",
-            "--owner", "ann",
-            "--tenant", "acme",
-            "--token-lifetime", "2h",
-            "--method", "private_key_jwt",
-            "--method", "client_secret_post",
-            "--public-key", pem.to_str().unwrap(),
-            "--public-key", jwk.to_str().unwrap(),
-            "--organization", "org_1",
-            "--introspects", "users",
-            "--assertion-audience", "token_endpoint",
-            "--assertion-issuer", "corp",
+            "--grant",
+            "https://api.test/?a=b=read,write",
+            "--grant",
+            "users=list",
+            "--grant",
+            "users=show",
+            "--claim",
+            r#"region=["north","west"]"#,
+            "--claim",
+            "level=3",
+            "--description",
+            "Sends the invoices",
+            "--owner",
+            "ann",
+            "--tenant",
+            "acme",
+            "--token-lifetime",
+            "2h",
+            "--method",
+            "private_key_jwt",
+            "--method",
+            "client_secret_post",
+            "--public-key",
+            pem.to_str().unwrap(),
+            "--public-key",
+            jwk.to_str().unwrap(),
+            "--organization",
+            "org_1",
+            "--introspects",
+            "users",
+            "--assertion-audience",
+            "token_endpoint",
+            "--assertion-issuer",
+            "corp",
         ]);
         let expected = json!({
             "id": "billing", "description": "Sends the invoices",

@@ -41,7 +41,10 @@ pub(super) fn whole(client: &Value, now: UnixTime) -> String {
             "grants" => ("may ask for".to_owned(), grants(client.get("definition").unwrap_or(&Value::Null))),
             "claims" => ("claims".to_owned(), claims(value)),
             LIFETIME => ("token lifetime".to_owned(), lifetime(value)),
-            "public_keys" => ("public keys".to_owned(), shown::items(&Value::Object(definition.clone()), "public_keys").len().to_string()),
+            "public_keys" => (
+                "public keys".to_owned(),
+                shown::items(&Value::Object(definition.clone()), "public_keys").len().to_string(),
+            ),
             name => (name.replace('_', " "), shown::in_words(value)),
         };
         members.push((name, value));

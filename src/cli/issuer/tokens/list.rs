@@ -133,7 +133,16 @@ mod tests {
               "issued_at": "2026-11-20T17:42:18.000Z", "revoked_at": "2026-11-20T17:42:08.000Z" },
         ], "next": "place" });
         let shown = in_words(&found, now);
-        for words in ["t1", "read write", "ann", "acme", "in 60 minutes", "revoked 2026-11-20", "10 seconds ago", "--after place"] {
+        for words in [
+            "t1",
+            "read write",
+            "ann",
+            "acme",
+            "in 60 minutes",
+            "revoked 2026-11-20",
+            "10 seconds ago",
+            "--after place",
+        ] {
             assert!(shown.contains(words), "{words} is not in\n{shown}");
         }
         assert_eq!(in_words(&json!({ "tokens": [] }), now), "There are no such tokens.\n");
