@@ -39,8 +39,11 @@ impl Answer {
         let text = |name: &str| document.get(name).and_then(Value::as_str);
         // A proxy in between has error documents of its own, and so may have what is not Postern at all.
         let (Some(code), Some(detail)) = (text("code"), text("detail")) else { return Err(NotOurs { status }) };
-        let remedy = remedy(code).map(|remedy| format!(" {remedy}")).unwrap_or_default();
-        let words = format!("{detail}{remedy}");
+        let words = match (text("field"), text("message"), text("remedy"), remedy(code)) {
+            (Some(field), Some(message), Some(remedy), _) => format!("{field}: {message}; {remedy}"),
+            (_, _, _, Some(remedy)) => format!("{detail} {remedy}"),
+            _ => detail.to_owned(),
+        };
         Ok(Self::Refused { document, words })
     }
 }
@@ -74,6 +77,9 @@ mod tests {
         assert_eq!(refused(404, gone), "There is no client \"x\".");
         let closed = r#"{"status":401,"code":"unauthorized","detail":"Present the admin token."}"#;
         assert!(refused(401, closed).contains("--admin-token-file"));
+        let invalid = r#"{"status":422,"code":"invalid_client","detail":"Grants.x: there is no API; did you mean `y`?.",
+            "field":"grants.x","message":"there is no API","remedy":"did you mean `y`?"}"#;
+        assert_eq!(refused(422, invalid), "grants.x: there is no API; did you mean `y`?");
         assert!(matches!(read(201, r#"{"id":"a"}"#), Ok(Answer::Done(document)) if document["id"] == "a"));
     }
 

@@ -24,10 +24,10 @@ pub(in crate::cli) struct TargetArguments {
     #[command(flatten)]
     place: PlaceArguments,
     /// The file with the gateway's admin token; default: $POSTERN_ADMIN_TOKEN
-    #[arg(long, value_name = "FILE", requires = "admin")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     admin_token_file: Option<PathBuf>,
     /// Speak to another machine without TLS: whoever listens on the way gets the admin token and every new secret
-    #[arg(long, requires = "admin")]
+    #[arg(long, conflicts_with = "files")]
     danger_plain_http: bool,
     /// How to print; json: what the management API answers
     #[arg(long, value_enum, default_value_t = Format::Text)]
