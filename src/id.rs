@@ -107,12 +107,6 @@ impl fmt::Display for TokenId {
     }
 }
 
-/// A fresh token identifier for the `jti` claim (RFC 7519 section 4.1.7): a random UUID (version 4).
-#[must_use]
-pub fn new_token_id() -> String {
-    TokenId::generate().to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,6 @@ use crate::telemetry::metrics::CONTENT_TYPE;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReadinessReport {
     /// `ready`, or why not.
-    #[schema(inline)]
     status: ReadinessStatus,
     /// What is needed and not there.
     missing: Vec<Missing>,

@@ -31,7 +31,6 @@ pub struct Readiness {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Missing {
     /// What it is.
-    #[schema(inline)]
     pub kind: MissingKind,
     /// Its name in the configuration.
     #[schema(value_type = String, example = "corp")]
@@ -115,7 +114,6 @@ pub struct IssuerStatus {
     #[schema(example = "https://id.corp.example/")]
     pub issuer: String,
     /// Whether its tokens can be verified.
-    #[schema(inline)]
     pub state: IssuerState,
     /// How its keys are kept; none for the embedded issuer, whose keys are never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]

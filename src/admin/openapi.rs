@@ -58,6 +58,21 @@ pub(super) async fn show() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
 }
 
+/// What is answered by many operations: its name among the components, its status, and what it means.
+const REFUSALS: [(&str, &str, &str); 8] = [
+    ("InvalidQuery", "400", "`invalid_query`"),
+    ("InvalidJson", "400", "`invalid_json`"),
+    ("Unauthorized", "401", "`unauthorized`: a token is configured, and was not presented"),
+    ("Forbidden", "403", "`foreign_host`: no token is configured, and the `Host` is not this machine; `cross_site`"),
+    ("NoEmbeddedIssuer", "404", "`no_embedded_issuer`: the configuration has none"),
+    ("TooLarge", "413", "`body_too_large`"),
+    ("NotJson", "415", "`unsupported_media_type`"),
+    ("StoreUnavailable", "503", "`store_unavailable`: `Retry-After` says when to try again"),
+];
+
+/// The tags of what is asked of the embedded issuer.
+const ISSUERS_TAGS: [&str; 5] = ["clients", "tokens", "keys", "switches", "audit"];
+
 /// The document.
 pub(super) fn document() -> Value {
     // What was derived is data without anything that cannot be JSON.
@@ -68,6 +83,8 @@ pub(super) fn document() -> Value {
             "description": "`[admin] token`. If none is configured, none is asked for, and the listener is on loopback."
         });
         components.insert("securitySchemes".to_owned(), json!({ "bearer": bearer }));
+        let refusals = REFUSALS.map(|(name, _, meaning)| (name.to_owned(), refusal(meaning)));
+        components.insert("responses".to_owned(), Value::Object(refusals.into_iter().collect()));
     }
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, operations) in paths.into_iter().flatten() {
@@ -78,45 +95,54 @@ pub(super) fn document() -> Value {
     document
 }
 
+fn refusal(meaning: &str) -> Value {
+    let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+    json!({ "description": meaning, "content": { "application/problem+json": schema } })
+}
+
 /// Adds to one operation what holds for all.
 fn complete(path: &str, operation: &mut Value) {
+    // A body that may be left out is derived as one that may be null, which it may not.
+    let body = operation.pointer_mut("/requestBody/content/application~1json/schema");
+    let takes_body = body.is_some();
+    if let Some(schema) = body
+        && let Some(given) = schema.pointer("/oneOf/0").cloned()
+        && schema.pointer("/oneOf/1/type").is_some_and(|name| name == "null")
+    {
+        *schema = given;
+    }
+    let tag = operation.pointer("/tags/0").and_then(Value::as_str).unwrap_or_default();
+    let asks_issuer = ISSUERS_TAGS.contains(&tag);
     let is_open = operation.get("security").is_some();
-    let is_issuers = ["clients", "tokens", "keys", "switches", "audit"]
-        .iter()
-        .any(|tag| operation.pointer("/tags/0").and_then(Value::as_str) == Some(*tag));
-    let takes_body = operation.get("requestBody").is_some();
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let has_query = parameters
+        .is_some_and(|all| all.iter().any(|parameter| parameter.get("in").is_some_and(|place| place == "query")));
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    let mut add = |status: &str, description: &str| {
-        let response = responses.entry(status).or_insert_with(|| json!({ "description": "" }));
-        let before = response.get("description").and_then(Value::as_str).unwrap_or_default();
-        let joined = if before.is_empty() { description.to_owned() } else { format!("{before}; {description}") };
-        if let Some(response) = response.as_object_mut() {
-            response.insert("description".to_owned(), json!(joined));
-        }
-    };
-    if !is_open {
-        add("401", "`unauthorized`: a token is configured, and this one was not presented");
-    }
-    if path != "/livez" {
-        add("403", "`foreign_host`, without a configured token; `cross_site`");
-    }
-    if takes_body {
-        add("400", "`invalid_json`");
-        add("413", "`body_too_large`");
-        add("415", "`unsupported_media_type`");
-        add("422", "`invalid_body`");
-    }
-    if is_issuers {
-        add("404", "`no_embedded_issuer`");
-        add("503", "`store_unavailable`; `Retry-After` says when to try again");
-    }
-    for (status, response) in responses {
-        let is_refusal = status.starts_with(['4', '5']) && response.get("content").is_none();
-        if let (true, Some(response)) = (is_refusal, response.as_object_mut()) {
-            let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-            response.insert("content".to_owned(), json!({ "application/problem+json": schema }));
+    for (status, response) in responses.iter_mut() {
+        let meaning = response.get("description").and_then(Value::as_str).unwrap_or_default();
+        if status.starts_with(['4', '5']) && response.get("content").is_none() {
+            *response = refusal(meaning);
         }
     }
+    for (name, status, meaning) in REFUSALS {
+        let applies = match name {
+            "InvalidQuery" => has_query,
+            "InvalidJson" | "TooLarge" | "NotJson" => takes_body,
+            "Unauthorized" => !is_open,
+            "Forbidden" => path != "/livez",
+            _ => asks_issuer,
+        };
+        if !applies {
+            continue;
+        }
+        let own = responses.get(status).and_then(|own| own.get("description")).and_then(Value::as_str);
+        let response = match own {
+            Some(own) => refusal(&format!("{own}; {meaning}")),
+            None => json!({ "$ref": format!("#/components/responses/{name}") }),
+        };
+        responses.insert(status.to_owned(), response);
+    }
+    responses.sort_keys();
 }
 
 #[cfg(test)]

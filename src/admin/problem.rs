@@ -14,13 +14,14 @@ pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    further: Map<String, Value>,
+    /// Few have any, and a problem is on the way of every answer.
+    further: Option<Box<Map<String, Value>>>,
     retry_after: Option<u64>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), further: Map::new(), retry_after: None }
+        Self { status, code, detail: detail.into(), further: None, retry_after: None }
     }
 
     /// Says after how many seconds it is worth while to try again (RFC 9110 section 10.2.3).
@@ -31,7 +32,7 @@ impl Problem {
 
     /// Adds a member of its own (RFC 9457 section 3.2).
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
-        self.further.insert(name.to_owned(), value);
+        self.further.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
 }
@@ -44,7 +45,7 @@ impl IntoResponse for Problem {
         object.insert("status".to_owned(), json!(self.status.as_u16()));
         object.insert("code".to_owned(), json!(self.code));
         object.insert("detail".to_owned(), json!(self.detail));
-        object.extend(self.further);
+        object.extend(self.further.into_iter().flat_map(|further| *further));
         let mut response = Response::new(Body::from(Value::Object(object).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -72,10 +73,10 @@ pub(super) fn sentence(error: &dyn std::error::Error) -> String {
 
 /// What the API says when it says no (RFC 9457), as documented. Some codes have members of their own beside these.
 #[derive(Debug, ToSchema)]
-#[schema(as = Problem, example = json!({
+#[schema(as = Problem, examples(json!({
     "type": "about:blank", "title": "Not Found", "status": 404, "code": "unknown_client",
     "detail": "There is no client \"billing\"."
-}))]
+})))]
 #[expect(dead_code, reason = "it is there for its schema; `Problem` writes the JSON")]
 pub(super) struct ProblemDocument {
     /// Always `about:blank`: `code` says which problem it is.

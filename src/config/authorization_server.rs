@@ -115,6 +115,7 @@ pub struct SigningConfig {
 
 /// An algorithm to sign with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[schema(as = SigningAlgorithm)]
 #[expect(missing_docs, reason = "the names are those of RFC 7518 section 3.1 and RFC 8037 section 3.1")]
 pub enum SigningAlgorithmConfig {
     #[default]
@@ -187,6 +188,7 @@ pub struct ClientConfig {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema,
 )]
+#[schema(as = AuthenticationMethod)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationMethodConfig {
     /// Id and secret in HTTP Basic (RFC 6749 section 2.3.1).
@@ -201,6 +203,7 @@ pub enum AuthenticationMethodConfig {
 
 /// What the `aud` of an assertion may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[schema(as = AssertionAudience)]
 #[serde(rename_all = "snake_case")]
 pub enum AssertionAudienceConfig {
     /// The issuer, as one string.

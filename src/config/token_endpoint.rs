@@ -74,6 +74,7 @@ impl TokenEndpointConfig {
 
 /// The shape of token requests and answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[schema(as = Dialect)]
 #[serde(rename_all = "snake_case")]
 pub enum DialectConfig {
     /// RFC 6749.

@@ -3,7 +3,7 @@
 //! Always holds: changes of all replicas follow one another, so a change sees every one before it, and revisions are in the order
 //! of commits.
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     error::StoreError,
@@ -12,7 +12,7 @@ use super::{
     open::{Database, Store},
     records::record,
     row,
-    session::Session,
+    session::{LIMIT, Session},
     statement::Statement,
 };
 
@@ -35,6 +35,11 @@ impl Store {
     ///
     /// The database is away, or others did not come to an end in time.
     pub async fn change(&self) -> Result<Change, StoreError> {
+        // All of it together: who has waited for changes that failed is not kept waiting for the same failure again.
+        timeout(LIMIT, self.begin_change()).await.map_err(|_| StoreError::TimedOut)?
+    }
+
+    async fn begin_change(&self) -> Result<Change, StoreError> {
         let turn = self.turn().await?;
         let mut session = self.writer().await?;
         session.begin(self.database().begin_writing()).await?;

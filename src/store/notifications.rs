@@ -5,7 +5,7 @@
 use std::{fmt, time::Duration};
 
 use sqlx::{Executor, postgres::PgListener};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     error::StoreError,
@@ -22,9 +22,14 @@ pub(super) const ANNOUNCE: &str = "NOTIFY postern_changes";
 /// After how long a silence it is asked whether the connection is still there.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// How long the answer to that may take: less than whoever listens stays at it, who looks at the store now and then.
+const ANSWER: Duration = Duration::from_millis(900);
+
 /// Announcements of changes.
 pub struct Notifications {
     listener: PgListener,
+    /// When there was a sign of life last.
+    alive_at: Instant,
 }
 
 impl Store {
@@ -45,28 +50,30 @@ impl Store {
             Ok::<_, sqlx::Error>(listener)
         };
         let listener = timeout(LIMIT, listening).await.map_err(|_| StoreError::TimedOut)??;
-        Ok(Some(Notifications { listener }))
+        Ok(Some(Notifications { listener, alive_at: Instant::now() }))
     }
 }
 
 impl Notifications {
-    /// Waits for a change, made anywhere; several that were made quickly may be one.
+    /// Waits for a change, made anywhere; several that were made quickly may be one. May be given up and begun again at any time.
     ///
     /// # Errors
     ///
     /// The connection was lost, and changes may have been missed: listen and load anew.
     pub async fn next(&mut self) -> Result<(), StoreError> {
         loop {
-            match timeout(SILENCE, self.listener.try_recv()).await {
+            match timeout(SILENCE.saturating_sub(self.alive_at.elapsed()), self.listener.try_recv()).await {
                 Ok(Ok(Some(_))) => {
+                    self.alive_at = Instant::now();
                     while self.listener.next_buffered().is_some() {}
                     return Ok(());
                 }
                 Ok(Ok(None)) => return Err(StoreError::ListeningEnded),
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {
-                    let alive = timeout(LIMIT, (&mut self.listener).execute("SELECT 1")).await;
+                    let alive = timeout(ANSWER, (&mut self.listener).execute("SELECT 1")).await;
                     alive.map_err(|_| StoreError::ListeningEnded)??;
+                    self.alive_at = Instant::now();
                 }
             }
         }

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use self::desk::{ADMIN_TOKEN, CONFIG, Desk, GRANT, ORDERS, Said};
-use crate::support::{certificates::Authority, client::HttpClient, connection::full, program::Program, served_upstream::ServedUpstream, wait::until};
+use crate::support::{certificates::Authority, client::HttpClient, connection::bytes, program::Program, served_upstream::ServedUpstream, wait::until};
 
 /// What `action` does on a store alone, and then on a running gateway.
 async fn everywhere(action: impl Fn(&Desk)) {
@@ -311,7 +311,7 @@ async fn over_https_the_certificate_must_be_believed() {
     let proxy = ServedUpstream::over(Some(tls), |request| async move {
         let authorized = request.headers().get("authorization").is_some_and(|value| value == &format!("Bearer {ADMIN_TOKEN}"));
         let known = authorized && request.uri().path() == "/postern/api/v1/keys";
-        http::Response::new(full(if known { "{\"keys\":[]}" } else { "{}" }))
+        http::Response::new(bytes(if known { "{\"keys\":[]}" } else { "{}" }))
     })
     .await;
     let url = format!("https://localhost:{}/postern/", proxy.address.port());

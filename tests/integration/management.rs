@@ -7,8 +7,10 @@ mod secrecy;
 use http::{Method, StatusCode};
 use postern::telemetry::Rfc3339;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, sqlite::SqliteConnection};
 
 use self::office::{BILLING_SECRET, ORDERS, Office, id_of, reader};
+use crate::support::observe::sum_of;
 
 #[tokio::test]
 async fn a_client_is_registered_used_and_removed_while_the_gateway_runs() {
@@ -128,7 +130,7 @@ async fn tokens_are_listed_by_what_they_are_and_by_pages() {
     let names = |page: &Value| -> Vec<String> {
         page["tokens"].as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap().to_owned()).collect()
     };
-    let key = office.get("/api/v1/keys").await["keys"][0]["key_id"].as_str().unwrap().to_owned();
+    let key = office.signing_key().await;
     ids.reverse();
     for query in ["?client_id=ann-1", "?owner=ann", "?tenant=acme", "?client_id=ann-1&owner=ann&include_revoked=true"] {
         assert_eq!(names(&listed(query).await), ids, "{query}");
@@ -137,7 +139,7 @@ async fn tokens_are_listed_by_what_they_are_and_by_pages() {
     assert_eq!(names(&listed("?audience=https%3A%2F%2Fapi.test%2Forders").await).len(), 4);
     assert_eq!(names(&office.get(&format!("/api/v1/tokens?key_id={key}")).await).len(), 4);
     let first = listed("?limit=3").await;
-    assert_eq!(names(&first), [&[other.clone()], &ids[..2]].concat());
+    assert_eq!(names(&first), [std::slice::from_ref(&other), &ids[..2]].concat());
     let next = first["next"].as_str().unwrap();
     let second = office.get(&format!("/api/v1/tokens?limit=3&after={next}")).await;
     assert_eq!((names(&second), second.get("next")), (vec![ids[2].clone()], None));
@@ -175,7 +177,7 @@ async fn each_selection_is_revoked_at_once_and_nothing_else_is() {
         assert_eq!(again, json!({ "revoked": 0 }), "{selection}");
     }
     let (first, second) = (office.token("one", &one).await, office.token("two", &two).await);
-    let key = office.get("/api/v1/keys").await["keys"][0]["key_id"].clone();
+    let key = office.signing_key().await;
     let revoked = office.post("/api/v1/revocations", &json!({ "key_id": key })).await;
     assert_eq!(revoked, json!({ "revoked": 6 }), "four that were spared, and these two");
     assert_eq!((office.use_token(&first).await, office.use_token(&second).await), (401, 401));
@@ -295,6 +297,51 @@ async fn what_cannot_be_understood_is_refused_with_a_code_and_changes_nothing() 
     assert!(fault["field"].as_str().unwrap().starts_with("grants"), "{fault}");
     assert_eq!(fault["remedy"], "did you mean `orders:read`?");
     assert_eq!(office.get("/api/v1/audit").await, before);
+}
+
+#[tokio::test]
+async fn while_the_store_takes_no_change_none_is_acknowledged_and_tokens_are_judged() {
+    let office = Office::open().await;
+    let token = office.token("billing", BILLING_SECRET).await;
+    let file = office.gateway.folder.path().join("data/postern.db");
+    let mut other = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    // Whoever writes to SQLite has the file for itself.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for (path, body) in [
+        ("/api/v1/clients", json!({ "id": "shipping" })),
+        ("/api/v1/revocations", json!({ "client_id": "billing" })),
+        ("/api/v1/tokens", json!({ "client_id": "billing" })),
+    ] {
+        let refused = office.ask(Method::POST, path, Some(&body)).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (503, &json!("store_unavailable")), "{path}");
+        assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{path}");
+    }
+    assert_eq!(office.use_token(&token).await, 200);
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(office.ask(Method::GET, "/api/v1/clients/shipping", None).await.status, StatusCode::NOT_FOUND);
+    office.add("shipping", &reader(&json!({}))).await;
+    let revoked = office.post("/api/v1/revocations", &json!({ "client_id": "billing" })).await;
+    assert!(revoked["revoked"].as_u64() >= Some(1), "{revoked}");
+    assert_eq!(office.use_token(&token).await, 401);
+}
+
+#[tokio::test]
+async fn the_metrics_count_what_is_issued_and_revoked() {
+    let office = Office::open().await;
+    let value = async |name: &str, labels: &[(&str, &str)]| {
+        let answer = office.ask(Method::GET, "/metrics", None).await;
+        sum_of(&answer.text(), name, labels)
+    };
+    assert_eq!(value("postern_store_reachable", &[]).await, 1.0);
+    for _ in 0..3 {
+        office.token("billing", BILLING_SECRET).await;
+    }
+    office.post("/api/v1/tokens", &json!({ "client_id": "billing", "dialect": "plgd" })).await;
+    assert_eq!(value("postern_issued_tokens_total", &[("dialect", "oauth2")]).await, 3.0);
+    assert_eq!(value("postern_issued_tokens_total", &[("dialect", "plgd")]).await, 1.0);
+    assert_eq!(value("postern_revoked_tokens", &[]).await, 0.0);
+    office.post("/api/v1/revocations", &json!({ "tenant": "acme" })).await;
+    assert_eq!(value("postern_revoked_tokens", &[]).await, 4.0);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/stores.rs"]
 mod stores;
 
@@ -15,7 +17,6 @@ mod faults;
 mod files;
 mod issued;
 mod many;
-mod relay;
 mod revocation;
 mod single_use;
 mod sweeping;

@@ -52,6 +52,17 @@ impl Launch {
         launch
     }
 
+    /// What `line` says in a shell, where `$POSTERN` is the program: for what has to be arranged around it.
+    pub(crate) fn shell(directory: &Path, line: &str) -> Self {
+        let mut launch = Self::new(directory, &[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(directory).env_clear().env("POSTERN", launch.command.get_program());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        launch.command = command;
+        launch
+    }
+
     /// Sets an environment variable.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);

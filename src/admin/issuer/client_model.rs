@@ -8,8 +8,14 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor, value::MapDeserializer},
 };
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, SchemaType, Type},
+    },
+};
 
 use super::super::moment::Moment;
 use crate::{
@@ -24,16 +30,11 @@ const USUAL_GRACE: HumanDuration = HumanDuration::from_seconds(24 * 3600);
 const LONGEST_GRACE: HumanDuration = HumanDuration::from_seconds(90 * 24 * 3600);
 
 /// A client to be registered.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({
-    "id": "billing", "description": "Sends the invoices", "tenant": "acme",
-    "grants": { "https://api.example.com/orders": ["orders:read"] }
-}))]
+#[derive(Debug)]
 pub(in crate::admin) struct NewClient {
     /// Its id; absent: a random one.
     pub(super) id: Option<String>,
-    /// What it is.
-    #[serde(flatten)]
+    /// What it is; in JSON its fields stand beside the id.
     pub(super) definition: ClientDefinition,
 }
 
@@ -63,7 +64,6 @@ pub(in crate::admin) struct ClientItem {
     #[schema(example = "billing")]
     id: String,
     /// Where it is registered.
-    #[schema(inline)]
     origin: ClientItemOrigin,
     /// Whether it gets tokens, and whether those it has are good.
     enabled: bool,
@@ -79,6 +79,7 @@ pub(in crate::admin) struct ClientItem {
 
 /// Where a client is registered.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = ClientOrigin)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::admin) enum ClientItemOrigin {
     /// In the configuration; it is changed there, and can be switched off here.
@@ -163,6 +164,29 @@ impl From<ClientOverview> for ClientItem {
         }
     }
 }
+
+impl PartialSchema for NewClient {
+    /// By hand: a definition takes no other fields, so this one cannot be it and an id besides.
+    fn schema() -> RefOr<Schema> {
+        let RefOr::T(Schema::Object(definition)) = ClientDefinition::schema() else {
+            return ClientDefinition::schema();
+        };
+        let id = ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+            .description(Some("Its id, out of visible ASCII characters; absent: a random one."));
+        ObjectBuilder::from(definition)
+            .description(Some("A client to be registered."))
+            .property("id", id)
+            .examples([json!({
+                "id": "billing", "description": "Sends the invoices", "tenant": "acme",
+                "grants": { "https://api.example.com/orders": ["orders:read"] }
+            })])
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for NewClient {}
 
 impl<'de> Deserialize<'de> for NewClient {
     /// By hand, since serde refuses unknown fields only where nothing is flattened.

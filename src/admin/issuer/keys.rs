@@ -32,10 +32,8 @@ pub(in crate::admin) struct SigningKeyItem {
     #[schema(example = "WmPqVPMQpbMjcvkhbXyZKJKHJm6VwVVjDpW8tDjGz6k")]
     key_id: String,
     /// What it signs with.
-    #[schema(inline)]
     algorithm: SigningAlgorithmConfig,
     /// The part it plays.
-    #[schema(inline)]
     state: KeyState,
     /// When it was made, and published.
     created_at: Moment,
@@ -80,6 +78,7 @@ pub(in crate::admin) async fn list(asked: Asked) -> Json<SigningKeyList> {
         (status = 200, description = "The keys from now on", body = SigningKeyList),
         (status = 409, description = "`next_key_too_new`: verifiers may not know the next key yet (`remaining_seconds`); \
                                       `no_next_key`"),
+        (status = 422, description = "`invalid_body`"),
     ),
 )]
 pub(in crate::admin) async fn rotate(

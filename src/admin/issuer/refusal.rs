@@ -39,7 +39,7 @@ impl From<ManagementError> for Problem {
 
 fn invalid_client(fault: &ClientFault) -> Problem {
     let ClientFault { field, message, remedy } = fault;
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_client", sentence(fault))
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_client", format!("The client is not valid: {fault}."))
         .with("field", json!(field))
         .with("message", json!(message))
         .with("remedy", json!(remedy))

@@ -49,7 +49,10 @@ pub(in crate::admin) async fn show(asked: Asked) -> Json<Switches> {
 /// makes the unexpired and unrevoked ones good again, unless the configuration says off.
 #[utoipa::path(
     put, path = "/api/v1/switches", operation_id = "set_switches", tag = "switches", request_body = SwitchRequest,
-    responses((status = 200, description = "The positions from now on", body = Switches)),
+    responses(
+        (status = 200, description = "The positions from now on", body = Switches),
+        (status = 422, description = "`invalid_body`"),
+    ),
 )]
 pub(in crate::admin) async fn set(asked: Asked, Body(request): Body<SwitchRequest>) -> Result<Json<Switches>, Problem> {
     asked.issuer.switch_m2m(&asked.actor, request.m2m_enabled, asked.now).await?;

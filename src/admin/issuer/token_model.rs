@@ -62,7 +62,6 @@ pub(in crate::admin) struct TokenItem {
     #[schema(example = "8f14e45f-ceea-467f-a0e6-1d1f5b2f4c11")]
     id: String,
     /// What has become of it. A live token of a client that is switched off, or while everything is, is refused all the same.
-    #[schema(inline)]
     state: TokenState,
     /// The client that it was issued to.
     #[schema(example = "billing")]
@@ -120,7 +119,7 @@ pub(in crate::admin) enum TokenState {
 /// A token that is wanted for a client.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "client_id": "billing", "audience": "https://api.example.com/orders", "scope": "orders:read" }))]
+#[schema(examples(json!({ "client_id": "billing", "audience": "https://api.example.com/orders", "scope": "orders:read" })))]
 pub(in crate::admin) struct TokenRequest {
     /// The client.
     pub(super) client_id: String,
@@ -132,7 +131,6 @@ pub(in crate::admin) struct TokenRequest {
     pub(super) scope: Option<String>,
     /// The dialect that decides its claims.
     #[serde(default)]
-    #[schema(inline)]
     pub(super) dialect: DialectConfig,
 }
 
@@ -162,7 +160,7 @@ pub(in crate::admin) struct IssuedTokenItem {
 /// What is to be revoked: an object with exactly one of these members.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", try_from = "Map<String, Value>")]
-#[schema(example = json!({ "client_id": "billing" }))]
+#[schema(examples(json!({ "client_id": "billing" }), json!({ "issued_before": "2026-11-20T17:42:18Z" })))]
 pub(in crate::admin) enum RevocationRequest {
     /// One token, by its id.
     TokenId(String),

@@ -22,7 +22,6 @@ pub struct KeySetStatus {
     /// Where it was fetched last.
     pub url: Option<String>,
     /// Whether its keys may be used.
-    #[schema(inline)]
     pub state: KeySetState,
     /// Seconds since the issuer last confirmed the keys.
     pub age_seconds: Option<u64>,

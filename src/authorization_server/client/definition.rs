@@ -2,7 +2,7 @@
 //! Refuses: secrets, which are kept beside it; fields that are not known.
 //! Always holds: a client of the TOML is turned into the same document, so that one set of rules holds for both.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,10 +28,10 @@ use crate::{
 /// A client without its id and its secrets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schema(example = json!({
+#[schema(examples(json!({
     "description": "Sends the invoices", "tenant": "acme",
     "grants": { "https://api.example.com/orders": ["orders:read"] }
-}))]
+})))]
 pub struct ClientDefinition {
     /// What it is, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,11 +55,9 @@ pub struct ClientDefinition {
     pub token_lifetime_seconds: Option<u64>,
     /// The ways in which it may authenticate; absent: those for which it has what is needed, `client_secret_jwt` aside.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
     pub authentication_methods: Option<Vec<AuthenticationMethodConfig>>,
     /// What the `aud` of its assertions may be.
     #[serde(skip_serializing_if = "is_default")]
-    #[schema(inline)]
     pub assertion_audience: AssertionAudienceConfig,
     /// The organisations that it may ask a token for, in the `auth0` dialect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,7 +70,6 @@ pub struct ClientDefinition {
     pub assertion_issuers: Vec<String>,
     /// Its public keys for `private_key_jwt`, two at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(inline)]
     pub public_keys: Vec<PublicKeyDefinition>,
     /// Where it publishes its public keys, instead of `public_keys`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +107,11 @@ impl PartialSchema for PublicKeyDefinition {
     }
 }
 
-impl ToSchema for PublicKeyDefinition {}
+impl ToSchema for PublicKeyDefinition {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("PublicKey")
+    }
+}
 
 fn is_default(audience: &AssertionAudienceConfig) -> bool {
     *audience == AssertionAudienceConfig::default()

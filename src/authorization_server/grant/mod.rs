@@ -153,7 +153,7 @@ impl AuthorizationServer {
             issued_at = issued_at.plus(ONE_SECOND);
             (claims, signed, token_id) = sign(issued_at)?;
         }
-        let record = granted.record(&claims, token_id, key.key_id(), (issued_at, &self.settings().owner_claim()));
+        let record = granted.record(&claims, token_id, key.key_id(), (issued_at, self.settings().owner_claim()));
         self.registry()
             .record(record)
             .await

@@ -1,11 +1,11 @@
-//! Owns: keeping this replica's memory in step with the store, and the store tidy.
+//! Owns: keeping this replica's memory in step with the store, and the store tidy, one beside the other: sweeping may take long.
 //! Refuses: giving up: while the store is away it goes on asking, and what is known stays in force.
 //! Always holds: a change made anywhere is in force here within two seconds while the store can be reached: by its
 //! notification, or by the poll behind it. After a notification may have been missed, everything is loaded anew.
 
 use std::{sync::Weak, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::Registry;
@@ -20,7 +20,7 @@ const TIDY: Duration = Duration::from_secs(60);
 
 /// Follows the store of `registry` until that is gone.
 pub(super) async fn follow(registry: Weak<Registry>) {
-    let mut follower = Follower { notifications: None, reachable: true, tidied: Instant::now() };
+    let mut follower = Follower { notifications: None, reachable: true };
     while let Some(strong) = registry.upgrade() {
         let outcome = follower.step(&strong).await;
         follower.note(outcome.as_ref().err());
@@ -30,26 +30,36 @@ pub(super) async fn follow(registry: Weak<Registry>) {
     }
 }
 
+/// Tidies up the store of `registry` from time to time, until that is gone.
+pub(super) async fn tidy(registry: Weak<Registry>) {
+    loop {
+        sleep(TIDY).await;
+        let Some(registry) = registry.upgrade() else { return };
+        match registry.tidy().await {
+            Err(error) if !error.is_unavailable() => {
+                error!(error = &error as &dyn std::error::Error, "the store cannot be tidied up");
+            }
+            // While it is away, which the follower tells, there is nothing to be done.
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
 struct Follower {
     notifications: Option<Notifications>,
     reachable: bool,
-    tidied: Instant,
 }
 
 impl Follower {
-    /// One look at the store.
+    /// One look at the store. It is asked also while there is no connection to listen on.
     async fn step(&mut self, registry: &Registry) -> Result<(), StoreError> {
+        registry.catch_up().await?;
         if self.notifications.is_none() {
             self.notifications = registry.store().listen().await?;
             if self.notifications.is_some() {
                 // What happened before the first word was listened to, or while none was heard.
                 registry.load_whole().await?;
             }
-        }
-        registry.catch_up().await?;
-        if self.tidied.elapsed() >= TIDY {
-            self.tidied = Instant::now();
-            registry.tidy().await?;
         }
         Ok(())
     }

@@ -101,6 +101,12 @@ async fn record(store: Store, mut waiting: mpsc::Receiver<Entry>) {
     while waiting.recv_many(&mut entries, MOST_IN_ONE_COMMIT).await > 0 {
         let (tokens, callers): (Vec<_>, Vec<_>) = entries.drain(..).map(|entry| (entry.token, entry.recorded)).unzip();
         let outcome = store.record_issued(&tokens).await.map_err(|error| Unrecorded::Store(Arc::new(error)));
+        if let Err(unrecorded) = &outcome {
+            // Whoever came meanwhile has waited for the same store; waiting for it to fail again would be for nothing.
+            while let Ok(entry) = waiting.try_recv() {
+                let _ = entry.recorded.send(Err(unrecorded.clone()));
+            }
+        }
         for caller in callers {
             // Who has left gets no token; it lasts, recorded, until it expires.
             let _ = caller.send(outcome.clone());

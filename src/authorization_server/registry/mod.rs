@@ -148,6 +148,7 @@ impl Registry {
         // A key that could not be opened is an error at the start; later it only stops the following of keys.
         registry.judge_keys()?;
         control.spawn(follow::follow(Arc::downgrade(&registry)));
+        control.spawn(follow::tidy(Arc::downgrade(&registry)));
         Ok(registry)
     }
 

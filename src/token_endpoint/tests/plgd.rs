@@ -7,7 +7,7 @@ const TOKENS: Operation = Operation::Plgd(PlgdOperation::Tokens);
 const GOOD: &str = r#"{"grant_type":"client_credentials","client_id":"billing","client_secret":"canary-secret"}"#;
 
 fn good_with(members: &str) -> String {
-    format!("{},{members}}}", &GOOD[..GOOD.len() - 1])
+    format!("{},{members}}}", GOOD.strip_suffix('}').unwrap())
 }
 
 #[test]

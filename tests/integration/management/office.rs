@@ -144,6 +144,13 @@ impl Office {
         answer.status.as_u16()
     }
 
+    /// The id of the key that signs.
+    pub(super) async fn signing_key(&self) -> String {
+        let keys = self.get("/api/v1/keys").await;
+        let current = keys["keys"].as_array().expect("a list").iter().find(|key| key["state"] == "current");
+        current.expect("one signs")["key_id"].as_str().expect("an id").to_owned()
+    }
+
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }

@@ -10,6 +10,7 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
+    time::{Duration, Instant, sleep},
 };
 
 /// What it does with those who connect.
@@ -56,7 +57,14 @@ impl Relay {
 
     /// Listens again at the same port.
     pub(crate) async fn come_back(&self, manner: Manner) {
-        let listener = crate::until_ok(|| TcpListener::bind(self.address)).await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            sleep(Duration::from_millis(10)).await;
+        };
         self.serve(listener, manner);
     }
 
