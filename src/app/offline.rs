@@ -33,7 +33,7 @@ pub struct Offline {
     router: Router,
     store: Option<Store>,
     /// What goes wrong in the store is told to the caller in general and to standard error in particular.
-    _log: Option<Log>,
+    log: Option<Log>,
 }
 
 /// Why the embedded issuer of a configuration cannot be opened.
@@ -83,7 +83,7 @@ impl Offline {
         };
         let store = issuer.as_ref().map(|issuer| issuer.registry().store().clone());
         let desk = Desk { snapshot: Arc::new(snapshot), files, memory, issuer, actor, clock };
-        Ok(Self { control, router: admin::router(Arc::new(desk)), store, _log: log })
+        Ok(Self { control, router: admin::router(Arc::new(desk)), store, log })
     }
 
     /// Answers a request to the management API. It must say that it is for this machine, as every request there must.
@@ -103,6 +103,8 @@ impl Offline {
 
 impl Drop for Offline {
     fn drop(&mut self) {
+        // First, or whoever follows the store would tell the operator that it is away.
+        drop(self.log.take());
         if let Some(store) = &self.store {
             self.control.block_on(store.close());
         }
