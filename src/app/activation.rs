@@ -75,9 +75,10 @@ impl Activation for Living {
     fn prepare(self: Arc<Self>, next: &Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Commit, String> {
         let fixed = self.fixed.get_or_init(|| Fixed::of(&next.config));
         fixed.admit(&next.config)?;
-        self.open_issuer(next, fixed).map_err(|error| in_words(&error))?;
         let access_log = self.open_access_log(next).map_err(|error| in_words(&error))?;
         let bindings = self.server.bind(&next.listeners).map_err(|error| in_words(&error))?;
+        // The last, since another algorithm has keys made, which other replicas see.
+        self.open_issuer(next, fixed).map_err(|error| in_words(&error))?;
         if previous.is_some() {
             fixed.warn_of_differences(&next.config);
         }
@@ -113,6 +114,9 @@ impl Living {
         {
             warn!(error = &error as &dyn Error, "the log level stays as it was");
         }
+        if next.embedded().is_some() && next.config.admin.as_ref().is_some_and(|admin| admin.token.is_none()) {
+            warn!("everybody on this machine can manage clients and tokens: set `admin.token`");
+        }
         for option in next.danger_options() {
             warn!("`{option}` is switched on");
         }
@@ -140,12 +144,26 @@ impl Living {
         Ok(())
     }
 
+    /// Opens the store and reads it, waiting for a database that may be starting at the same time.
     async fn open_registry(&self, settings: &Settings) -> Result<Arc<Registry>, EmbeddedError> {
+        let deadline = Instant::now() + STORE_PATIENCE;
+        loop {
+            match self.try_open_registry(settings).await {
+                Err(error) if error.store_is_away() && Instant::now() < deadline => {
+                    warn!(error = &error as &dyn Error, "the store is not there yet");
+                    sleep(STORE_RETRY).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_open_registry(&self, settings: &Settings) -> Result<Arc<Registry>, EmbeddedError> {
         let sealing = Sealing::of(settings.encryption_key())?;
         if !sealing.seals() {
             warn!("no `authorization_server.encryption_key` is given: signing keys are kept in the store in clear");
         }
-        let store = open_store(settings).await?;
+        let store = Store::open(settings.store()).await?;
         info!("the embedded issuer keeps its clients, tokens and keys in {}", store.shown());
         let opening = Opening {
             store,
@@ -178,20 +196,6 @@ impl Living {
         let destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.access_log.redirect(&destination) {
             warn!(error = &error as &dyn Error, "the access log stays where it was");
-        }
-    }
-}
-
-/// Opens the store, waiting for a database that may be starting at the same time.
-async fn open_store(settings: &Settings) -> Result<Store, EmbeddedError> {
-    let deadline = Instant::now() + STORE_PATIENCE;
-    loop {
-        match Store::open(settings.store()).await {
-            Err(error) if error.is_unavailable() && Instant::now() < deadline => {
-                warn!(error = &error as &dyn Error, "the store is not there yet");
-                sleep(STORE_RETRY).await;
-            }
-            outcome => return Ok(outcome?),
         }
     }
 }

@@ -9,6 +9,7 @@ use tracing::warn;
 use crate::{
     authorization_server::Settings,
     config::{Config, StoreConfig},
+    secret::Secret,
 };
 
 /// What is read at the start only.
@@ -18,7 +19,7 @@ pub(super) struct Fixed {
     data_directory: Option<PathBuf>,
     admin_address: Option<SocketAddr>,
     /// Where the embedded issuer keeps what must survive, since it was first configured.
-    store: OnceLock<StoreConfig>,
+    store: OnceLock<(StoreConfig, Option<Secret>)>,
 }
 
 impl Fixed {
@@ -33,8 +34,20 @@ impl Fixed {
 
     /// Notes where the embedded issuer keeps what must survive, the first time that there is one.
     pub(super) fn note_store(&self, settings: &Settings) {
-        if self.store.get_or_init(|| settings.store().clone()) != settings.store() {
+        let wanted = || (settings.store().clone(), settings.encryption_key().cloned());
+        let (store, encryption_key) = self.store.get_or_init(wanted);
+        if store != settings.store() {
             warn!("`authorization_server.store` is read at start only: restart for the new value");
+        }
+        let same = match (encryption_key, settings.encryption_key()) {
+            (Some(fixed), Some(wanted)) => fixed.matches(wanted.expose()),
+            (fixed, wanted) => fixed.is_none() && wanted.is_none(),
+        };
+        if !same {
+            warn!(
+                "`authorization_server.encryption_key` is read at start only; a start with another key than the one that keys \
+                 were encrypted under fails"
+            );
         }
     }
 

@@ -93,6 +93,19 @@ pub enum EmbeddedError {
     Keys(#[from] ChangeError),
 }
 
+impl EmbeddedError {
+    /// Whether it may be better in a moment.
+    fn store_is_away(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Open(OpenError::Store(error)) => error.is_unavailable(),
+            Self::Open(OpenError::Change(error)) | Self::Keys(error) => {
+                matches!(error, ChangeError::Store(error) if error.is_unavailable())
+            }
+            Self::Open(_) | Self::Sealing(_) => false,
+        }
+    }
+}
+
 /// What compiling needs when nothing will be started: no data directory, no network, counters that nobody reads.
 #[must_use]
 pub fn offline_surroundings() -> Surroundings {

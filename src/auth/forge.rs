@@ -72,6 +72,10 @@ pub(crate) struct FixedStanding {
 }
 
 impl TokenStanding for FixedStanding {
+    fn is_current(&self) -> bool {
+        true
+    }
+
     fn is_enabled(&self) -> bool {
         !self.is_off.load(Ordering::SeqCst)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey,
-    TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache,
+    TrustedKeySet, UnknownKeyFetch, TokenStanding, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache,
     token_cache::CachedToken, verified_token::TokenProof,
 };
 use crate::{
@@ -47,8 +47,15 @@ pub async fn verify(
 /// Looks an opaque token up. Nothing of it is remembered here: its issuer's memory is as near.
 fn resolve(text: &str, issuer: &Issuer, now: UnixTime) -> Result<VerifiedToken, VerifyError> {
     let found = issuer.standing().and_then(|standing| standing.resolve(text, now));
-    let unknown = || VerifyError::UnknownToken { issuer: Arc::clone(issuer.name()) };
-    let OpaqueToken { name, claims, api_key } = found.ok_or_else(unknown)?;
+    let Some(OpaqueToken { name, claims, api_key }) = found else {
+        let issuer_name = Arc::clone(issuer.name());
+        // Nobody is told that a token is bad by somebody who cannot know.
+        return Err(if issuer.standing().is_none_or(TokenStanding::is_current) {
+            VerifyError::UnknownToken { issuer: issuer_name }
+        } else {
+            VerifyError::KeysUnavailable { issuer: issuer_name }
+        });
+    };
     refuse_disabled(issuer)?;
     // It has no `typ`, and its issuer makes no opaque tokens for anything but access.
     let claims = Claims::read(claims, TokenType::AccessToken, issuer.verification())?;

@@ -46,7 +46,7 @@ impl AuthorizationServer {
             Proof::Secret { client_id, secret, method } => {
                 let client = self.find_client(client_id);
                 let judged = authenticate_by_secret(client.as_deref(), self.registry().hashing(), secret, method, now);
-                let client = client.ok_or(AuthenticationFailure::UnknownClient)?;
+                let client = client.ok_or_else(|| self.nobody())?;
                 judged.map_err(|failure| refusal_of(failure, &client))?;
                 client
             }
@@ -73,7 +73,7 @@ impl AuthorizationServer {
         if client_id.is_some_and(|client_id| client_id != claimed) {
             return Err(AuthenticationFailure::Assertion(AssertionFault::OtherClient).into());
         }
-        let client = self.find_client(&claimed).ok_or(AuthenticationFailure::UnknownClient)?;
+        let client = self.find_client(&claimed).ok_or_else(|| self.nobody())?;
         let accepted = AssertionAudiences { issuer: self.issuer(), token_endpoint };
         let verified = authenticate_by_assertion(Some(&client), presented, &accepted, now)
             .await
@@ -89,6 +89,15 @@ impl AuthorizationServer {
             return Err(GrantError::AssertionReplayed);
         }
         Ok(client)
+    }
+
+    /// Why there is nobody of an id. While the store is away there may be.
+    fn nobody(&self) -> GrantError {
+        if self.registry().is_store_reachable() {
+            AuthenticationFailure::UnknownClient.into()
+        } else {
+            GrantError::StoreAway
+        }
     }
 
     /// The client of this id, wherever it is registered. One of the configuration goes before one of the store.

@@ -46,10 +46,12 @@ pub(super) fn documents(settings: &Settings) -> Vec<Document> {
         let tokens = json!(format!("{}/api/v1/tokens", base.url));
         if path == own_place {
             openid.insert("plgd_tokens_endpoint".to_owned(), tokens);
+            // Clients of plgd look here and nowhere else; those of RFC 6749 have the document of RFC 8414, too.
+            openid.insert("token_endpoint".to_owned(), json!(base.token_url));
         } else if !documents.iter().any(|document| document.path == path) {
             let members = [
                 ("issuer", json!(**issuer.text())),
-                ("token_endpoint", json!(format!("{}/oauth/token", base.url))),
+                ("token_endpoint", json!(base.token_url)),
                 ("jwks_uri", json!(format!("{}/.well-known/jwks.json", base.url))),
                 ("plgd_tokens_endpoint", tokens),
             ];

@@ -20,7 +20,7 @@ mod sealing;
 mod settings;
 mod signing_keys;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 
@@ -92,10 +92,15 @@ impl AuthorizationServer {
 
     /// Lets this configuration count for the tokens that were issued before, from now on.
     pub fn come_into_force(&self) {
-        let clients = self.settings.clients().iter();
-        let disabled = clients.filter(|client| !client.enabled).map(|client| Arc::clone(&client.id)).collect();
+        let memory = self.registry.memory();
+        let before = memory.configured();
+        let clients: HashSet<Arc<str>> = self.settings.clients().iter().map(|client| Arc::clone(&client.id)).collect();
+        // Those that were there since the start and are no more. Who is registered in the store under such an id is somebody.
+        let gone = before.clients.iter().chain(&before.gone).filter(|id| !clients.contains(*id)).map(Arc::clone).collect();
+        let disabled = self.settings.clients().iter().filter(|client| !client.enabled);
+        let disabled = disabled.map(|client| Arc::clone(&client.id)).collect();
         let api_tokens = self.settings.api_token_profile().map(Arc::clone);
-        self.registry.memory().configure(Configured { disabled, api_tokens });
+        memory.configure(Configured { clients, gone, disabled, api_tokens });
         self.registry.follow_settings(&self.settings);
     }
 

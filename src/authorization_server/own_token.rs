@@ -22,16 +22,23 @@ struct OwnToken {
 
 impl AuthorizationServer {
     /// What is said of `token` to `client`; none: nothing, because it is not active, or no matter of the client's.
-    #[must_use]
-    pub fn introspect(&self, client: &Client, token: &str, now: UnixTime) -> Option<Map<String, Value>> {
-        let OwnToken { id, mut claims } = self.read_own(token, now)?;
+    ///
+    /// # Errors
+    /// If that cannot be told, because the store is away.
+    pub async fn introspect(
+        &self,
+        client: &Client,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<Option<Map<String, Value>>, GrantError> {
+        let Some(OwnToken { id, mut claims }) = self.read_own(token, now).await? else { return Ok(None) };
         let audience = claims.get("aud").and_then(Value::as_str);
         let may_see = client_of(&claims) == Some(&*client.id)
             || audience.is_some_and(|audience| client.introspects.iter().any(|api| **api == *audience));
         let expired = claims.get("exp").and_then(Value::as_u64).is_some_and(|end| end <= now.as_seconds());
         let good = self.is_enabled() && !expired && self.registry().memory().judge_claims(Some(id), &claims).is_ok();
         if !may_see || !good {
-            return None;
+            return Ok(None);
         }
         // RFC 7662 section 2.2; the members of the JWT have the names that the response has.
         if let Some(client_id) = client_of(&claims).map(Value::from) {
@@ -39,7 +46,7 @@ impl AuthorizationServer {
         }
         claims.insert("active".to_owned(), Value::from(true));
         claims.insert("token_type".to_owned(), Value::from("Bearer"));
-        Some(claims)
+        Ok(Some(claims))
     }
 
     /// Revokes `token` at the word of the client that it was issued to. One that is not known, or not good any more, is as good
@@ -48,7 +55,7 @@ impl AuthorizationServer {
     /// # Errors
     /// If the revocation could not be kept.
     pub async fn revoke_own(&self, client: &Client, token: &str, now: UnixTime) -> Result<(), GrantError> {
-        let Some(OwnToken { id, claims }) = self.read_own(token, now) else { return Ok(()) };
+        let Some(OwnToken { id, claims }) = self.read_own(token, now).await? else { return Ok(()) };
         // It learns nothing about what is another's, not even that.
         if client_of(&claims) != Some(&*client.id) {
             return Ok(());
@@ -75,24 +82,27 @@ impl AuthorizationServer {
     }
 
     /// The token that `text` is, if this issuer signed it, or keeps what it means.
-    fn read_own(&self, text: &str, now: UnixTime) -> Option<OwnToken> {
-        if let Some(opaque) = self.registry().memory().resolve_api_token(text, now) {
-            return Some(OwnToken { id: opaque.name, claims: opaque.claims });
+    ///
+    /// A key or a token that is not known here may be known to another replica, so nothing is said of it while the store is away.
+    async fn read_own(&self, text: &str, now: UnixTime) -> Result<Option<OwnToken>, GrantError> {
+        let memory = self.registry().memory();
+        if let Some(opaque) = memory.resolve_api_token(text, now) {
+            return Ok(Some(OwnToken { id: opaque.name, claims: opaque.claims }));
         }
-        let jws = CompactJws::parse(text).ok()?;
-        let key = self.registry().memory().published_key(jws.header().key_id()?)?;
-        let algorithm = jws.header().algorithm();
-        if !key.key().fits(algorithm) {
-            return None;
-        }
-        key.key().verify(algorithm, jws.signing_input(), jws.signature()).ok()?;
+        let nothing = || if memory.is_current() { Ok(None) } else { Err(GrantError::StoreAway) };
+        let Ok(jws) = CompactJws::parse(text) else { return nothing() };
         let claims = jws.unverified_payload();
-        if claims.get("iss").and_then(Value::as_str) != Some(&**self.issuer()) {
-            return None;
+        let is_ours = claims.get("iss").and_then(Value::as_str) == Some(&**self.issuer());
+        let Some(key_id) = jws.header().key_id().filter(|_| is_ours) else { return Ok(None) };
+        let Some(key) = memory.find_key(key_id).await else { return nothing() };
+        let algorithm = jws.header().algorithm();
+        let fits = key.key().fits(algorithm);
+        if !fits || key.key().verify(algorithm, jws.signing_input(), jws.signature()).is_err() {
+            return Ok(None);
         }
         let named = claims.get("jti").and_then(Value::as_str).and_then(TokenId::parse);
         let id = named.unwrap_or_else(|| TokenId::of_signing_input(jws.signing_input()));
-        Some(OwnToken { id, claims: claims.clone() })
+        Ok(Some(OwnToken { id, claims: claims.clone() }))
     }
 }
 

@@ -70,6 +70,8 @@ pub(super) struct PublishedPlace {
     pub(super) path: String,
     /// Its URL.
     pub(super) url: String,
+    /// Where tokens are had at the same endpoint.
+    pub(super) token_url: String,
 }
 
 /// What is at a place.
@@ -188,6 +190,12 @@ fn judge_signing(server: &AuthorizationServerConfig, path: &KeyPath, diagnostics
     for (key, claim) in [("owner_claim", &server.owner_claim), ("device_id_claim", &server.device_id_claim)] {
         if claim.is_empty() {
             diagnostics.error(&path.key(key), "a claim needs a name", "give it one, or leave the key out");
+        } else if claim != "sub" && client::ISSUERS_CLAIMS.contains(&claim.as_str()) {
+            diagnostics.error(
+                &path.key(key),
+                format!("the claim `{claim}` says something else already"),
+                "choose a name of your own",
+            );
         }
     }
 }
@@ -260,7 +268,9 @@ fn places(config: &Config, issuer: &IssuerUrl) -> Vec<PublishedPlace> {
     let place = |endpoint: &TokenEndpointConfig, purpose, path: &str| {
         // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
         let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));
-        PublishedPlace { dialect: endpoint.dialect, purpose, path: path.to_owned(), url: issuer.at(host, path) }
+        let url = |path: &str| issuer.at(host, path);
+        let token_url = url(&endpoint.path);
+        PublishedPlace { dialect: endpoint.dialect, purpose, path: path.to_owned(), url: url(path), token_url }
     };
     served
         .flat_map(|endpoint| {

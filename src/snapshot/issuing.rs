@@ -97,7 +97,7 @@ impl TokenIssuer for Issuing<'_> {
         Box::pin(async move {
             let url = request.token_endpoint_url.as_deref();
             let client = self.authenticate(&request.authentication, url, now).await?;
-            let said = self.server.introspect(&client, request.token.expose(), now);
+            let said = self.server.introspect(&client, request.token.expose(), now).await.map_err(issue_error)?;
             Ok(said.map_or(Introspected::Inactive, Introspected::Active))
         })
     }
@@ -176,7 +176,9 @@ impl Issuing<'_> {
         if !meant.any(|audience| verified.claims().has_audience(audience)) {
             return Err(invalid("it is not meant for this issuer"));
         }
-        if verified.subject().is_none() || verified.claim_text(self.server.settings().owner_claim()).is_none() {
+        let owner = verified.claim(self.server.settings().owner_claim()).and_then(Value::as_str);
+        let told = |text: Option<&str>| text.is_some_and(|text| !text.is_empty() && !text.chars().any(char::is_control));
+        if !told(verified.subject()) || !told(owner) {
             return Err(invalid("it does not say whose it is"));
         }
         Ok(verified.claims().members().clone())
@@ -200,7 +202,7 @@ fn issue_error(error: GrantError) -> IssueError {
         GrantError::Signing { ref client_id, .. } | GrantError::Recording { ref client_id, .. } => {
             Some(Arc::clone(client_id))
         }
-        GrantError::NoKey | GrantError::Store(_) | GrantError::Change(_) => None,
+        GrantError::NoKey | GrantError::TooSoon | GrantError::StoreAway | GrantError::Store(_) | GrantError::Change(_) => None,
     };
     error!(error = &error as &dyn std::error::Error, "the embedded issuer cannot do what was asked");
     IssueError::Unavailable { client_id, source: error.into() }

@@ -39,6 +39,6 @@ pub use self::{
     notifications::Notifications,
     open::Store,
     prune::Pruned,
-    selection::Selection,
+    selection::{REVOKED_AT_ONCE, Selection},
     session::LIMIT,
 };

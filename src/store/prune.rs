@@ -13,7 +13,7 @@ use super::{
 use crate::clock::UnixTime;
 
 /// How long something is kept after its end, for clocks that are behind and for leeway.
-const LEEWAY: Duration = Duration::from_secs(10 * 60);
+pub(super) const LEEWAY: Duration = Duration::from_secs(10 * 60);
 
 /// How long a tombstone is kept at least. A replica that was not there for longer loads everything.
 const MOURNING: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,7 +2,7 @@
 //! Refuses: to forget a token that is still good.
 //! Always holds: a token is revoked once; what is counted was done by this very call.
 
-use super::{change::Change, error::StoreError, model::Revision, statement::Statement};
+use super::{change::Change, error::StoreError, model::Revision, prune::LEEWAY, statement::Statement};
 use crate::{clock::UnixTime, id::TokenId};
 
 /// Which tokens.
@@ -31,17 +31,20 @@ pub enum Selection {
 
 /// How many tokens are named in one statement.
 const NAMED_AT_ONCE: usize = 1000;
+/// How many tokens of somebody are revoked in one change, so that others get their turn in between.
+pub const REVOKED_AT_ONCE: u64 = 20_000; // and so in `revocation`
 
 impl Change {
-    /// Revokes the tokens that are meant, that have not expired at `at`, and that are not revoked yet; how many those were. It
-    /// may take seconds if they are a million; the answers of this change are waited for longer from then on.
+    /// Revokes the tokens that are meant, unless nobody would accept them at `at` any more with whatever leeway, or they are revoked
+    /// already; how many those were. Of what belongs to somebody at most [`REVOKED_AT_ONCE`]: go on in another change while it was as
+    /// many.
     ///
     /// # Errors
     ///
     /// The database is away.
     pub async fn revoke(&mut self, what: &Selection, at: UnixTime) -> Result<u64, StoreError> {
         if let Selection::TokenOf { expires_at: Some(end), .. } = what
-            && *end <= at
+            && *end <= at.minus(LEEWAY)
         {
             // It is refused anyway.
             return Ok(0);
@@ -95,8 +98,12 @@ fn revocation(what: Part<'_>, at: UnixTime, revision: Revision) -> Statement {
         }
         part => {
             let statement = statement.text(" SELECT id, ").value(at).text(", expires_at, ").value(revision);
-            let statement = statement.text(" FROM issued_tokens WHERE (expires_at IS NULL OR expires_at > ").value(at);
-            part.condition(statement.text(")"))
+            let statement = statement.text(" FROM issued_tokens WHERE (expires_at IS NULL OR expires_at > ");
+            let statement = statement.value(at.minus(LEEWAY)).text(")");
+            let statement = part.condition(statement);
+            let statement = statement
+                .text(" AND NOT EXISTS (SELECT 1 FROM revocations WHERE revocations.token_id = issued_tokens.id)");
+            statement.text(" LIMIT 20000")
         }
     };
     statement.text(" ON CONFLICT (token_id) DO NOTHING")

@@ -41,16 +41,35 @@ impl Store {
         self.writer().await?.execute(statement).await.map(|_| ())
     }
 
-    /// Takes a refresh token away; the API token that it belonged to, if it was there and had not expired.
+    /// The API token that a refresh token belongs to, if it is there and has not expired. It stays there.
     ///
     /// # Errors
     ///
-    /// The database is away. The refresh token may be gone all the same.
-    pub async fn take_refresh(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<String>, StoreError> {
-        let statement =
-            Statement::new("DELETE FROM refresh_tokens WHERE hash = $1 AND expires_at > $2 RETURNING api_token_id");
-        let row = self.writer().await?.row(statement.bind(hash.as_slice()).bind(now)).await?;
+    /// The database is away.
+    pub async fn find_refresh(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<String>, StoreError> {
+        let statement = Statement::new("SELECT api_token_id FROM refresh_tokens WHERE hash = $1 AND expires_at > $2");
+        let row = self.reader().await?.row(statement.bind(hash.as_slice()).bind(now)).await?;
         row.map(|row| row::text(&row, "api_token_id")).transpose()
+    }
+
+    /// Puts another refresh token in the place of one that is there and has not expired; whether it was. Of several who replace
+    /// one, one does.
+    ///
+    /// # Errors
+    ///
+    /// The database is away: then the new one must not be answered.
+    pub async fn replace_refresh(
+        &self,
+        hash: &[u8; 32],
+        by: &[u8; 32],
+        expires_at: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE refresh_tokens SET hash = $1, expires_at = $2 WHERE hash = $3 AND expires_at > $4",
+        );
+        let statement = statement.bind(by.as_slice()).bind(expires_at).bind(hash.as_slice()).bind(now);
+        Ok(self.writer().await?.execute(statement).await? == 1)
     }
 }
 

@@ -24,6 +24,7 @@ const READERS: u32 = 4;
 /// What every connection is told. The write-ahead log is a property of the file, and set when its tables are made. Waiting for
 /// other processes ends a little before [`LIMIT`] does, so that the answer is "busy" and the connection stays usable.
 const WRITER: &str = "PRAGMA busy_timeout = 1900; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                      PRAGMA secure_delete = ON; \
                       PRAGMA journal_size_limit = 67108864";
 const READER: &str = "PRAGMA busy_timeout = 1900; PRAGMA query_only = ON";
 

@@ -11,6 +11,9 @@ use crate::{
     diagnostic::{Diagnostics, KeyPath},
 };
 
+/// Under what the embedded issuer's lock-outs are kept.
+const EMBEDDED: &str = "embedded";
+
 /// Compiles `[token_endpoints.*]`, in the order of their names. Who is locked out is kept in `lockouts`. None if `diagnostics` now says why it cannot be used.
 ///
 /// That two endpoints, or an endpoint and a route, do not stand at one place is for the routing table to find out.
@@ -44,7 +47,8 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lock
         host: endpoint.host.clone(),
         places: places::of(endpoint),
         url: url.map(Arc::from),
-        lockout: lockouts.of(name, &endpoint.lockout),
+        // One memory for all: their clients are the same, and so is whoever guesses.
+        lockout: lockouts.of(EMBEDDED, &endpoint.lockout),
     }
 }
 

@@ -6,10 +6,11 @@
 use std::net::IpAddr;
 
 use super::{
-    Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenEndpoint,
+    ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenEndpoint,
     TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
+    authorization_server::client::client_id_of,
     clock::UnixTime,
     oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
@@ -35,7 +36,7 @@ pub(super) struct Desk<'a> {
 impl Desk<'_> {
     pub(super) async fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenRefusal> {
         let ask = async || self.issuer.issue(request, self.arrival.at).await;
-        let issued = self.past_lockout(request.authentication.client_id(), ask).await;
+        let issued = self.past_lockout(claimed(&request.authentication).as_deref(), ask).await;
         issued.map_err(|error| TokenRefusal::Issue { error, audience: request.audience.as_deref().map(Echo::of) })
     }
 
@@ -51,16 +52,15 @@ impl Desk<'_> {
 
     pub(super) async fn revoke(&self, request: &RevocationRequest) -> Result<(), TokenRefusal> {
         let ask = async || self.issuer.revoke(request, self.arrival.at).await;
-        Ok(self.past_lockout(request.authentication.client_id(), ask).await?)
+        Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
     pub(super) async fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspected, TokenRefusal> {
         let ask = async || self.issuer.introspect(request, self.arrival.at).await;
-        Ok(self.past_lockout(request.authentication.client_id(), ask).await?)
+        Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
-    /// Asks, unless `client_id` is locked out from where the request came. Whoever names no client id has only an assertion, and
-    /// signatures are not guessed.
+    /// Asks, unless `client_id` is locked out from where the request came.
     async fn past_lockout<T>(
         &self,
         client_id: Option<&str>,
@@ -78,6 +78,13 @@ impl Desk<'_> {
         }
         answered
     }
+}
+
+/// Who a client says it is; by its assertion, if it says so there only. An assertion that is keyed with a secret is a way to
+/// guess that secret.
+fn claimed(authentication: &ClientAuthentication) -> Option<String> {
+    let named = authentication.client_id().map(str::to_owned);
+    named.or_else(|| authentication.client_assertion().and_then(client_id_of))
 }
 
 /// Whether whoever got `error` had proven who it is; none if that was not found out.

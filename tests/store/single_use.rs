@@ -4,7 +4,7 @@ use postern::{config::StoreConfig, store::Store};
 
 use crate::{NOW, after, on_both, two};
 
-on_both!(an_assertion_is_taken_once_by_one_of_many, a_refresh_token_is_taken_once_by_one_of_many, refresh_tokens_end);
+on_both!(an_assertion_is_taken_once_by_one_of_many, a_refresh_token_is_replaced_once_by_one_of_many, refresh_tokens_end);
 
 async fn an_assertion_is_taken_once_by_one_of_many(location: StoreConfig) {
     let (one, other) = two(&location).await;
@@ -26,18 +26,23 @@ async fn an_assertion_is_taken_once_by_one_of_many(location: StoreConfig) {
     assert!(!again.take_assertion("reports", "jti-1", after(60)).await.unwrap(), "a restart does not forget");
 }
 
-async fn a_refresh_token_is_taken_once_by_one_of_many(location: StoreConfig) {
+async fn a_refresh_token_is_replaced_once_by_one_of_many(location: StoreConfig) {
     let (one, other) = two(&location).await;
     one.put_refresh(&[1; 32], "api-token", after(60)).await.unwrap();
     let attempts = (0..20).map(|attempt| {
         let store = if attempt % 2 == 0 { one.clone() } else { other.clone() };
-        tokio::spawn(async move { store.take_refresh(&[1; 32], NOW).await.unwrap() })
+        let by = [attempt + 2; 32];
+        tokio::spawn(async move { (by, store.replace_refresh(&[1; 32], &by, after(90), NOW).await.unwrap()) })
     });
-    let mut taken = Vec::new();
+    let mut replaced = Vec::new();
     for attempt in attempts.collect::<Vec<_>>() {
-        taken.extend(attempt.await.unwrap());
+        let (by, done) = attempt.await.unwrap();
+        let found = one.find_refresh(&by, after(89)).await.unwrap();
+        assert_eq!(found.as_deref(), done.then_some("api-token"));
+        replaced.extend(done.then_some(by));
     }
-    assert_eq!(taken, ["api-token"]);
+    assert_eq!(replaced.len(), 1);
+    assert_eq!(one.find_refresh(&[1; 32], NOW).await.unwrap(), None, "it was used");
 }
 
 async fn refresh_tokens_end(location: StoreConfig) {
@@ -57,6 +62,8 @@ async fn refresh_tokens_end(location: StoreConfig) {
         ([4; 32], NOW, Some("c")),
         ([5; 32], NOW, None),
     ] {
-        assert_eq!(store.take_refresh(&hash, now).await.unwrap().as_deref(), expected, "{hash:?}");
+        let replaced = store.replace_refresh(&hash, &[9; 32], after(90), after(60)).await.unwrap();
+        assert!(!replaced, "one that has ended, or is not there, is not replaced");
+        assert_eq!(store.find_refresh(&hash, now).await.unwrap().as_deref(), expected, "{hash:?}");
     }
 }

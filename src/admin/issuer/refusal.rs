@@ -70,7 +70,10 @@ fn grant_problem(error: &GrantError) -> Problem {
         GrantError::Authentication(_) | GrantError::AssertionReplayed => {
             problem(StatusCode::UNPROCESSABLE_ENTITY, "token_refused")
         }
-        GrantError::NoKey => {
+        GrantError::StoreAway => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable").retry_after(STORE_RETRY_SECONDS)
+        }
+        GrantError::NoKey | GrantError::TooSoon => {
             problem(StatusCode::SERVICE_UNAVAILABLE, "no_signing_key").retry_after(STORE_RETRY_SECONDS)
         }
         GrantError::Signing { source, .. } => {

@@ -28,6 +28,8 @@ use crate::{
 
 /// The longest description, in bytes.
 const LONGEST_DESCRIPTION: usize = 1024;
+/// The longest life of an access token of an API whose tokens must end.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The most metadata, in bytes of JSON: it is in every token.
 const LARGEST_METADATA: usize = 2048;
 
@@ -134,6 +136,10 @@ impl AuthorizationServer {
                 return Err(ApiTokenError::ExpiresAtOnce);
             }
             let lasts = Duration::from_secs(minutes.saturating_mul(60));
+            let unlimited = self.settings().api_token_api().is_some_and(|api| api.danger_allow_unlimited);
+            if lasts > LONGEST_LIFETIME && !unlimited && !kind.is_credentials() {
+                return Err(ApiTokenError::TooLarge { what: "lifetime in minutes", bytes: 365 * 24 * 60 });
+            }
             return Ok(Some(UnixTime::from_seconds(now.as_seconds()).plus(lasts)));
         }
         // Client credentials are no token: they may last until they are deleted.
@@ -188,7 +194,7 @@ impl AuthorizationServer {
 
 /// Refuses what would make every token of this record too large.
 pub(super) fn judge_record(record: &ApiTokenRecord) -> Result<(), ApiTokenError> {
-    if record.description.len() > LONGEST_DESCRIPTION {
+    if record.description.len() > LONGEST_DESCRIPTION || record.description.contains('\0') {
         return Err(ApiTokenError::TooLarge { what: "description", bytes: LONGEST_DESCRIPTION });
     }
     if json!(record.metadata).to_string().len() > LARGEST_METADATA {

@@ -15,7 +15,7 @@ use crate::{
     authorization_server::{
         AuthorizationServer, ChangeError, Unrecorded,
         client::{GeneratedSecret, SecretHash, SecretKind},
-        grant::token_type,
+        grant::{MOST_SAME_TOKENS, token_type},
         signing_keys::SigningError,
     },
     clock::UnixTime,
@@ -43,8 +43,11 @@ pub enum ExchangeError {
     /// API tokens are switched off.
     #[error("API tokens are disabled")]
     Disabled,
-    /// The token could not be made.
-    #[error("the token could not be made")]
+    /// Tokens that say the same have been revoked again and again within a second.
+    #[error("tokens that say the same are issued and revoked too fast")]
+    TooSoon,
+    /// There is no key to sign with.
+    #[error("there is no key to sign with")]
     NoKey,
     /// The token could not be signed.
     #[error("the token could not be signed")]
@@ -55,6 +58,9 @@ pub enum ExchangeError {
     /// The token could not be recorded.
     #[error("the token could not be recorded")]
     Unrecorded(#[source] Unrecorded),
+    /// No such credentials are known here, and the store that may know more cannot be reached.
+    #[error("the credentials are not known here, and the store cannot be reached")]
+    StoreAway,
     /// The store could not be asked.
     #[error("the store cannot be asked")]
     Store(#[from] StoreError),
@@ -87,9 +93,10 @@ impl AuthorizationServer {
         let record = match found {
             Some(record) if proven && !record.has_expired(now) => record,
             Some(_) => return Err(ExchangeError::WrongSecret),
+            None if !self.registry().is_store_reachable() => return Err(ExchangeError::StoreAway),
             None => return Err(ExchangeError::UnknownClient),
         };
-        self.issue_for(record, now).await
+        self.issue_for(record, None, now).await
     }
 
     /// Exchanges a refresh token for a new pair.
@@ -101,19 +108,27 @@ impl AuthorizationServer {
             // The token stays unused, for when they are switched on again.
             return Err(ExchangeError::Disabled);
         }
-        let hash = self.registry().hashing().hash(refresh_token);
+        // Anything else is not worth asking the store.
+        if SecretKind::of(refresh_token.expose()) != Some(SecretKind::RefreshToken) {
+            return Err(ExchangeError::BadRefreshToken);
+        }
+        let used = self.registry().hashing().hash(refresh_token);
         let registry = Arc::clone(self.registry());
-        let taken = self
-            .registry()
-            .on_control(async move { registry.store().take_refresh(hash.as_bytes(), now).await })
-            .await??;
-        let id = taken.ok_or(ExchangeError::BadRefreshToken)?;
-        let found = self.registry().memory().state().api_tokens.find(&id).map(Arc::clone);
-        let record = found.filter(|record| !record.has_expired(now)).ok_or(ExchangeError::BadRefreshToken)?;
-        self.issue_for(record, now).await
+        let found =
+            self.registry().on_control(async move { registry.store().find_refresh(used.as_bytes(), now).await }).await??;
+        let id = found.ok_or(ExchangeError::BadRefreshToken)?;
+        let record = self.registry().memory().state().api_tokens.find(&id).map(Arc::clone);
+        let record = record.filter(|record| !record.has_expired(now)).ok_or(ExchangeError::BadRefreshToken)?;
+        self.issue_for(record, Some(used), now).await
     }
 
-    async fn issue_for(&self, record: Arc<ApiTokenRecord>, now: UnixTime) -> Result<ExchangedToken, ExchangeError> {
+    /// Issues for `record`; what was `used` to ask for it is gone when the answer is there, and only then.
+    async fn issue_for(
+        &self,
+        record: Arc<ApiTokenRecord>,
+        used: Option<SecretHash>,
+        now: UnixTime,
+    ) -> Result<ExchangedToken, ExchangeError> {
         if !self.api_tokens_enabled() {
             return Err(ExchangeError::Disabled);
         }
@@ -129,15 +144,17 @@ impl AuthorizationServer {
             key.sign(token_type(DialectConfig::Frontegg), &claims).map_err(ExchangeError::Signing)
         };
         let mut signed = sign(issued_at)?;
-        if self.registry().is_revoked(&signed.token_id_of_input) {
+        let mut attempts = MOST_SAME_TOKENS;
+        while self.registry().is_revoked(&signed.token_id_of_input) {
             // Another token of this second said the very same, and was revoked since.
+            attempts = attempts.checked_sub(1).ok_or(ExchangeError::TooSoon)?;
             issued_at = issued_at.plus(Duration::from_secs(1));
             signed = sign(issued_at)?;
         }
         let token_id = signed.token_id_of_input;
         let issued = record_of_api_token(&record, profile, token_id, key.key_id(), (issued_at, Some(expires_at)));
         self.registry().record(issued).await.map_err(ExchangeError::Unrecorded)?;
-        let refresh_token = self.keep_refresh_token(&record, now).await?;
+        let refresh_token = self.keep_refresh_token(&record, used, now).await?;
         Ok(ExchangedToken {
             access_token: signed.compact,
             refresh_token,
@@ -148,7 +165,12 @@ impl AuthorizationServer {
         })
     }
 
-    async fn keep_refresh_token(&self, record: &ApiTokenRecord, now: UnixTime) -> Result<Secret, ExchangeError> {
+    async fn keep_refresh_token(
+        &self,
+        record: &ApiTokenRecord,
+        used: Option<SecretHash>,
+        now: UnixTime,
+    ) -> Result<Secret, ExchangeError> {
         let secret = GeneratedSecret::generate_for(SecretKind::RefreshToken)
             .map_err(|_| ExchangeError::NoRandomness)?
             .into_secret();
@@ -156,9 +178,17 @@ impl AuthorizationServer {
         let latest = now.plus(REFRESH_LIFETIME);
         let expires_at = record.expires_at.map_or(latest, |end| end.min(latest));
         let (registry, id) = (Arc::clone(self.registry()), record.id.clone());
-        self.registry()
-            .on_control(async move { registry.store().put_refresh(hash.as_bytes(), &id, expires_at).await })
+        let kept = self
+            .registry()
+            .on_control(async move {
+                let (store, hash) = (registry.store(), hash.as_bytes());
+                match used {
+                    Some(used) => store.replace_refresh(used.as_bytes(), hash, expires_at, now).await,
+                    None => store.put_refresh(hash, &id, expires_at).await.map(|()| true),
+                }
+            })
             .await??;
-        Ok(secret)
+        // Somebody else was faster with the same one: the token that was made for this request is given to nobody.
+        kept.then_some(secret).ok_or(ExchangeError::BadRefreshToken)
     }
 }

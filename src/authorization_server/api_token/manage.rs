@@ -125,20 +125,35 @@ impl AuthorizationServer {
     ) -> Result<Arc<ApiTokenRecord>, ApiTokenError> {
         caller.may(ApiTokenAction::Write, owned.kind.is_users())?;
         let profile = self.settings().api_token_profile().ok_or(ApiTokenError::Disabled)?;
-        let mut record = ApiTokenRecord::clone(&*self.owned(caller, owned, id)?);
-        let (roles, permissions) = (update.roles.unwrap_or_default(), update.permissions.unwrap_or_default());
-        if let Some(role) = roles.iter().find(|role| !profile.roles.contains_key(*role)) {
+        self.owned(caller, owned, id)?;
+        if let Some(role) = update.roles.iter().flatten().find(|role| !profile.roles.contains_key(*role)) {
             return Err(ApiTokenError::UnknownRole { role: role.clone() });
         }
-        caller.may_grant(profile, &roles, &permissions)?;
-        if !roles.is_empty() || !permissions.is_empty() {
-            (record.roles, record.permissions) = (roles, permissions);
-        }
-        record.description = update.description.unwrap_or(record.description);
-        record.metadata = update.metadata.unwrap_or(record.metadata);
-        super::create::judge_record(&record)?;
-        self.change_api_token(caller, &record, "api_token.update", now).await?;
-        Ok(Arc::new(record))
+        let (none, caller_name) = (BTreeSet::new(), caller.clone());
+        caller.may_grant(
+            profile,
+            update.roles.as_ref().unwrap_or(&none),
+            update.permissions.as_ref().unwrap_or(&none),
+        )?;
+        let (registry, id) = (Arc::clone(self.registry()), id.to_owned());
+        let changed = self
+            .registry()
+            .on_control(async move {
+                let mut change = registry.amend().await.map_err(ChangeError::from)?;
+                // Read here and not from memory: somebody else may have changed or deleted it meanwhile.
+                let kept = change.find(Kind::ApiToken, &id).await.map_err(ChangeError::from)?;
+                let kept = kept.and_then(|document| serde_json::from_str::<ApiTokenRecord>(&document).ok());
+                let Some(mut record) = kept else { return Ok::<_, ApiTokenError>(None) };
+                update.apply_to(&mut record);
+                super::create::judge_record(&record)?;
+                change.put(Kind::ApiToken, &id, &json!(record).to_string()).await.map_err(ChangeError::from)?;
+                let entry = entry(&caller_name, "api_token.update", &record, now);
+                change.note(entry).await.map_err(ChangeError::from)?;
+                registry.commit(change).await?;
+                Ok(Some(Arc::new(record)))
+            })
+            .await??;
+        changed.ok_or(ApiTokenError::NotFound)
     }
 
     /// Deletes the token `id`, and withdraws every token that it was exchanged for.
@@ -154,6 +169,14 @@ impl AuthorizationServer {
     ) -> Result<(), ApiTokenError> {
         caller.may(ApiTokenAction::Delete, owned.kind.is_users())?;
         let record = self.owned(caller, owned, id)?;
+        let revoked = {
+            let (caller, record) = (caller.clone(), Arc::clone(&record));
+            move |count| AuditEntry {
+                detail: json!({ "revoked": count }),
+                subject: format!("client {}", record.id),
+                ..entry(&caller, "token.revoke", &record, now)
+            }
+        };
         let entry = entry(caller, "api_token.delete", &record, now);
         let registry = Arc::clone(self.registry());
         self.registry()
@@ -163,12 +186,12 @@ impl AuthorizationServer {
                 // Another replica may be exchanging it at this moment, and must not outlive it by that.
                 change.put(Kind::Suspension, &record.id, &suspension_of_removed(now)).await?;
                 change.drop_refresh_of(&record.id).await?;
-                change.revoke(&Selection::Client(record.id.clone()), now).await?;
                 if let Some(token) = TokenId::parse(&record.id) {
                     change.revoke(&Selection::Token(token), now).await?;
                 }
                 change.note(entry).await?;
-                registry.commit(change).await
+                registry.commit(change).await?;
+                registry.revoke_all(&Selection::Client(record.id.clone()), now, revoked).await.map(|_| ())
             })
             .await??;
         Ok(())
@@ -239,31 +262,21 @@ impl AuthorizationServer {
         let state = self.registry().memory().state();
         state.api_tokens.find(id).filter(|token| belongs(token)).map(Arc::clone).ok_or(ApiTokenError::NotFound)
     }
+}
 
-    async fn change_api_token(
-        &self,
-        caller: &Caller,
-        record: &ApiTokenRecord,
-        action: &str,
-        now: UnixTime,
-    ) -> Result<(), ApiTokenError> {
-        let document = json!(record).to_string();
-        let entry = entry(caller, action, record, now);
-        let (registry, id) = (Arc::clone(self.registry()), record.id.clone());
-        self.registry()
-            .on_control(async move {
-                let mut change = registry.amend().await?;
-                // Somebody may have deleted it meanwhile; it must not come back.
-                if change.find(Kind::ApiToken, &id).await?.is_none() {
-                    return Ok(false);
-                }
-                change.put(Kind::ApiToken, &id, &document).await?;
-                change.note(entry).await?;
-                registry.commit(change).await.map(|()| true)
-            })
-            .await??
-            .then_some(())
-            .ok_or(ApiTokenError::NotFound)
+impl ApiTokenUpdate {
+    fn apply_to(self, record: &mut ApiTokenRecord) {
+        // It has the one or the other, as when it was made.
+        if self.roles.is_some() || self.permissions.is_some() {
+            record.roles = self.roles.unwrap_or_default();
+            record.permissions = self.permissions.unwrap_or_default();
+        }
+        if let Some(description) = self.description {
+            record.description = description;
+        }
+        if let Some(metadata) = self.metadata {
+            record.metadata = metadata;
+        }
     }
 }
 

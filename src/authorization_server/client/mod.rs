@@ -39,7 +39,7 @@ pub use self::{
     secret::{GeneratedSecret, NoRandomness, SecretKind, looks_generated},
     stored_secret::{SecretHash, SecretHashing, StoredSecret},
 };
-pub(super) use self::{compile::compile, stored_secret::HASH_BYTES};
+pub(super) use self::{compile::compile, rules::ISSUERS_CLAIMS, stored_secret::HASH_BYTES};
 use crate::{auth::key_set::KeySets, clock::UnixTime, config::AssertionAudienceConfig, oauth::ScopeSet};
 
 /// How many secrets of a client may be good at once.

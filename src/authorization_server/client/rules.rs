@@ -27,7 +27,7 @@ use crate::{
 ///
 /// What merely describes (`roles`, `permissions`, `metadata`, `tenantId`, `email`) is not among them: tokens of registered
 /// clients have them from nowhere else, and in API tokens they come from elsewhere.
-const ISSUERS_CLAIMS: [&str; 28] = [
+pub(in crate::authorization_server) const ISSUERS_CLAIMS: [&str; 28] = [
     "iss",
     "sub",
     "aud",

@@ -30,6 +30,8 @@ use crate::{
     store,
 };
 
+/// How many tokens of one second that say the same can be revoked before their client has to wait.
+pub(super) const MOST_SAME_TOKENS: u32 = 5;
 /// The resolution of `iat`.
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,12 @@ pub enum GrantError {
         /// Why.
         refusal: IssueRefusal,
     },
+    /// Nobody of this id is known, and the store that may know more cannot be reached.
+    #[error("the client is not known here, and the store cannot be reached")]
+    StoreAway,
+    /// Tokens that say the same have been revoked again and again within a second.
+    #[error("tokens that say the same are issued and revoked too fast")]
+    TooSoon,
     /// There is no key to sign with.
     #[error("there is no key to sign with")]
     NoKey,
@@ -148,8 +156,10 @@ impl AuthorizationServer {
         };
         let mut issued_at = self.registry().issued_at(now);
         let (mut claims, mut signed, mut token_id) = sign(issued_at)?;
-        if self.registry().is_revoked(&token_id) {
+        let mut attempts = MOST_SAME_TOKENS;
+        while self.registry().is_revoked(&token_id) {
             // Another token of this second said the very same, and was revoked since.
+            attempts = attempts.checked_sub(1).ok_or(GrantError::TooSoon)?;
             issued_at = issued_at.plus(ONE_SECOND);
             (claims, signed, token_id) = sign(issued_at)?;
         }

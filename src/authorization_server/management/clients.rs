@@ -117,6 +117,10 @@ impl AuthorizationServer {
             return Err(ManagementError::ConfiguredClient { id });
         }
         let entry = actor.did("client.add", &id, json!({ "client": &record.definition }), now);
+        if self.registry().memory().state().suspended.contains_key(&*id) {
+            // Tokens of another client of this id must not be good again.
+            self.revoke_all_of(actor, &id, now).await?;
+        }
         self.amend(&id, move |id, change| {
             Box::pin(async move {
                 if change.find(Kind::Client, id).await?.is_some() {
@@ -218,19 +222,30 @@ impl AuthorizationServer {
     /// Why it is still there.
     pub async fn remove_client(&self, actor: &Actor, id: &str, now: UnixTime) -> Result<u64, ManagementError> {
         self.refuse_configured(id)?;
-        let actor = actor.clone();
+        let entry = actor.did("client.remove", id, json!({}), now);
         self.amend(id, move |id, change| {
             Box::pin(async move {
                 stored(change, id).await?;
                 change.remove(Kind::Client, id).await?;
                 // Another replica may be issuing to it at this moment, and that token must not outlive it.
                 change.put(Kind::Suspension, id, &suspension_of_removed(now)).await?;
-                let revoked = change.revoke(&Selection::Client(id.to_owned()), now).await?;
-                change.note(actor.did("client.remove", id, json!({ "revoked_tokens": revoked }), now)).await?;
-                Ok(revoked)
+                change.note(entry).await.map_err(Into::into)
             })
         })
-        .await
+        .await?;
+        self.revoke_all_of(actor, id, now).await
+    }
+
+    /// Revokes all tokens of a client that gets no more of them.
+    async fn revoke_all_of(&self, actor: &Actor, id: &str, now: UnixTime) -> Result<u64, ManagementError> {
+        let (registry, actor, id) = (Arc::clone(self.registry()), actor.clone(), id.to_owned());
+        self.registry()
+            .on_control(async move {
+                let subject = format!("client {id}");
+                let entry = |revoked| actor.did("token.revoke", &subject, json!({ "revoked": revoked }), now);
+                Ok(registry.revoke_all(&Selection::Client(id), now, entry).await?)
+            })
+            .await?
     }
 
     fn refuse_configured(&self, id: &str) -> Result<(), ManagementError> {

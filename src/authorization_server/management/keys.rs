@@ -84,12 +84,11 @@ impl AuthorizationServer {
                 let mut change = registry.amend().await?;
                 let ring = registry.ring_within(&mut change).await?;
                 change.keys(ring.revoke(&key_id, now, registry.sealing())?, actor.name(), now).await?;
-                let revoked = change.revoke(&Selection::Key(key_id.clone()), now).await?;
-                change
-                    .note(actor.did("token.revoke", &format!("key {key_id}"), json!({ "revoked": revoked }), now))
-                    .await?;
+                // From here on nothing that it signed is good; the lists say so when the rest is done.
                 registry.commit(change).await?;
-                Ok(revoked)
+                let subject = format!("key {key_id}");
+                let entry = |revoked| actor.did("token.revoke", &subject, json!({ "revoked": revoked }), now);
+                Ok(registry.revoke_all(&Selection::Key(key_id), now, entry).await?)
             })
             .await?
     }

@@ -10,7 +10,7 @@ use super::{Actor, ManagementError};
 use crate::{
     authorization_server::{
         AuthorizationServer, GrantError, GrantRequest,
-        registry::{ISSUED_BEFORE, issued_before_document},
+        registry::{ISSUED_BEFORE, Registry, Switches, issued_before_document},
     },
     clock::UnixTime,
     config::DialectConfig,
@@ -71,19 +71,9 @@ impl AuthorizationServer {
         let (registry, actor) = (Arc::clone(self.registry()), actor.clone());
         self.registry()
             .on_control(async move {
-                let mut change = registry.amend().await?;
                 let (subject, selection) = match &what {
                     Revocation::IssuedBefore(moment) => {
-                        let (seconds, document) = issued_before_document(*moment);
-                        let before = registry.memory().state().switches.issued_before;
-                        // It never goes back: what was revoked stays so.
-                        if before.is_none_or(|before| before < seconds) {
-                            change.put(Kind::Switch, ISSUED_BEFORE, &document).await?;
-                        }
-                        let entry = actor.did("token.revoke", "issued_before", json!({ "seconds": seconds }), now);
-                        change.note(entry).await?;
-                        registry.commit(change).await?;
-                        return Ok(None);
+                        return revoke_before(&registry, &actor, *moment, now).await.map(|()| None);
                     }
                     Revocation::Token(id) => (format!("token {id}"), Selection::Token(*id)),
                     Revocation::Client(id) => (format!("client {id}"), Selection::Client(id.clone())),
@@ -91,10 +81,8 @@ impl AuthorizationServer {
                     Revocation::Tenant(id) => (format!("tenant {id}"), Selection::Tenant(id.clone())),
                     Revocation::Key(id) => (format!("key {id}"), Selection::Key(id.clone())),
                 };
-                let revoked = change.revoke(&selection, now).await?;
-                change.note(actor.did("token.revoke", &subject, json!({ "revoked": revoked }), now)).await?;
-                registry.commit(change).await?;
-                Ok(Some(revoked))
+                let entry = |revoked| actor.did("token.revoke", &subject, json!({ "revoked": revoked }), now);
+                Ok(Some(registry.revoke_all(&selection, now, entry).await?))
             })
             .await?
     }
@@ -129,4 +117,23 @@ impl AuthorizationServer {
             .await??;
         Ok(issued)
     }
+}
+
+async fn revoke_before(
+    registry: &Registry,
+    actor: &Actor,
+    moment: UnixTime,
+    now: UnixTime,
+) -> Result<(), ManagementError> {
+    let mut change = registry.amend().await?;
+    let mut switches = Switches::default();
+    switches.apply(ISSUED_BEFORE, change.find(Kind::Switch, ISSUED_BEFORE).await?.as_deref());
+    let (seconds, document) = issued_before_document(moment);
+    // It never goes back: what was revoked stays so.
+    if switches.issued_before.is_none_or(|before| before < seconds) {
+        change.put(Kind::Switch, ISSUED_BEFORE, &document).await?;
+    }
+    change.note(actor.did("token.revoke", "issued_before", json!({ "seconds": seconds }), now)).await?;
+    registry.commit(change).await?;
+    Ok(())
 }

@@ -100,7 +100,16 @@ async fn record(store: Store, mut waiting: mpsc::Receiver<Entry>) {
     let mut entries = Vec::with_capacity(MOST_IN_ONE_COMMIT);
     while waiting.recv_many(&mut entries, MOST_IN_ONE_COMMIT).await > 0 {
         let (tokens, callers): (Vec<_>, Vec<_>) = entries.drain(..).map(|entry| (entry.token, entry.recorded)).unzip();
-        let outcome = store.record_issued(&tokens).await.map_err(|error| Unrecorded::Store(Arc::new(error)));
+        let outcome = store.record_issued(&tokens).await;
+        if outcome.as_ref().is_err_and(|error| !error.is_unavailable()) {
+            // One of them cannot be recorded, which is no matter of the others.
+            for (token, caller) in tokens.iter().zip(callers) {
+                let alone = store.record_issued(std::slice::from_ref(token)).await;
+                let _ = caller.send(alone.map_err(|error| Unrecorded::Store(Arc::new(error))));
+            }
+            continue;
+        }
+        let outcome = outcome.map_err(|error| Unrecorded::Store(Arc::new(error)));
         if let Err(unrecorded) = &outcome {
             // Whoever came meanwhile has waited for the same store; waiting for it to fail again would be for nothing.
             while let Ok(entry) = waiting.try_recv() {

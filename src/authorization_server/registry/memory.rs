@@ -5,7 +5,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -31,6 +34,8 @@ use crate::{
 pub struct Memory {
     state: ArcSwap<State>,
     configured: ArcSwap<Configured>,
+    /// Whether the store cannot be reached, so that what is not known here may exist all the same.
+    pub(super) away: AtomicBool,
     /// How presented secrets are hashed, once a store is open.
     pub(super) hashing: OnceLock<Arc<SecretHashing>>,
     pub(super) revoked: RevokedTokens,
@@ -40,6 +45,10 @@ pub struct Memory {
 /// What the configuration in force says about tokens that were issued before it.
 #[derive(Debug, Default)]
 pub(in crate::authorization_server) struct Configured {
+    /// Its clients.
+    pub(in crate::authorization_server) clients: HashSet<Arc<str>>,
+    /// The clients that earlier ones had and it has no more.
+    pub(in crate::authorization_server) gone: HashSet<Arc<str>>,
     /// The clients that it switches off.
     pub(in crate::authorization_server) disabled: HashSet<Arc<str>>,
     pub(in crate::authorization_server) api_tokens: Option<Arc<ApiTokenProfile>>,
@@ -87,8 +96,18 @@ impl Memory {
         self.configured.store(Arc::new(configured));
     }
 
-    /// The published key of this id.
-    pub(in crate::authorization_server) fn published_key(&self, key_id: &str) -> Option<Arc<TrustedKey>> {
+    /// Whether all that there is to know is known, as far as anybody can tell.
+    pub(in crate::authorization_server) fn is_current(&self) -> bool {
+        !self.away.load(Ordering::Relaxed)
+    }
+
+    /// The published key of this id; one that is not known here is looked for in the store.
+    pub(in crate::authorization_server) async fn find_key(&self, key_id: &str) -> Option<Arc<TrustedKey>> {
+        if let Some(known) = self.keys.find(key_id) {
+            return Some(known);
+        }
+        // Whatever came of it, the key is there now or not.
+        let _ = self.keys.look().await;
         self.keys.find(key_id)
     }
 

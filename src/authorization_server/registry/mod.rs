@@ -8,16 +8,14 @@ mod issuance_log;
 mod keys;
 mod memory;
 mod published_keys;
+mod revoke;
 mod standing;
 mod suspension;
 mod switches;
 
 use std::{
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use arc_swap::ArcSwapOption;
@@ -31,7 +29,7 @@ pub use self::{issuance_log::Unrecorded, memory::Memory, switches::ApiTokenSwitc
 pub(super) use self::{
     memory::Configured,
     suspension::{SUSPENSION, suspension_of_removed},
-    switches::{API_TOKENS, ISSUED_BEFORE, M2M_ENABLED, issued_before_document, m2m_document},
+    switches::{API_TOKENS, ISSUED_BEFORE, M2M_ENABLED, Switches, issued_before_document, m2m_document},
 };
 use super::{
     client::{Client, ClientRecord, HASH_BYTES, NoRandomness, SecretHashing},
@@ -45,6 +43,11 @@ use crate::{
     id::TokenId,
     store::{IssuedToken, Store, StoreError},
 };
+
+/// How far the clocks of replicas may be apart.
+const CLOCKS_APART_SECONDS: u64 = 5;
+/// How often this replica tries to bring a change of its own into force before it is answered.
+const CATCH_UPS: u32 = 3;
 
 /// The name of the key under which secrets are hashed, among what the installation keeps.
 const HASHING_KEY: &str = "secret_hashing_key";
@@ -62,7 +65,6 @@ pub struct Registry {
     control: Handle,
     /// Held by whoever brings memory up to date, so that it never goes back.
     turn: Mutex<()>,
-    reachable: AtomicBool,
     /// The configuration in force.
     settings: ArcSwapOption<Settings>,
 }
@@ -140,7 +142,6 @@ impl Registry {
             clock,
             control: control.clone(),
             turn: Mutex::new(()),
-            reachable: AtomicBool::new(true),
             settings: ArcSwapOption::empty(),
         });
         registry.reseal().await?;
@@ -175,7 +176,7 @@ impl Registry {
     /// Whether the store could be reached when it was last tried.
     #[must_use]
     pub fn is_store_reachable(&self) -> bool {
-        self.reachable.load(Ordering::Relaxed)
+        self.memory.is_current()
     }
 
     /// How many tokens were issued here since the start, by dialect.
@@ -192,7 +193,8 @@ impl Registry {
     /// token of the same second would be withdrawn with them.
     pub(super) fn issued_at(&self, now: UnixTime) -> UnixTime {
         let seconds = now.as_seconds();
-        let earliest = self.memory.state().switches.issued_before.filter(|moment| *moment == seconds + 1);
+        let ahead = |moment: &u64| *moment > seconds && *moment - seconds <= CLOCKS_APART_SECONDS;
+        let earliest = self.memory.state().switches.issued_before.filter(ahead);
         UnixTime::from_seconds(earliest.unwrap_or(seconds))
     }
 
@@ -231,9 +233,14 @@ impl Registry {
     /// Makes a change durable, and brings memory up to it.
     pub(super) async fn commit(&self, change: Amendment) -> Result<(), ChangeError> {
         change.commit().await?;
-        // It is durable, so it will be in force here soon even if this fails: the follower goes on trying.
-        if let Err(error) = self.catch_up().await {
-            warn!(error = &error as &dyn std::error::Error, "a change is kept, and not in force here yet");
+        for _ in 0..CATCH_UPS {
+            match self.catch_up().await {
+                Ok(()) => return Ok(()),
+                // It is durable, so it will be in force here soon all the same: the follower goes on trying, too.
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "a change is kept, and not in force here yet");
+                }
+            }
         }
         Ok(())
     }
@@ -292,7 +299,7 @@ impl Registry {
     }
 
     fn note_reachable(&self, reachable: bool) {
-        self.reachable.store(reachable, Ordering::Relaxed);
+        self.memory.away.store(!reachable, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@
 //! everyone who still holds it.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,21 +29,17 @@ const COOLDOWN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct PublishedKeys {
     keys: ArcSwap<Box<[Arc<TrustedKey>]>>,
-    looks: watch::Sender<Looks>,
+    /// How often the store has been looked at.
+    looks: watch::Sender<u64>,
     wanted: Notify,
-}
-
-/// How often the store has been looked at, and when last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Looks {
-    count: u64,
-    last: Option<Instant>,
+    /// When it was last asked for. Only requests with unknown keys come here.
+    asked: Mutex<Option<Instant>>,
 }
 
 impl Default for PublishedKeys {
     fn default() -> Self {
         let keys = ArcSwap::from_pointee(Box::default());
-        Self { keys, looks: watch::Sender::new(Looks::default()), wanted: Notify::new() }
+        Self { keys, looks: watch::Sender::new(0), wanted: Notify::new(), asked: Mutex::new(None) }
     }
 }
 
@@ -96,7 +92,7 @@ impl PublishedKeys {
 
     /// Notes that the store has been looked at.
     pub(super) fn note_look(&self) {
-        self.looks.send_modify(|looks| *looks = Looks { count: looks.count + 1, last: Some(Instant::now()) });
+        self.looks.send_modify(|looks| *looks += 1);
     }
 
     /// Waits until somebody wants the store to be looked at.
@@ -107,15 +103,21 @@ impl PublishedKeys {
     /// Has the store looked at on account of a key that is not known, and waits for that.
     pub(super) async fn look(&self) -> Look {
         let mut looks = self.looks.subscribe();
-        let Looks { count, last } = *looks.borrow_and_update();
-        match last {
-            // Nobody follows a store: what is published is all there is.
-            None => return Look::Done,
-            Some(last) if last.elapsed() < COOLDOWN => return Look::CoolingDown,
-            Some(_) => {}
+        let count = *looks.borrow_and_update();
+        // Nobody follows a store: what is published is all there is.
+        if count == 0 {
+            return Look::Done;
+        }
+        {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if asked.is_some_and(|asked| now.duration_since(asked) < COOLDOWN) {
+                return Look::CoolingDown;
+            }
+            *asked = Some(now);
         }
         self.wanted.notify_one();
-        match timeout(PATIENCE, looks.wait_for(|looks| looks.count > count)).await {
+        match timeout(PATIENCE, looks.wait_for(|looks| *looks > count)).await {
             Ok(Ok(_)) => Look::Done,
             // The store is away: a key that is not known here may exist all the same.
             Ok(Err(_)) | Err(_) => Look::Failed,

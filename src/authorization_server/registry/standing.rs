@@ -26,6 +26,10 @@ impl TokenStanding for Memory {
         self.state().switches.m2m_enabled
     }
 
+    fn is_current(&self) -> bool {
+        Self::is_current(self)
+    }
+
     fn judge(&self, token: &VerifiedToken) -> Result<(), Withdrawal> {
         self.judge_claims(token.token_name(), token.claims().members())
     }
@@ -57,9 +61,13 @@ impl Memory {
         let configured = self.configured();
         let is_api_token = || text("type").is_some_and(|kind| API_TOKENS.contains(&kind));
         let client = || text("client_id").or_else(|| text("azp")).or_else(|| text("sub").filter(|_| is_api_token()));
-        if !(state.suspended.is_empty() && configured.disabled.is_empty())
+        let all_are_enabled =
+            state.suspended.is_empty() && configured.disabled.is_empty() && configured.gone.is_empty();
+        if !all_are_enabled
             && let Some(client) = client()
-            && (state.suspended.contains_key(client) || configured.disabled.contains(client))
+            && (state.suspended.contains_key(client)
+                || configured.disabled.contains(client)
+                || (configured.gone.contains(client) && !state.clients.contains_key(client)))
         {
             return Err(Withdrawal::ClientDisabled);
         }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeError, Registry};
-use crate::{clock::UnixTime, store::Kind};
+use crate::{
+    clock::UnixTime,
+    store::{AuditEntry, Kind, Selection},
+};
 
 /// The document of a client that is switched off until it is switched on.
 pub(in crate::authorization_server) const SUSPENSION: &str = "{}";
@@ -30,24 +33,38 @@ pub(super) fn removed_at(document: &str) -> Option<UnixTime> {
 }
 
 impl Registry {
-    /// Forgets clients that are gone, and so are all of their tokens.
+    /// Forgets clients that are gone, when all of their tokens are; and API tokens that have expired.
     pub(super) async fn forget_removed(&self, now: UnixTime) -> Result<(), ChangeError> {
-        let old = |removed_at: &UnixTime| now.since(*removed_at) > REMEMBERED;
+        let old = |removed_at: UnixTime| now.since(removed_at) > REMEMBERED;
         let state = self.memory.state();
-        let forgotten: Vec<String> = state
-            .suspended
-            .iter()
-            .filter(|(_, removed_at)| removed_at.as_ref().is_some_and(old))
-            .map(|(id, _)| id.to_string())
-            .collect();
+        let gone = state.suspended.iter().filter(|(_, removed_at)| removed_at.is_some_and(old));
+        let gone: Vec<String> = gone.map(|(id, _)| id.to_string()).collect();
+        let expired = |end: UnixTime| now.since(end) > REMEMBERED;
+        let ended = state.api_tokens.all().filter(|token| token.expires_at.is_some_and(expired));
+        let ended: Vec<String> = ended.map(|token| token.id.clone()).collect();
         drop(state);
-        if forgotten.is_empty() {
-            return Ok(());
+        for id in gone {
+            // One without end was recorded after the removal by a replica that did not know yet.
+            let entry = |revoked| forgotten(&id, revoked, now);
+            self.revoke_all(&Selection::Client(id.clone()), now, entry).await?;
+            let mut change = self.amend().await?;
+            // Somebody may have taken its place meanwhile.
+            let kept = change.find(Kind::Suspension, &id).await?;
+            if kept.as_deref().and_then(removed_at).is_some_and(old) {
+                change.remove(Kind::Suspension, &id).await?;
+                self.commit(change).await?;
+            }
         }
-        let mut change = self.amend().await?;
-        for id in forgotten {
-            change.remove(Kind::Suspension, &id).await?;
+        for id in ended {
+            let mut change = self.amend().await?;
+            change.remove(Kind::ApiToken, &id).await?;
+            self.commit(change).await?;
         }
-        self.commit(change).await
+        Ok(())
     }
+}
+
+fn forgotten(id: &str, revoked: u64, at: UnixTime) -> AuditEntry {
+    let detail = serde_json::json!({ "revoked": revoked });
+    AuditEntry { at, actor: "postern".to_owned(), action: "client.forget".to_owned(), subject: id.to_owned(), detail }
 }

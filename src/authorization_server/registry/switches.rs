@@ -64,7 +64,7 @@ impl Default for ApiTokenSwitch {
 
 impl Switches {
     /// Takes over the record of one switch; none if it was removed.
-    pub(super) fn apply(&mut self, id: &str, document: Option<&str>) {
+    pub(in crate::authorization_server) fn apply(&mut self, id: &str, document: Option<&str>) {
         let Some(document) = document else {
             let initial = Self::default();
             match id {

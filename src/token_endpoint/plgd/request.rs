@@ -58,7 +58,8 @@ pub(super) fn token(
         Some(CLIENT_CREDENTIALS) => {}
         Some(other) => return Err(RequestError::UnsupportedGrantType { asked: Echo::of(other) }),
     }
-    if token_name.as_ref().is_some_and(|name| name.len() > LONGEST_TOKEN_NAME_BYTES) {
+    let no_name = |name: &String| name.len() > LONGEST_TOKEN_NAME_BYTES || name.chars().any(char::is_control);
+    if token_name.as_ref().is_some_and(no_name) {
         return Err(RequestError::MalformedBody);
     }
     let authentication = proofs.authentication(headers)?;

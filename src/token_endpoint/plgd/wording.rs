@@ -78,8 +78,8 @@ fn of_issue(error: &IssueError) -> Wording {
         IssueError::UnknownClient
         | IssueError::WrongSecret
         | IssueError::AuthenticationMethodNotAllowed
+        | IssueError::InvalidAssertion { .. }
         | IssueError::InvalidRefreshToken => refused(INVALID_CLIENT),
-        IssueError::InvalidAssertion { .. } => refused("invalid request: invalid client assertion"),
         IssueError::LockedOut { .. } => Wording {
             status: StatusCode::TOO_MANY_REQUESTS,
             code: RESOURCE_EXHAUSTED,
