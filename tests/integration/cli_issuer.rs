@@ -10,7 +10,10 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use self::desk::{ADMIN_TOKEN, CONFIG, Desk, GRANT, ORDERS, Said};
-use crate::support::{certificates::Authority, client::HttpClient, connection::bytes, program::Program, served_upstream::ServedUpstream, wait::until};
+use crate::support::{
+    certificates::Authority, client::HttpClient, connection::bytes, program::Program, served_upstream::ServedUpstream,
+    wait::until,
+};
 
 /// What `action` does on a store alone, and then on a running gateway.
 async fn everywhere(action: impl Fn(&Desk)) {
@@ -46,7 +49,8 @@ async fn clients_are_registered_shown_switched_and_removed() {
         }
 
         // A definition in a file, an id that is made up, and an answer for machines.
-        fs::write(desk.folder().join("client.json"), json!({ "grants": { ORDERS: ["orders:read"] } }).to_string()).unwrap();
+        fs::write(desk.folder().join("client.json"), json!({ "grants": { ORDERS: ["orders:read"] } }).to_string())
+            .unwrap();
         let registered = desk.json(&["client", "add", "--from", "client.json"]);
         let random = registered["id"].as_str().unwrap();
         assert!(registered["secret"].as_str().unwrap().starts_with("pst_"), "{registered}");
@@ -137,7 +141,13 @@ async fn tokens_are_issued_listed_and_revoked() {
             let listed = desk.json(&[&["token", "list"], &selection[..]].concat());
             assert_eq!(listed["tokens"].as_array().unwrap().len(), 2, "{selection:?}");
         }
-        let key = desk.json(&["keys", "list"])["keys"].as_array().unwrap().iter().find(|key| key["state"] == "current").unwrap()["key_id"].clone();
+        let key = desk.json(&["keys", "list"])["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|key| key["state"] == "current")
+            .unwrap()["key_id"]
+            .clone();
         let listed = desk.json(&["token", "list", "--audience", ORDERS, "--key", key.as_str().unwrap()]);
         assert_eq!(listed["tokens"].as_array().unwrap().len(), 3);
         let first = desk.json(&["token", "list", "--limit", "1"]);
@@ -213,7 +223,11 @@ async fn a_wrong_command_says_what_to_write() {
             (&["client", "add", "taken"], 1, "There is a client \"taken\" already"),
             (&["client", "add", "billing"], 1, "stands in the configuration"),
             (&["client", "rotate", "billing"], 1, "stands in the configuration"),
-            (&["client", "add", "x", "--grant", "https://api.test/order=orders:read"], 1, "did you mean `https://api.test/orders`?"),
+            (
+                &["client", "add", "x", "--grant", "https://api.test/order=orders:read"],
+                1,
+                "did you mean `https://api.test/orders`?",
+            ),
             (&["client", "add", "x", "--claim", "region=north"], 2, "region=\"north\""),
             (&["client", "add", "x", "--method", "password"], 2, "client_secret_basic"),
             (&["client", "rotate", "taken", "--grace", "365d"], 1, "90d"),
@@ -270,7 +284,8 @@ async fn a_client_of_the_store_is_known_to_the_gateway_that_runs_on_it() {
     .await;
 
     // The audit tells who did what from where, and no secret is in it, nor in the log.
-    let audit = Request::get(program.admin_url("/api/v1/audit")).header("authorization", format!("Bearer {ADMIN_TOKEN}"));
+    let audit =
+        Request::get(program.admin_url("/api/v1/audit")).header("authorization", format!("Bearer {ADMIN_TOKEN}"));
     let audit = client.send(audit.body(Full::default()).unwrap()).await;
     let entries = audit.json()["entries"].clone();
     let by = |action: &str| {
@@ -293,7 +308,11 @@ async fn the_admin_token_is_asked_for_and_can_come_from_a_file() {
     let without = Desk::of_gateway(folder, &url).without_variables();
     let refused = without.run(&["keys", "list"]);
     refused.assert(1);
-    assert!(refused.err.contains("--admin-token-file") && refused.err.contains("POSTERN_ADMIN_TOKEN"), "{}", refused.err);
+    assert!(
+        refused.err.contains("--admin-token-file") && refused.err.contains("POSTERN_ADMIN_TOKEN"),
+        "{}",
+        refused.err
+    );
     fs::write(folder.join("token"), format!("{ADMIN_TOKEN}\n")).unwrap();
     without.run(&["keys", "list", "--admin-token-file", "token"]).assert(0);
     fs::write(folder.join("token"), "wrong-admin-token-0123\n").unwrap();
@@ -319,7 +338,8 @@ async fn over_https_the_certificate_must_be_believed() {
     let identity = trusted.issue(&["localhost"]);
     let tls = Authority::server(&identity, &["http/1.1"], None);
     let proxy = ServedUpstream::over(Some(tls), |request| async move {
-        let authorized = request.headers().get("authorization").is_some_and(|value| value == &format!("Bearer {ADMIN_TOKEN}"));
+        let authorized =
+            request.headers().get("authorization").is_some_and(|value| value == &format!("Bearer {ADMIN_TOKEN}"));
         let known = authorized && request.uri().path() == "/postern/api/v1/keys";
         http::Response::new(bytes(if known { "{\"keys\":[]}" } else { "{}" }))
     })
@@ -350,7 +370,9 @@ fn on_a_terminal_what_cannot_be_taken_back_is_asked_first() {
         let line = format!("printf '{answer}\\n' | script -q -e -c '{line}' /dev/null");
         Command::new("sh").args(["-c", &line]).current_dir(folder.path()).env("TERM", "xterm").output().unwrap()
     };
-    for (answer, code, words) in [("", 1, "nothing was done"), ("n", 1, "nothing was done"), ("y", 0, "1 token is revoked")] {
+    for (answer, code, words) in
+        [("", 1, "nothing was done"), ("n", 1, "nothing was done"), ("y", 0, "1 token is revoked")]
+    {
         let output = typed(answer);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(said.contains("Go on? [y/N]") && said.contains(words), "{answer}: {said}");
