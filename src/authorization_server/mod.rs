@@ -27,15 +27,15 @@ use bytes::Bytes;
 use self::registry::Configured;
 pub use self::{
     api_token::{
-        ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUpdate, ApiTokenUser, Caller,
-        CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
+        ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenSwitchUpdate, ApiTokenUpdate,
+        ApiTokenUser, Caller, CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
     },
     authentication::Proof,
     grant::{GrantError, GrantRequest},
     issuer_url::url_on_issuer,
     management::{
-        Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, RegisteredClient, Revocation, Rotation,
-        SwitchOverview,
+        Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, OwnersRevocation, RegisteredClient,
+        Revocation, Rotation, SwitchOverview,
     },
     metadata::Document,
     registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},

@@ -63,7 +63,7 @@ impl TokenIssuer for Issuing<'_> {
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let exchanged = self.server.exchange(&request.client_id, &request.secret, now).await;
-            exchanged.map_err(|error| exchange_error(error, &request.client_id))
+            exchanged.map_err(|error| exchange_error(error, Some(&request.client_id)))
         })
     }
 
@@ -72,9 +72,9 @@ impl TokenIssuer for Issuing<'_> {
         refresh_token: &'a Secret,
         now: UnixTime,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
-        Box::pin(async move {
-            self.server.refresh(refresh_token, now).await.map_err(|error| exchange_error(error, "unknown"))
-        })
+        Box::pin(
+            async move { self.server.refresh(refresh_token, now).await.map_err(|error| exchange_error(error, None)) },
+        )
     }
 
     fn revoke<'a>(
@@ -228,13 +228,12 @@ fn authentication_error(failure: AuthenticationFailure) -> IssueError {
     }
 }
 
-fn exchange_error(error: ExchangeError, client_id: &str) -> IssueError {
-    let client_id: Arc<str> = Arc::from(client_id);
+fn exchange_error(error: ExchangeError, client_id: Option<&str>) -> IssueError {
     match error {
         ExchangeError::UnknownClient => IssueError::UnknownClient,
         ExchangeError::WrongSecret => IssueError::WrongSecret,
         ExchangeError::BadRefreshToken => IssueError::InvalidRefreshToken,
-        ExchangeError::Disabled => IssueError::Refused { client_id, refusal: IssueRefusal::ApiTokensDisabled },
+        ExchangeError::Disabled => IssueError::ApiTokensDisabled { client_id: client_id.map(Arc::from) },
         error => {
             error!(error = &error as &dyn std::error::Error, "an API token could not be exchanged");
             IssueError::Unavailable { client_id: None, source: error.into() }

@@ -96,10 +96,8 @@ const fn proven(error: &IssueError) -> Option<bool> {
         | IssueError::AuthenticationMethodNotAllowed
         | IssueError::InvalidRefreshToken => Some(false),
         // What is switched off may be refused before any proof is looked at.
-        IssueError::Refused {
-            refusal: IssueRefusal::Disabled | IssueRefusal::ClientDisabled | IssueRefusal::ApiTokensDisabled,
-            ..
-        }
+        IssueError::Refused { refusal: IssueRefusal::Disabled | IssueRefusal::ClientDisabled, .. }
+        | IssueError::ApiTokensDisabled { .. }
         | IssueError::LockedOut { .. }
         | IssueError::Unavailable { .. } => None,
         IssueError::Refused { .. } => Some(true),
