@@ -1,6 +1,8 @@
 //! A client of a plgd hub's M2M OAuth server, which has changed the host in its URLs and nothing else; and a service that asks
 //! the tokens endpoint whether a token is still good.
 
+mod tokens;
+
 use std::time::Duration;
 
 use http::Method;
