@@ -4,6 +4,7 @@
 
 mod activation;
 mod fixed;
+mod offline;
 mod operations;
 mod readiness;
 mod running;
@@ -30,7 +31,11 @@ use crate::{
     token_endpoint::Lockouts,
 };
 
-pub use self::{running::Running, start::start};
+pub use self::{
+    offline::{Offline, OfflineError},
+    running::Running,
+    start::start,
+};
 
 /// What a gateway is started with.
 #[derive(Clone)]
@@ -73,13 +78,17 @@ pub enum StartError {
 
 /// Why the embedded issuer cannot be opened.
 #[derive(Debug, Error)]
-enum EmbeddedError {
+pub enum EmbeddedError {
+    /// Its store is not there, or is not one.
     #[error("the store of the embedded issuer cannot be opened")]
     Store(#[from] StoreError),
+    /// What is in the store is not for this configuration.
     #[error("what the embedded issuer keeps cannot be opened")]
     Open(#[from] OpenError),
+    /// The encryption key is of no use.
     #[error("what the embedded issuer keeps cannot be encrypted")]
     Sealing(#[from] SealingError),
+    /// There are no keys, and none can be made.
     #[error("the signing keys of the embedded issuer cannot be made")]
     Keys(#[from] ChangeError),
 }

@@ -1,11 +1,12 @@
 //! Owns: the shape of the command line.
-//! Always holds: every subcommand of the documentation is here, also those that are not available yet, so that they are
-//! refused by name.
+//! Always holds: every subcommand of the documentation is here.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use super::issuer::{client::ClientCommand, keys::KeysCommand};
 
 /// The gateway for machine-to-machine traffic.
 #[derive(Debug, Parser)]
@@ -27,9 +28,15 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// Say which route a request takes and how each of its rules judges a token, offline
     Explain(super::explain::ExplainArguments),
-    /// Look at tokens
+    /// Look at tokens; issue, list and revoke those of the embedded issuer
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Register, list and remove clients of the embedded issuer
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// List, rotate and revoke signing keys of the embedded issuer
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Print the JSON Schema of the configuration
     Schema(super::schema::SchemaArguments),
     /// Ask a running gateway whether it is alive, for container health checks
@@ -39,12 +46,6 @@ pub(super) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Manage clients of the embedded issuer (not available yet)
-    #[command(hide = true)]
-    Client(super::later::LaterArguments),
-    /// Manage signing keys of the embedded issuer (not available yet)
-    #[command(hide = true)]
-    Keys(super::later::LaterArguments),
 }
 
 /// What can be asked of a token.
@@ -52,6 +53,12 @@ pub(super) enum Command {
 pub(super) enum TokenCommand {
     /// Show what a token says and what is unusual about it, without contacting anybody
     Inspect(super::token::InspectArguments),
+    /// Issue a token for a client of the embedded issuer, and print it
+    Issue(super::issuer::tokens::IssueArguments),
+    /// List the tokens that the embedded issuer has issued, the newest first
+    List(super::issuer::tokens::ListArguments),
+    /// Revoke tokens of the embedded issuer
+    Revoke(super::issuer::tokens::RevokeArguments),
 }
 
 /// Where the configuration is.

@@ -1,25 +1,32 @@
 //! Owns: the command line: what can be asked of the program, and its exit codes.
 //! Refuses: doing the work itself: each subcommand has a file of its own, and the gateway is started by `app`.
-//! Always holds: 0 for success, 1 for a configuration that does not compile or a run that failed, 2 for wrong usage.
+//! Always holds: 0 for success, 1 for a configuration that does not compile, a refusal or a run that failed, 2 for wrong usage.
 
 mod arguments;
 mod check;
 mod demo;
 mod explain;
 pub mod health;
-mod later;
+mod issuer;
 mod schema;
 mod serve;
 mod terminal;
 pub mod token;
 pub mod upstream_example;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use self::arguments::{Arguments, Command, TokenCommand};
+use self::{
+    arguments::{Arguments, Command, TokenCommand},
+    usage::UsageError,
+};
 use crate::clock::Clock;
+
+/// The exit code of arguments that make no sense, as of those that cannot be read.
+const WRONG_USAGE: u8 = 2;
 
 /// Reads the command line, runs what it asks for and gives the exit code.
 #[must_use]
@@ -31,6 +38,11 @@ pub fn run() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Token(TokenCommand::Inspect(options)) => inspect(&options),
+        Command::Token(TokenCommand::Issue(options)) => issuer::tokens::issue(&options),
+        Command::Token(TokenCommand::List(options)) => issuer::tokens::list(&options),
+        Command::Token(TokenCommand::Revoke(options)) => issuer::tokens::revoke(&options),
+        Command::Client(command) => issuer::client::run(&command),
+        Command::Keys(command) => issuer::keys::run(&command),
         Command::Schema(options) => schema::run(&options),
         Command::Health(options) => options.run().map_err(Into::into).and_then(|answer| {
             terminal::print(&answer)?;
@@ -42,12 +54,10 @@ pub fn run() -> ExitCode {
             clap_complete::generate(shell, &mut Arguments::command(), "postern", &mut script);
             terminal::print(&String::from_utf8_lossy(&script)).map_err(Into::into).map(|()| ExitCode::SUCCESS)
         }
-        Command::Client(later) => Ok(later::refuse("client", &later)),
-        Command::Keys(later) => Ok(later::refuse("keys", &later)),
     };
     outcome.unwrap_or_else(|error| {
         terminal::print_error(&format!("{error:#}"));
-        ExitCode::FAILURE
+        if error.is::<UsageError>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
     })
 }
 

@@ -24,6 +24,12 @@ pub(super) fn print_error(message: &str) {
     let _ = writeln!(io::stderr(), "{red}error{reset}: {message}");
 }
 
+/// Prints `message` to standard error, beside what a command gives on standard output.
+pub(super) fn print_note(message: &str) {
+    // Nothing can be done about a standard error that cannot be written to.
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
 /// Prints `text` to standard output as it is. A closed pipe, as after `| head`, is not an error.
 pub(super) fn print(text: &str) -> io::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {

@@ -281,10 +281,10 @@ async fn killed_again_and_again(location: StoreConfig, usual: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_with_sqlite() {
-    on_sqlite(|location| killed_again_and_again(location, 12)).await;
+    on_sqlite(|location| killed_again_and_again(location, 15)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_with_postgresql() {
-    on_postgres(|location| killed_again_and_again(location, 4)).await;
+    on_postgres(|location| killed_again_and_again(location, 5)).await;
 }

@@ -15,6 +15,7 @@ mod admin;
 mod api_keys;
 mod balancing;
 mod bodies;
+mod cli_issuer;
 mod command_line;
 mod demo;
 mod drain;

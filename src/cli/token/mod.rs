@@ -4,7 +4,7 @@
 //! nothing in a token can write control sequences to the terminal.
 
 mod read;
-mod time;
+pub(super) mod time;
 mod unusual;
 
 use std::io::{Read as _, Write};
@@ -147,7 +147,7 @@ impl Text<'_> {
 }
 
 /// `text` with everything that a terminal could obey, or that changes the order of reading, written as a JSON escape.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for character in text.chars() {
         let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

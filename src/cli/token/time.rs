@@ -16,7 +16,7 @@ pub(super) fn numeric_date(value: &Value) -> Option<i64> {
 }
 
 /// A time as a date and as a distance from `now`: `2026-11-20 17:38:00 UTC, in 59 minutes`.
-pub(super) fn words(seconds: i64, now: UnixTime) -> String {
+pub(in crate::cli) fn words(seconds: i64, now: UnixTime) -> String {
     let date = match Timestamp::from_second(seconds) {
         Ok(timestamp) => timestamp.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         Err(_) => return format!("{seconds} seconds after 1970, which no calendar reaches"),
@@ -31,7 +31,7 @@ pub(super) fn words(seconds: i64, now: UnixTime) -> String {
 }
 
 /// A length of time in its largest unit that is at least 2, or else in the next smaller one.
-pub(super) fn length(duration: Duration) -> String {
+pub(in crate::cli) fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
     for (each, unit) in [(365 * 86_400, "years"), (86_400, "days"), (3600, "hours"), (60, "minutes")] {
         if seconds >= 2 * each {
