@@ -51,6 +51,7 @@ mod statuses;
 mod store_loss;
 mod streaming;
 mod system_auth0;
+mod system_frontegg;
 mod system_oauth2;
 mod system_plgd;
 mod timeouts;

@@ -202,6 +202,8 @@ async fn an_assertion_that_could_be_meant_for_somebody_else_is_refused() {
         let answer = house.assert_by(&assertion).await;
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
         assert_error(&answer, 401, "invalid_client");
+        // The control, which also ends the count of failures before it locks out.
+        token_in(&house.assert_by(&with(json!({}))).await, "orders:read", 86400);
     }
     // As far as it may go, the skew included.
     for changes in [json!({ "exp": START + 310 }), json!({ "exp": START - 9 }), json!({ "iat": START + 10 })] {
@@ -253,6 +255,13 @@ async fn a_secret_that_keys_assertions_is_never_sent_itself() {
         401,
         "invalid_client",
     );
+    // To guess by assertions is to guess: four were wrong by now, and ten lock out.
+    for _ in 4..10 {
+        let wrong = keyed("canary-another-secret-0123456789-abcdefghijk", &house.claims("keyed", &json!({})));
+        assert_error(&house.assert_by(&wrong).await, 401, "invalid_client");
+    }
+    let good = keyed(KEYED, &house.claims("keyed", &json!({})));
+    assert_error(&house.assert_by(&good).await, 429, "temporarily_unavailable");
     // Nor does a secret for sending key assertions.
     let billing = keyed(BILLING, &house.claims("billing", &json!({})));
     assert_error(&house.assert_by(&billing).await, 401, "invalid_client");

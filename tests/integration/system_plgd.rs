@@ -1,6 +1,8 @@
 //! A client of a plgd hub's M2M OAuth server, which has changed the host in its URLs and nothing else; and a service that asks
 //! the tokens endpoint whether a token is still good.
 
+mod tokens;
+
 use std::time::Duration;
 
 use http::Method;
@@ -18,7 +20,6 @@ use crate::support::{
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const GATEWAY: &str = "canary-gateway-secret-0123456789-abcdefgh";
 const INVALID_CLIENT: &str = "cannot create token: invalid request: invalid client or client secret";
-const INVALID_ASSERTION: &str = "cannot create token: invalid request: invalid client assertion";
 
 /// What a client sends, with changes; null takes a member out.
 fn request_with(changes: &Value) -> Value {
@@ -230,7 +231,7 @@ async fn an_assertion_that_is_not_good_is_as_bad_as_none() {
             "client_id": "app", "client_secret": null, "client_assertion_type": JWT_BEARER, "client_assertion": assertion,
         });
         let answer = ask(&systems, &request).await;
-        assert_eq!(answer.json(), unauthenticated(INVALID_ASSERTION), "{what}");
+        assert_eq!(answer.json(), unauthenticated(INVALID_CLIENT), "{what}");
         assert_eq!(answer.status, 401, "{what}");
         // The control, which also ends the count of failures before it locks out.
         let good = json!({
@@ -247,7 +248,7 @@ async fn an_assertion_that_is_not_good_is_as_bad_as_none() {
     // A client with a secret cannot use somebody's token instead.
     let stolen =
         json!({ "client_secret": null, "client_assertion_type": JWT_BEARER, "client_assertion": claimed(json!({})) });
-    refused(&systems, &stolen, INVALID_ASSERTION).await;
+    refused(&systems, &stolen, INVALID_CLIENT).await;
 }
 
 #[tokio::test]
