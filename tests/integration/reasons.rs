@@ -9,7 +9,12 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
-use postern::gateway::{REASONS, REASONS_AFTER_THE_HEAD};
+use postern::{
+    clock::Clock,
+    config::StoreConfig,
+    gateway::{REASONS, REASONS_AFTER_THE_HEAD},
+    telemetry::Rfc3339,
+};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -17,7 +22,9 @@ use crate::support::{
     client::{Answer, HttpClient, request},
     forge::{SigningKey, changed, claims, now},
     gateway::{Gateway, GatewayBuilder},
+    insider::Insider,
     issuer::{Conduct, ScriptedIssuer},
+    issuing::{BILLING, Issuing, replica},
     observe::{log_line, metric},
     raw::{RawServer, exchange, nobody, read_head},
     upstream::RecordedUpstream,
@@ -101,8 +108,46 @@ upstream = "orders"
 issuers = ["own"]
 "#;
 
-/// What takes an issuer that issues: shown where tokens are issued and taken back.
+/// What takes an issuer that issues: each is produced behind a gateway of its own, which has one.
 const WITHDRAWN: [&str; 4] = ["api_tokens_disabled", "client_disabled", "token_issued_before", "token_revoked"];
+
+/// What tokens of the embedded issuer are answered after they were taken back in each of the ways there are.
+async fn withdrawn() -> BTreeMap<String, BTreeSet<u16>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let location = StoreConfig::Sqlite(folder.path().join("postern.db"));
+    let upstream = RecordedUpstream::start().await;
+    let gateway = replica(&location, &upstream).start().await;
+    let (issuing, insider) = (Issuing::of(&gateway), Insider::at(&location).await);
+    let (revoked, token) = (issuing.token(BILLING).await, issuing.token(BILLING).await);
+    let credentials = insider.make_api_token().await;
+    let credentials = (credentials.0.as_str(), credentials.1.as_str());
+    let exchanged = until("the new credentials", async || {
+        let answer = issuing.exchange(credentials).await;
+        (answer.status == 200).then(|| answer.json()["accessToken"].as_str().expect("a token").to_owned())
+    })
+    .await;
+    for good in [&revoked, &token] {
+        assert_eq!(issuing.orders(good).await.status, 200, "the control");
+    }
+    assert_eq!(issuing.mine(&exchanged).await.status, 200, "the control");
+    let mut seen: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    let mut note = |answer: Answer| {
+        seen.entry(answer.reason()).or_default().insert(answer.status.as_u16());
+    };
+    issuing.revoke(&revoked).await;
+    note(issuing.orders(&revoked).await);
+    issuing.post("/clients/billing/disable", json!({})).await;
+    note(issuing.orders(&token).await);
+    issuing.post("/clients/billing/enable", json!({})).await;
+    assert_eq!(issuing.orders(&token).await.status, 200, "the control");
+    insider.switch_api_tokens(false).await;
+    until("the switch", async || (issuing.mine(&exchanged).await.status != 200).then_some(())).await;
+    note(issuing.mine(&exchanged).await);
+    let moment = Rfc3339(Clock::system().now()).to_string();
+    issuing.post("/revocations", json!({ "issued_before": moment })).await;
+    note(issuing.orders(&token).await);
+    seen
+}
 
 /// Every kind of trouble behind one gateway.
 struct World {
@@ -338,9 +383,9 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     world.upstreams().await;
     world.control().await;
 
-    for reason in WITHDRAWN {
-        world.note_status(reason, 401);
-    }
+    let withdrawn = withdrawn().await;
+    assert_eq!(withdrawn.keys().map(String::as_str).collect::<Vec<_>>(), WITHDRAWN);
+    world.seen.extend(withdrawn);
     let produced: BTreeSet<&str> = world.seen.keys().map(String::as_str).collect();
     let listed: BTreeSet<&str> = REASONS.iter().map(|(reason, _)| *reason).collect();
     assert_eq!(produced, listed, "what can be produced is the list, and the list can be produced");
