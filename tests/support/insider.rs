@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use postern::{
     auth::key_set::KeySets,
     authorization_server::{
-        self, ApiTokenKind, ApiTokenSwitch, AuthorizationServer, Caller, Memory, NewApiToken, Opening, Ownership,
+        self, ApiTokenKind, ApiTokenSwitchUpdate, AuthorizationServer, Caller, Memory, NewApiToken, Opening, Ownership,
         Registry, Sealing,
     },
     clock::Clock,
@@ -73,7 +73,7 @@ impl Insider {
 
     /// Sets the vendor's switch.
     pub(crate) async fn switch_api_tokens(&self, enabled: bool) {
-        let switch = ApiTokenSwitch { enabled, ..ApiTokenSwitch::default() };
+        let switch = ApiTokenSwitchUpdate { enabled: Some(enabled), ..ApiTokenSwitchUpdate::default() };
         self.server.set_api_token_switch(&vendor(), switch, self.clock.now()).await.expect("switched");
     }
 }

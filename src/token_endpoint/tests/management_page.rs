@@ -6,7 +6,10 @@ use http::Response;
 use http_body_util::Full;
 
 use super::*;
-use crate::authorization_server::{ApiTokenError, NotAllowed};
+use crate::{
+    authorization_server::{ApiTokenError, NotAllowed},
+    token_endpoint::{frontegg, plgd},
+};
 
 /// Every variant once; one that joins does not compile until it has its place here.
 fn next(refusal: &ManagementRefusal) -> Option<ManagementRefusal> {

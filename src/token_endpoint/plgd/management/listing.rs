@@ -119,9 +119,7 @@ impl Listing {
         let page = self.server.tokens(self.filter.clone(), PAGE, after).await?;
         self.rest = page.next.map_or(Rest::Nothing, Rest::After);
         let mut lines = Vec::new();
-        let meant = |token: &&ListedToken| {
-            self.audiences.is_empty() || self.audiences.iter().any(|audience| *audience == token.token.audience)
-        };
+        let meant = |token: &&ListedToken| self.audiences.is_empty() || self.audiences.contains(&token.token.audience);
         for token in page.tokens.iter().filter(meant) {
             // Texts and numbers always serialize.
             let _ = serde_json::to_writer(&mut lines, &Line { result: Token::of(token) });
