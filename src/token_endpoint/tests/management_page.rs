@@ -68,10 +68,7 @@ fn cell(response: Response<Full<Bytes>>) -> String {
 fn the_page_of_errors_tells_all_of_them_and_nothing_else() {
     let rows: BTreeSet<String> = successors(Some(ManagementRefusal::MalformedQuery), next)
         .map(|refusal| {
-            let (plgd, frontegg) = (
-                crate::token_endpoint::plgd::refuse_management(&refusal),
-                crate::token_endpoint::frontegg::refuse_management(&refusal),
-            );
+            let (plgd, frontegg) = (plgd::refuse_management(&refusal), frontegg::refuse_management(&refusal));
             format!("| `{}` | {} | {} |", refusal.reason(), cell(plgd), cell(frontegg))
         })
         .collect();
