@@ -119,15 +119,21 @@ impl AuthorizationServer {
                 let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
                 let filter = IssuedFilter { ids, owner: Some(owner.clone()), ..IssuedFilter::default() };
                 let page = registry.store().issued(&filter, limit, None).await?;
-                let own: Vec<TokenId> = page.tokens.iter().map(|listed| listed.token.id).collect();
-                if own.is_empty() {
+                if page.tokens.is_empty() {
                     return Ok(OwnersRevocation::default());
                 }
-                let named: Vec<String> = own.iter().map(TokenId::to_string).collect();
-                let selection = Selection::Tokens(own);
+                let named: Vec<String> = page.tokens.iter().map(|listed| listed.token.id.to_string()).collect();
+                let has_expired = |listed: &ListedToken| listed.token.expires_at.is_some_and(|end| end <= now);
+                let (expired, live): (Vec<_>, Vec<_>) = page.tokens.into_iter().partition(has_expired);
+                let these = |tokens: Vec<ListedToken>| {
+                    Selection::Tokens(tokens.into_iter().map(|listed| listed.token.id).collect())
+                };
+                let (expired, live) = (these(expired), these(live));
                 let mut change = registry.amend().await?;
-                let revoked = change.revoke(&selection, now).await?;
-                let forgotten = change.forget_expired(&selection, Some(&owner), now).await?;
+                let revoked = change.revoke(&live, now).await?;
+                // Not counted, and yet revoked: somebody's leeway may let in what has just expired.
+                change.revoke(&expired, now).await?;
+                let forgotten = change.forget_expired(&expired, Some(&owner), now).await?;
                 let detail = json!({ "tokens": named, "revoked": revoked, "forgotten": forgotten });
                 change.note(actor.did("token.revoke", &format!("owner {owner}"), detail, now)).await?;
                 registry.commit(change).await?;
