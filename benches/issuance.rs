@@ -47,7 +47,7 @@ path = "/oauth/token"
 serve = "embedded"
 [authorization_server]
 issuer = "https://issuer.test/"
-store = "sqlite:postern.db"
+store = "sqlite:data/postern.db"
 [authorization_server.signing]
 algorithm = "ES256"
 [authorization_server.apis."https://api.test/orders"]
@@ -219,7 +219,7 @@ fn main() {
     for (name, spent) in by_name(&threads_before, &threads_after) {
         println!("  of that by {name:20} {:9.1} us", spent / tokens * 1e6);
     }
-    println!("the store's file                 {:9} KiB", size_of_file(&folder.path().join("postern.db")) / 1024);
+    println!("the store's file                 {:9} KiB", size_of_file(&folder.path().join("data/postern.db")) / 1024);
     let bound: f64 = option("POSTERN_BENCH_BOUND", 0.0);
     if for_cpu_second < bound {
         println!("below the bound of {bound}");
