@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Claims, Denial, Issuers, require::RequireCompiler, rules::Rule};
 use crate::{
-    config::{ModeConfig, RouteConfig},
+    config::{ModeConfig, RequireConfig, RouteConfig},
     diagnostic::{Diagnostics, KeyPath},
     http::PathParameters,
 };
@@ -110,6 +110,19 @@ impl ReportOnly {
 }
 
 impl Requirement {
+    /// Compiles the `require` table at `path`, which is not a route's but that of something of Postern's own, and always enforced.
+    /// Every problem is noted; `None` if one of them is an error, or if something is wrong with the issuers.
+    pub fn compile(
+        path: &KeyPath,
+        raw: &RequireConfig,
+        issuers: Option<&Issuers>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let compiler = RequireCompiler { path: path.clone(), issuers: issuers?, parameters: &[], diagnostics };
+        let rules = compiler.rules(raw)?.into_boxed_slice();
+        Some(Self { route: Arc::from(path.to_string()), rules, report_only: None })
+    }
+
     /// The route whose rules these are.
     #[must_use]
     pub const fn route(&self) -> &Arc<str> {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TrustedKey,
-    TrustedKeySet, UnknownKeyFetch, TokenStanding, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache,
+    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TokenStanding,
+    TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache,
     token_cache::CachedToken, verified_token::TokenProof,
 };
 use crate::{

@@ -27,15 +27,15 @@ use bytes::Bytes;
 use self::registry::Configured;
 pub use self::{
     api_token::{
-        ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenUpdate, ApiTokenUser, Caller,
-        CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
+        ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenSwitchUpdate, ApiTokenUpdate,
+        ApiTokenUser, Caller, CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
     },
     authentication::Proof,
     grant::{GrantError, GrantRequest},
     issuer_url::url_on_issuer,
     management::{
-        Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, RegisteredClient, Revocation, Rotation,
-        SwitchOverview,
+        Actor, ClientOrigin, ClientOverview, KeyOverview, ManagementError, OwnersRevocation, RegisteredClient,
+        Revocation, Rotation, SwitchOverview,
     },
     metadata::Document,
     registry::{ApiTokenSwitch, ChangeError, Memory, OpenError, Opening, Registry, Unrecorded},
@@ -96,7 +96,8 @@ impl AuthorizationServer {
         let before = memory.configured();
         let clients: HashSet<Arc<str>> = self.settings.clients().iter().map(|client| Arc::clone(&client.id)).collect();
         // Those that were there since the start and are no more. Who is registered in the store under such an id is somebody.
-        let gone = before.clients.iter().chain(&before.gone).filter(|id| !clients.contains(*id)).map(Arc::clone).collect();
+        let gone =
+            before.clients.iter().chain(&before.gone).filter(|id| !clients.contains(*id)).map(Arc::clone).collect();
         let disabled = self.settings.clients().iter().filter(|client| !client.enabled);
         let disabled = disabled.map(|client| Arc::clone(&client.id)).collect();
         let api_tokens = self.settings.api_token_profile().map(Arc::clone);

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 
 use super::{record::Record, worker::InForce};
@@ -96,12 +96,42 @@ impl OnBodyEnd for ResponseEnd {
     }
 }
 
+/// What the management of a token endpoint says: a text, or a list that is fetched while it is sent.
+pub struct ManagedBody {
+    body: UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>,
+}
+
+impl ManagedBody {
+    pub(super) const fn new(body: UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>) -> Self {
+        Self { body }
+    }
+}
+
+impl Body for ManagedBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A response's body on its way to downstream.
 pub enum ResponseBody {
     /// What the upstream sends.
     Forwarded(MeteredBody<UpstreamBody<RequestBody>, ResponseEnd>),
     /// What the gateway itself says.
     Own(MeteredBody<Full<Bytes>, ResponseEnd>),
+    /// What the management of a token endpoint says.
+    Managed(MeteredBody<ManagedBody, ResponseEnd>),
 }
 
 impl Body for ResponseBody {
@@ -112,6 +142,7 @@ impl Body for ResponseBody {
         match self.get_mut() {
             Self::Forwarded(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Managed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }
 
@@ -119,6 +150,7 @@ impl Body for ResponseBody {
         match self {
             Self::Forwarded(body) => body.is_end_stream(),
             Self::Own(body) => body.is_end_stream(),
+            Self::Managed(body) => body.is_end_stream(),
         }
     }
 
@@ -126,6 +158,7 @@ impl Body for ResponseBody {
         match self {
             Self::Forwarded(body) => body.size_hint(),
             Self::Own(body) => body.size_hint(),
+            Self::Managed(body) => body.size_hint(),
         }
     }
 }

@@ -9,7 +9,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Rejection,
-    body::{RequestBody, RequestBytes, ResponseBody},
+    body::{ManagedBody, RequestBody, RequestBytes, ResponseBody},
     identity, own,
     permit::permit,
     record::Record,
@@ -73,6 +73,8 @@ pub(super) enum Answer {
     Forwarded(Response<upstream::UpstreamBody<RequestBody>>, BodyLimits),
     /// What the embedded issuer answered.
     Own(Response<http_body_util::Full<bytes::Bytes>>),
+    /// What the management of a token endpoint answered.
+    Managed(Response<ManagedBody>),
 }
 
 impl Gateway {
@@ -98,6 +100,10 @@ impl Gateway {
             Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
+                if operation.is_management(request.method()) {
+                    let place = (&**endpoint, *operation, &matched.parameters);
+                    return own::manage(&self.worker, place, request, connection, &snapshot, record).await;
+                }
                 return own::issue((endpoint, *operation), request, connection, &snapshot, record).await;
             }
             Destination::Document(path) => return own::document(path, &snapshot),

@@ -1,18 +1,26 @@
-//! Owns: what the gateway answers in the name of the embedded issuer: tokens and published documents.
+//! Owns: what the gateway answers in the name of the embedded issuer: tokens, their management, and published documents.
 //! Always holds: a token endpoint speaks its own dialect, also when it refuses.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tracing::debug;
+use tracing::{debug, error};
 
-use super::{Rejection, handle::Answer, record::Record};
+use super::{
+    Rejection,
+    body::{ManagedBody, RequestBytes},
+    handle::Answer,
+    record::Record,
+    worker::Worker,
+};
 use crate::{
-    http::{BodyLimits, MeteredBody, forwarded},
+    http::{BodyLimits, MeteredBody, PathParameters, forwarded},
     server::ConnectionInfo,
     snapshot::Snapshot,
-    token_endpoint::{Arrival, Operation, TokenEndpoint, TokenRefusal},
+    token_endpoint::{Arrival, Managed, ManagementRefusal, Managing, Operation, TokenEndpoint, TokenRefusal},
 };
 
 /// Answers a request to a token endpoint.
@@ -25,17 +33,8 @@ pub(super) async fn issue(
 ) -> Result<Answer, Rejection> {
     // A snapshot with a token endpoint has an issuer before it comes into force.
     let issuer = snapshot.issuing().ok_or(Rejection::NoRoute)?;
-    let limits = {
-        let limits = &connection.settings().limits;
-        // How much may be read is the endpoint's own matter; how slowly is the listener's.
-        let deadline = Some(record.deadline(limits.body_idle_timeout));
-        BodyLimits { bytes: None, idle: Some(limits.body_idle_timeout), deadline }
-    };
-    let peer = forwarded::caller(request.headers(), connection.peer.ip(), &connection.settings().trusted_proxies);
-    record.caller(peer);
+    let (request, peer) = admitted(request, connection, record);
     let arrival = Arrival { peer, at: record.time() };
-    let bytes_in = record.bytes_in();
-    let request = request.map(|body| MeteredBody::new(body, limits, bytes_in));
     let answer = endpoint.respond(operation, request, &issuer, arrival).await;
     let refusal = answer.outcome.refusal();
     if let Some(refusal) = refusal {
@@ -44,6 +43,53 @@ pub(super) async fn issue(
     }
     record.issued(answer.outcome.client_id(), refusal.map(TokenRefusal::reason));
     Ok(Answer::Own(answer.response))
+}
+
+/// Answers a request to the management of a token endpoint.
+pub(super) async fn manage(
+    worker: &Worker,
+    (endpoint, operation, parameters): (&TokenEndpoint, Operation, &PathParameters),
+    request: Request<Incoming>,
+    connection: &ConnectionInfo,
+    snapshot: &Snapshot,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    let server = snapshot.embedded().ok_or(Rejection::NoRoute)?.server();
+    let managing = Managing { server, issuers: &snapshot.issuers, tokens: worker.tokens(), at: record.time() };
+    let (request, _) = admitted(request, connection, record);
+    let Managed { response, token, refusal } = endpoint.manage(operation, request, parameters, managing).await;
+    if let Some(refusal) = &refusal {
+        log(refusal, response.status(), record);
+    }
+    record.managed(token, refusal.as_ref().map(ManagementRefusal::reason));
+    Ok(Answer::Managed(response.map(ManagedBody::new)))
+}
+
+/// The chain of causes, once. A caller's fault is worth a line only to whoever looks for it; our own is told to operators.
+fn log(refusal: &ManagementRefusal, status: StatusCode, record: &Record) {
+    let (request_id, reason, error) = (record.request_id(), refusal.reason(), refusal as &dyn std::error::Error);
+    match refusal {
+        // The key set tells of its own failures.
+        ManagementRefusal::Token(_) => debug!(%request_id, reason, error, "managing was refused"),
+        _ if status.is_server_error() => error!(%request_id, reason, error, "managing failed"),
+        _ => debug!(%request_id, reason, error, "managing was refused"),
+    }
+}
+
+/// The request with its body under watch, and who sent it, as far as that can be believed.
+fn admitted(
+    request: Request<Incoming>,
+    connection: &ConnectionInfo,
+    record: &mut Record,
+) -> (Request<MeteredBody<Incoming, RequestBytes>>, IpAddr) {
+    let limits = &connection.settings().limits;
+    // How much may be read is the endpoint's own matter; how slowly is the listener's.
+    let deadline = Some(record.deadline(limits.body_idle_timeout));
+    let limits = BodyLimits { bytes: None, idle: Some(limits.body_idle_timeout), deadline };
+    let peer = forwarded::caller(request.headers(), connection.peer.ip(), &connection.settings().trusted_proxies);
+    record.caller(peer);
+    let bytes_in = record.bytes_in();
+    (request.map(|body| MeteredBody::new(body, limits, bytes_in)), peer)
 }
 
 /// Answers with a document of the embedded issuer.

@@ -145,6 +145,16 @@ impl Record {
         }
     }
 
+    /// Notes who managed the embedded issuer's tokens, and why it was refused, if so.
+    pub(super) fn managed(&mut self, token: Option<Arc<VerifiedToken>>, reason: Option<&'static str>) {
+        self.token = token;
+        self.auth_duration = Some(self.began.elapsed());
+        self.reason = reason;
+        if let Some(reason) = reason {
+            self.metrics().rejected(self.worker.metrics(), reason);
+        }
+    }
+
     /// Notes what was decided about a token on a route that asks for one.
     pub(super) fn decided(&mut self, token: Option<&Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
         self.token = token.cloned();

@@ -35,6 +35,12 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
             record.status(response.status());
             own(response, record)
         }
+        Answer::Managed(mut response) => {
+            set_request_id(response.headers_mut(), record.request_id());
+            record.status(response.status());
+            let end = ResponseEnd::new(record);
+            response.map(|body| ResponseBody::Managed(MeteredBody::new(body, BodyLimits::NONE, end)))
+        }
     }
 }
 

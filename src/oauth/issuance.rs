@@ -81,9 +81,6 @@ pub enum IssueRefusal {
     /// The token should never expire, which is not allowed here.
     #[error("a token without an expiration is not allowed")]
     UnlimitedNotAllowed,
-    /// The tokens that users and tenants make for themselves are switched off.
-    #[error("API tokens are switched off")]
-    ApiTokensDisabled,
     /// It may not do this at all.
     #[error("it is not allowed to do this")]
     NotAllowed,

@@ -63,7 +63,7 @@ impl TokenIssuer for Issuing<'_> {
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let exchanged = self.server.exchange(&request.client_id, &request.secret, now).await;
-            exchanged.map_err(|error| exchange_error(error, &request.client_id))
+            exchanged.map_err(|error| exchange_error(error, Some(&request.client_id)))
         })
     }
 
@@ -72,9 +72,9 @@ impl TokenIssuer for Issuing<'_> {
         refresh_token: &'a Secret,
         now: UnixTime,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
-        Box::pin(async move {
-            self.server.refresh(refresh_token, now).await.map_err(|error| exchange_error(error, "unknown"))
-        })
+        Box::pin(
+            async move { self.server.refresh(refresh_token, now).await.map_err(|error| exchange_error(error, None)) },
+        )
     }
 
     fn revoke<'a>(
@@ -177,7 +177,8 @@ impl Issuing<'_> {
             return Err(invalid("it is not meant for this issuer"));
         }
         let owner = verified.claim(self.server.settings().owner_claim()).and_then(Value::as_str);
-        let told = |text: Option<&str>| text.is_some_and(|text| !text.is_empty() && !text.chars().any(char::is_control));
+        let told =
+            |text: Option<&str>| text.is_some_and(|text| !text.is_empty() && !text.chars().any(char::is_control));
         if !told(verified.subject()) || !told(owner) {
             return Err(invalid("it does not say whose it is"));
         }
@@ -202,7 +203,11 @@ fn issue_error(error: GrantError) -> IssueError {
         GrantError::Signing { ref client_id, .. } | GrantError::Recording { ref client_id, .. } => {
             Some(Arc::clone(client_id))
         }
-        GrantError::NoKey | GrantError::TooSoon | GrantError::StoreAway | GrantError::Store(_) | GrantError::Change(_) => None,
+        GrantError::NoKey
+        | GrantError::TooSoon
+        | GrantError::StoreAway
+        | GrantError::Store(_)
+        | GrantError::Change(_) => None,
     };
     error!(error = &error as &dyn std::error::Error, "the embedded issuer cannot do what was asked");
     IssueError::Unavailable { client_id, source: error.into() }
@@ -223,13 +228,12 @@ fn authentication_error(failure: AuthenticationFailure) -> IssueError {
     }
 }
 
-fn exchange_error(error: ExchangeError, client_id: &str) -> IssueError {
-    let client_id: Arc<str> = Arc::from(client_id);
+fn exchange_error(error: ExchangeError, client_id: Option<&str>) -> IssueError {
     match error {
         ExchangeError::UnknownClient => IssueError::UnknownClient,
         ExchangeError::WrongSecret => IssueError::WrongSecret,
         ExchangeError::BadRefreshToken => IssueError::InvalidRefreshToken,
-        ExchangeError::Disabled => IssueError::Refused { client_id, refusal: IssueRefusal::ApiTokensDisabled },
+        ExchangeError::Disabled => IssueError::ApiTokensDisabled { client_id: client_id.map(Arc::from) },
         error => {
             error!(error = &error as &dyn std::error::Error, "an API token could not be exchanged");
             IssueError::Unavailable { client_id: None, source: error.into() }

@@ -65,9 +65,8 @@ impl Store {
         expires_at: UnixTime,
         now: UnixTime,
     ) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            "UPDATE refresh_tokens SET hash = $1, expires_at = $2 WHERE hash = $3 AND expires_at > $4",
-        );
+        let statement =
+            Statement::new("UPDATE refresh_tokens SET hash = $1, expires_at = $2 WHERE hash = $3 AND expires_at > $4");
         let statement = statement.bind(by.as_slice()).bind(expires_at).bind(hash.as_slice()).bind(now);
         Ok(self.writer().await?.execute(statement).await? == 1)
     }

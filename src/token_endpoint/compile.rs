@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::{Lockouts, TokenEndpoint, places};
 use crate::{
+    auth::{Issuers, Requirement},
     authorization_server,
-    config::{Config, DialectConfig, ServeConfig, TokenEndpointConfig},
+    config::{Config, DialectConfig, ManagementConfig, ServeConfig, TokenEndpointConfig},
     diagnostic::{Diagnostics, KeyPath},
 };
 
@@ -17,8 +18,17 @@ const EMBEDDED: &str = "embedded";
 /// Compiles `[token_endpoints.*]`, in the order of their names. Who is locked out is kept in `lockouts`. None if `diagnostics` now says why it cannot be used.
 ///
 /// That two endpoints, or an endpoint and a route, do not stand at one place is for the routing table to find out.
-pub fn compile(config: &Config, lockouts: &Lockouts, diagnostics: &mut Diagnostics) -> Option<Vec<Arc<TokenEndpoint>>> {
+///
+/// Without `issuers`, because something is wrong with them, who may manage cannot be told, and there are no endpoints that are
+/// managed.
+pub fn compile(
+    config: &Config,
+    issuers: Option<&Issuers>,
+    lockouts: &Lockouts,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Arc<TokenEndpoint>>> {
     let errors_before = diagnostics.error_count();
+    let mut sound = true;
     let mut endpoints = Vec::with_capacity(config.token_endpoints.len());
     for (name, endpoint) in &config.token_endpoints {
         let path = KeyPath::of(&["token_endpoints", name]);
@@ -32,9 +42,15 @@ pub fn compile(config: &Config, lockouts: &Lockouts, diagnostics: &mut Diagnosti
         }
         judge_paths(endpoint, &path, diagnostics);
         judge_dialect(endpoint, &path, diagnostics);
-        endpoints.push(Arc::new(compile_one(name, endpoint, config, lockouts)));
+        let require = |management: &ManagementConfig| {
+            Requirement::compile(&path.key("management").key("require"), &management.require, issuers, diagnostics)
+        };
+        let management = endpoint.management.as_ref().map(require);
+        sound &= !matches!(management, Some(None));
+        let compiled = compile_one(name, endpoint, config, lockouts);
+        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), ..compiled }));
     }
-    (diagnostics.error_count() == errors_before).then_some(endpoints)
+    (sound && diagnostics.error_count() == errors_before).then_some(endpoints)
 }
 
 fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lockouts: &Lockouts) -> TokenEndpoint {
@@ -49,6 +65,7 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lock
         url: url.map(Arc::from),
         // One memory for all: their clients are the same, and so is whoever guesses.
         lockout: lockouts.of(EMBEDDED, &endpoint.lockout),
+        management: None,
     }
 }
 
@@ -138,7 +155,7 @@ mod tests {
     fn compiled(toml: &str) -> (Option<Vec<Arc<TokenEndpoint>>>, Vec<String>) {
         let config: Config = toml::from_str(toml).unwrap();
         let mut diagnostics = Diagnostics::new();
-        let endpoints = compile(&config, &Lockouts::default(), &mut diagnostics);
+        let endpoints = compile(&config, None, &Lockouts::default(), &mut diagnostics);
         (
             endpoints,
             diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.message)).collect(),

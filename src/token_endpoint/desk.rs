@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use super::{
-    ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenEndpoint,
-    TokenIssuer, TokenRefusal, TokenRequest,
+    ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
+    TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
     authorization_server::client::client_id_of,
@@ -96,10 +96,8 @@ const fn proven(error: &IssueError) -> Option<bool> {
         | IssueError::AuthenticationMethodNotAllowed
         | IssueError::InvalidRefreshToken => Some(false),
         // What is switched off may be refused before any proof is looked at.
-        IssueError::Refused {
-            refusal: IssueRefusal::Disabled | IssueRefusal::ClientDisabled | IssueRefusal::ApiTokensDisabled,
-            ..
-        }
+        IssueError::Refused { refusal: IssueRefusal::Disabled | IssueRefusal::ClientDisabled, .. }
+        | IssueError::ApiTokensDisabled { .. }
         | IssueError::LockedOut { .. }
         | IssueError::Unavailable { .. } => None,
         IssueError::Refused { .. } => Some(true),

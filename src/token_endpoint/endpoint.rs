@@ -13,6 +13,7 @@ use super::{
     Answer, Arrival, Lockout, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal, auth0,
     desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
 };
+use crate::auth::Requirement;
 
 /// Where clients post to get a token, and what belongs to that in its dialect.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct TokenEndpoint {
     pub(super) places: Vec<Place>,
     pub(super) url: Option<Arc<str>>,
     pub(super) lockout: Lockout,
+    /// What a token must show for the dialect's own management; none: that is not served.
+    pub(super) management: Option<Requirement>,
 }
 
 impl TokenEndpoint {
@@ -69,12 +72,7 @@ impl TokenEndpoint {
         if let Err(error) = read_head(operation, &parts) {
             return Answer::refused(operation, error.into());
         }
-        let body: Result<Bytes, RequestError> = match Limited::new(body, Self::LONGEST_BODY_BYTES).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(RequestError::BodyTooLarge),
-            Err(_) => Err(RequestError::BodyIncomplete),
-        };
-        match body {
+        match whole(body).await {
             Ok(body) => self.respond_to_whole(operation, &parts, &body, issuer, arrival).await,
             Err(error) => Answer::refused(operation, error.into()),
         }
@@ -115,15 +113,28 @@ impl TokenEndpoint {
     }
 }
 
+/// Reads a body to its end.
+pub(super) async fn whole<B>(body: B) -> Result<Bytes, RequestError>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, TokenEndpoint::LONGEST_BODY_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(RequestError::BodyTooLarge),
+        Err(_) => Err(RequestError::BodyIncomplete),
+    }
+}
+
 /// Judges what can be judged before the body is read; gives the form that the body is to be read in.
 fn read_head(operation: Operation, parts: &Parts) -> Result<MediaType, RequestError> {
-    if !operation.allow().split(", ").any(|method| parts.method == method) {
+    if !operation.allows(&parts.method) {
         return Err(RequestError::MethodNotAllowed);
     }
     let media_type = match operation {
         Operation::Oauth2(_) | Operation::Auth0 => MediaType::of(&parts.headers),
         Operation::Plgd(PlgdOperation::Token) => MediaType::form_or_json(&parts.headers),
-        Operation::Plgd(PlgdOperation::Tokens) => Some(MediaType::Json),
+        Operation::Plgd(_) => Some(MediaType::Json),
         Operation::Frontegg(_) => MediaType::of(&parts.headers).filter(|media_type| *media_type == MediaType::Json),
     };
     media_type.ok_or(RequestError::UnsupportedMediaType)

@@ -157,6 +157,12 @@ pub enum IssueError {
     /// The refresh token is unknown, has been used or has expired.
     #[error("the refresh token is not good")]
     InvalidRefreshToken,
+    /// The tokens that users and tenants make for themselves are switched off.
+    #[error("API tokens are switched off")]
+    ApiTokensDisabled {
+        /// The credentials, if they were looked at: a refresh token stays unused, and so unread.
+        client_id: Option<Arc<str>>,
+    },
     /// There were too many failures before.
     #[error("the client is locked out for {} s", .retry_after.as_secs())]
     LockedOut {

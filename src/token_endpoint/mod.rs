@@ -15,6 +15,7 @@ mod endpoint;
 mod frontegg;
 mod issuer;
 mod lockout;
+mod management;
 mod media_type;
 mod oauth2;
 mod oauth_error;
@@ -35,6 +36,7 @@ pub use self::{
         ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenIssuer, TokenRequest,
     },
     lockout::{LockedOut, LockedOutBy, Lockout, Lockouts},
+    management::{Managed, ManagementRefusal, Managing},
     operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
     places::Place,
     refusal::{RequestError, TokenRefusal},

@@ -1,7 +1,9 @@
 //! Owns: what a request to a token endpoint can ask for, by dialect.
 //! Always holds: an operation is one of its own dialect.
 
-use crate::config::DialectConfig;
+use http::Method;
+
+use crate::{authorization_server::ApiTokenKind, config::DialectConfig};
 
 /// What stands at a place of a token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +36,10 @@ pub enum PlgdOperation {
     Token,
     /// `/api/v1/tokens`: JSON as Protocol Buffers write it.
     Tokens,
+    /// The same, where tokens can be listed and revoked as well.
+    ManagedTokens,
+    /// `/api/v1/blacklist`: where tokens are revoked, too.
+    Blacklist,
 }
 
 /// What the `frontegg` dialect knows.
@@ -43,6 +49,12 @@ pub enum FronteggOperation {
     Exchange(Naming),
     /// A refresh token for the next token.
     Refresh(Naming),
+    /// The vendor's switch for API tokens.
+    Configuration,
+    /// The API tokens of one kind.
+    ApiTokens(ApiTokenKind),
+    /// One of them, by the last segment of the path.
+    ApiToken(ApiTokenKind),
 }
 
 /// How the members of an answer are called.
@@ -69,7 +81,35 @@ impl Operation {
     /// The methods that it is asked with, as `Allow` names them.
     pub(super) const fn allow(self) -> &'static str {
         match self {
-            Self::Oauth2(_) | Self::Auth0 | Self::Plgd(_) | Self::Frontegg(_) => "POST",
+            Self::Oauth2(_)
+            | Self::Auth0
+            | Self::Plgd(PlgdOperation::Token | PlgdOperation::Tokens | PlgdOperation::Blacklist)
+            | Self::Frontegg(FronteggOperation::Exchange(_) | FronteggOperation::Refresh(_)) => "POST",
+            Self::Plgd(PlgdOperation::ManagedTokens) => "GET, POST, DELETE",
+            Self::Frontegg(FronteggOperation::Configuration | FronteggOperation::ApiTokens(_)) => "GET, POST",
+            Self::Frontegg(FronteggOperation::ApiToken(ApiTokenKind::TenantApiToken)) => "PATCH, DELETE",
+            Self::Frontegg(FronteggOperation::ApiToken(_)) => "DELETE",
+        }
+    }
+
+    /// Whether it is asked with this method.
+    pub(super) fn allows(self, asked: &Method) -> bool {
+        self.allow().split(", ").any(|method| asked == method)
+    }
+
+    /// Whether asking for it with this method is managing, for which one needs a token, rather than asking for a token.
+    #[must_use]
+    pub fn is_management(self, method: &Method) -> bool {
+        match self {
+            Self::Oauth2(_)
+            | Self::Auth0
+            | Self::Plgd(PlgdOperation::Token | PlgdOperation::Tokens)
+            | Self::Frontegg(FronteggOperation::Exchange(_) | FronteggOperation::Refresh(_)) => false,
+            Self::Plgd(PlgdOperation::ManagedTokens) => method != Method::POST,
+            Self::Plgd(PlgdOperation::Blacklist)
+            | Self::Frontegg(
+                FronteggOperation::Configuration | FronteggOperation::ApiTokens(_) | FronteggOperation::ApiToken(_),
+            ) => true,
         }
     }
 }

@@ -81,8 +81,31 @@ impl Parameters {
         self.text(name)?.map(parse).transpose()
     }
 
+    /// Takes a yes or no.
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, RequestError> {
+        match self.values.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => Err(RequestError::MalformedBody),
+        }
+    }
+
+    /// Takes an object as it is.
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, RequestError> {
+        match self.values.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object)),
+            Some(_) => Err(RequestError::MalformedBody),
+        }
+    }
+
     /// Takes a list of texts; none if there is nothing in it.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, RequestError> {
+        Ok(self.list(name)?.filter(|texts| !texts.is_empty()))
+    }
+
+    /// Takes a list of texts, which may have nothing in it.
+    pub(super) fn list(&mut self, name: &str) -> Result<Option<Vec<String>>, RequestError> {
         let texts = match self.values.remove(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Array(elements)) => elements.into_iter().map(|element| match element {
@@ -91,8 +114,7 @@ impl Parameters {
             }),
             Some(_) => return Err(RequestError::MalformedBody),
         };
-        let texts = texts.collect::<Result<Vec<String>, RequestError>>()?;
-        Ok((!texts.is_empty()).then_some(texts))
+        texts.collect::<Result<Vec<String>, RequestError>>().map(Some)
     }
 }
 

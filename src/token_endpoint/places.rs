@@ -2,7 +2,10 @@
 //! Always holds: what stands beside the endpoint's own path stands where the dialect's clients look for it.
 
 use super::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation};
-use crate::config::{DialectConfig, TokenEndpointConfig};
+use crate::{
+    authorization_server::ApiTokenKind,
+    config::{DialectConfig, TokenEndpointConfig},
+};
 
 /// A path, and what a request to it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,19 @@ pub struct Place {
 /// The usual ends of a `frontegg` endpoint's path, by version.
 const FRONTEGG_ENDS: [(&str, Naming); 2] =
     [("/auth/v1/api-token", Naming::CamelCase), ("/auth/v2/api-token", Naming::SnakeCase)];
+
+/// Where API tokens are managed, below the base. Credentials of tenants are made at version 2 and otherwise managed at version
+/// 1; both do everything here.
+const FRONTEGG_MANAGEMENT_ENDS: [(&str, ApiTokenKind); 5] = [
+    ("/tenants/api-tokens/v1", ApiTokenKind::TenantApiToken),
+    ("/tenants/api-tokens/v2", ApiTokenKind::TenantApiToken),
+    ("/users/api-tokens/v1", ApiTokenKind::UserApiToken),
+    ("/tenants/access-tokens/v1", ApiTokenKind::TenantAccessToken),
+    ("/users/access-tokens/v1", ApiTokenKind::UserAccessToken),
+];
+
+/// The parameter of a path that ends in a token's id.
+pub(super) const TOKEN_PARAMETER: &str = "id";
 
 /// Where the endpoint answers. The first place is that of its `path`.
 pub(super) fn of(config: &TokenEndpointConfig) -> Vec<Place> {
@@ -39,11 +55,14 @@ fn oauth2(config: &TokenEndpointConfig) -> Vec<Place> {
 
 fn plgd(config: &TokenEndpointConfig) -> Vec<Place> {
     let mut places = vec![place(&config.path, Operation::Plgd(PlgdOperation::Token))];
-    places.extend(
-        config
-            .management_base()
-            .map(|base| place(&format!("{base}/api/v1/tokens"), Operation::Plgd(PlgdOperation::Tokens))),
-    );
+    let Some(base) = config.management_base() else { return places };
+    let mut beside = |end: &str, operation| places.push(place(&format!("{base}{end}"), Operation::Plgd(operation)));
+    if config.management.is_some() {
+        beside("/api/v1/tokens", PlgdOperation::ManagedTokens);
+        beside("/api/v1/blacklist", PlgdOperation::Blacklist);
+    } else {
+        beside("/api/v1/tokens", PlgdOperation::Tokens);
+    }
     places
 }
 
@@ -63,7 +82,16 @@ fn frontegg(config: &TokenEndpointConfig) -> Vec<Place> {
             Place { path: refresh, operation: Operation::Frontegg(FronteggOperation::Refresh(naming)) },
         ]
     };
-    versions.into_iter().flat_map(both).collect()
+    let mut places: Vec<Place> = versions.into_iter().flat_map(both).collect();
+    if let Some(base) = config.management_base().filter(|_| config.management.is_some()) {
+        places.push(place(&format!("{base}/configurations/v1"), Operation::Frontegg(FronteggOperation::Configuration)));
+        for (end, kind) in FRONTEGG_MANAGEMENT_ENDS {
+            let (all, one) = (FronteggOperation::ApiTokens(kind), FronteggOperation::ApiToken(kind));
+            places.push(place(&format!("{base}{end}"), Operation::Frontegg(all)));
+            places.push(place(&format!("{base}{end}/{{{TOKEN_PARAMETER}}}"), Operation::Frontegg(one)));
+        }
+    }
+    places
 }
 
 fn place(path: &str, operation: Operation) -> Place {
@@ -113,11 +141,15 @@ mod tests {
             ["/oauth/token Plgd(Token)", "/api/v1/tokens Plgd(Tokens)"]
         );
         assert_eq!(places(&format!("{plgd}path = \"/get\"")), ["/get Plgd(Token)"]);
-        for (base, tokens) in [("/a", "/a/api/v1/tokens"), ("/", "/api/v1/tokens")] {
+        for (base, below) in [("/a", "/a/api/v1"), ("/", "/api/v1")] {
             let management = format!("[management]\nbase_path = {base:?}\nrequire = {{ scopes = [\"a\"] }}");
             assert_eq!(
                 places(&format!("{plgd}path = \"/get\"\n{management}")),
-                ["/get Plgd(Token)".to_owned(), format!("{tokens} Plgd(Tokens)")]
+                [
+                    "/get Plgd(Token)".to_owned(),
+                    format!("{below}/tokens Plgd(ManagedTokens)"),
+                    format!("{below}/blacklist Plgd(Blacklist)")
+                ]
             );
         }
     }
@@ -142,5 +174,19 @@ mod tests {
             places(&format!("{frontegg}path = \"/t\"")),
             ["/t Frontegg(Exchange(CamelCase))", "/t/token/refresh Frontegg(Refresh(CamelCase))"]
         );
+    }
+
+    #[test]
+    fn frontegg_is_managed_below_its_base_if_it_is() {
+        let frontegg = "dialect = \"frontegg\"\npath = \"/identity/resources/auth/v1/api-token\"\n";
+        let found = places(&format!("{frontegg}[management]\nrequire = {{ scopes = [\"a\"] }}"));
+        assert_eq!((places(frontegg).len(), found.len()), (4, 15));
+        for expected in [
+            "/identity/resources/configurations/v1 Frontegg(Configuration)",
+            "/identity/resources/tenants/api-tokens/v2 Frontegg(ApiTokens(TenantApiToken))",
+            "/identity/resources/users/access-tokens/v1/{id} Frontegg(ApiToken(UserAccessToken))",
+        ] {
+            assert!(found.iter().any(|place| place == expected), "{expected} in {found:#?}");
+        }
     }
 }

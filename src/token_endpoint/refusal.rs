@@ -10,7 +10,7 @@ use super::{Echo, IssueError};
 use crate::oauth::IssueRefusal;
 
 /// When a client may try again after the issuer failed.
-const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(5);
+pub(super) const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Why a request was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
@@ -106,6 +106,7 @@ impl TokenRefusal {
                 IssueError::InvalidAssertion { .. } => "invalid_assertion",
                 IssueError::AuthenticationMethodNotAllowed => "authentication_method_not_allowed",
                 IssueError::InvalidRefreshToken => "invalid_refresh_token",
+                IssueError::ApiTokensDisabled { .. } => "api_tokens_disabled",
                 IssueError::LockedOut { .. } => "locked_out",
                 IssueError::Refused { refusal, .. } => refusal_reason(*refusal),
                 IssueError::Unavailable { .. } => "issuer_unavailable",
@@ -118,7 +119,10 @@ impl TokenRefusal {
     pub const fn client_id(&self) -> Option<&Arc<str>> {
         match self {
             Self::Issue { error: IssueError::Refused { client_id, .. }, .. } => Some(client_id),
-            Self::Issue { error: IssueError::Unavailable { client_id, .. }, .. } => client_id.as_ref(),
+            Self::Issue {
+                error: IssueError::Unavailable { client_id, .. } | IssueError::ApiTokensDisabled { client_id },
+                ..
+            } => client_id.as_ref(),
             Self::Issue { .. } | Self::Request(_) => None,
         }
     }
@@ -135,7 +139,8 @@ impl TokenRefusal {
 }
 
 impl RequestError {
-    const fn reason(&self) -> &'static str {
+    /// Its stable name, for logs and metrics.
+    pub(super) const fn reason(&self) -> &'static str {
         match self {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -172,7 +177,6 @@ const fn refusal_reason(refusal: IssueRefusal) -> &'static str {
         IssueRefusal::ExpirationPast => "expiration_past",
         IssueRefusal::ExpirationTooFar => "expiration_too_far",
         IssueRefusal::UnlimitedNotAllowed => "unlimited_not_allowed",
-        IssueRefusal::ApiTokensDisabled => "api_tokens_disabled",
         IssueRefusal::NotAllowed => "not_allowed",
     }
 }

@@ -128,7 +128,12 @@ async fn look_at_client(issuing: &Issuing, id: &str, client: &Registered) {
     if client.removed {
         assert_eq!(shown.status, 404, "{}", shown.text());
     } else {
-        assert_eq!((shown.status.as_u16(), &shown.json()["enabled"]), (200, &json!(client.enabled)), "{}", shown.text());
+        assert_eq!(
+            (shown.status.as_u16(), &shown.json()["enabled"]),
+            (200, &json!(client.enabled)),
+            "{}",
+            shown.text()
+        );
     }
     let good = client.enabled && !client.removed;
     assert_eq!(issuing.issues_to((id, &client.secret)).await, good, "{id}");
@@ -276,10 +281,10 @@ async fn killed_again_and_again(location: StoreConfig, usual: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_with_sqlite() {
-    on_sqlite(|location| killed_again_and_again(location, 12)).await;
+    on_sqlite(|location| killed_again_and_again(location, 15)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_with_postgresql() {
-    on_postgres(|location| killed_again_and_again(location, 4)).await;
+    on_postgres(|location| killed_again_and_again(location, 5)).await;
 }

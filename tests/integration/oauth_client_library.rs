@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -53,12 +54,22 @@ scopes = ["orders:read", "orders:write"]
 [authorization_server.clients.billing]
 secret = "canary-secret-of-billing-0123456789"
 grants = { "https://api.test/orders" = ["orders:read"] }
+[authorization_server.clients.signer]
+public_keys = ["signer.pem"]
+grants = { "https://api.test/orders" = ["orders:read"] }
+[authorization_server.clients.auditor]
+public_keys = ["signer.pem"]
+assertion_audience = "token_endpoint"
+grants = { "https://api.test/orders" = ["orders:read"] }
+introspects = ["https://api.test/orders"]
 "#;
 
 struct House {
     gateway: Gateway,
     upstream: RecordedUpstream,
     issuer: String,
+    /// Of those that authenticate by assertions.
+    key: KeyPair,
 }
 
 impl House {
@@ -66,14 +77,16 @@ impl House {
         let authority = Authority::new("the test's own");
         let identity = authority.issue(&["127.0.0.1"]);
         let upstream = RecordedUpstream::start().await;
+        let key = KeyPair::generate().expect("a key for ES256");
         loop {
             // Somebody else may take the port in between; then another one is tried.
             let address = TcpListener::bind("127.0.0.1:0").await.and_then(|probe| probe.local_addr()).expect("a port");
             let builder = GatewayBuilder::whole(CONFIG).upstream(&upstream).variable("ADDRESS", &address.to_string());
             identity.write(builder.folder(), "server");
             authority.write(builder.folder(), "ca");
+            std::fs::write(builder.folder().join("signer.pem"), key.public_key_pem()).expect("written");
             if let Ok(gateway) = builder.try_start().await {
-                return Self { gateway, upstream, issuer: format!("https://{address}/tenants/one") };
+                return Self { gateway, upstream, issuer: format!("https://{address}/tenants/one"), key };
             }
         }
     }
@@ -88,6 +101,7 @@ impl House {
             "issuer": self.issuer,
             "client_id": "billing",
             "client_secret": "canary-secret-of-billing-0123456789",
+            "private_key": self.key.serialize_pem(),
             "audience": "https://api.test/orders",
             "scope": "orders:read",
             "scope_not_granted": "orders:write",
@@ -125,6 +139,17 @@ async fn steps(house: &House) -> Vec<String> {
 #[ignore = "needs Python with tests/interop/requirements.txt; scripts/test installs it and runs this"]
 async fn a_library_from_elsewhere_finds_its_way() {
     let house = House::open().await;
-    assert_eq!(steps(&house).await, ["discovery", "secrets", "expiry", "keys", "refusals"]);
-    assert_eq!(house.upstream.count(), 3, "what was refused reached nobody");
+    let expected = [
+        "discovery",
+        "secrets",
+        "expiry",
+        "keys",
+        "refusals",
+        "private_keys",
+        "assertions",
+        "introspection",
+        "revocation",
+    ];
+    assert_eq!(steps(&house).await, expected);
+    assert_eq!(house.upstream.count(), 7, "what was refused reached nobody");
 }

@@ -17,6 +17,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 use crate::support::{
     forge::SigningKey,
     gateway::Gateway,
+    insider::Insider,
     issuing::{BILLING, Issuing, SPREAD, assertion, id_of, key_of, registration, replica, text, within},
     stores::on_postgres,
     upstream::RecordedUpstream,
@@ -122,6 +123,47 @@ async fn clients_come_change_and_go_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_tokens_come_and_go_everywhere() {
+    on_postgres(|location| async move {
+        let pair = Pair::on(&location).await;
+        let (one, other, elsewhere) = (&pair.one, &pair.other, Insider::at(&location).await);
+        let (id, secret) = elsewhere.make_api_token().await;
+        let credentials = (id.as_str(), secret.as_str());
+        let exchanges = async |at: &Issuing, credentials| at.exchange(credentials).await.status == 200;
+        for replica in [one, other] {
+            within(SPREAD, "a new API token", async || exchanges(replica, credentials).await).await;
+            assert!(!exchanges(replica, (credentials.0, "another secret")).await);
+        }
+        let control = elsewhere.make_api_token().await;
+        within(SPREAD, "another one", async || exchanges(one, (&control.0, &control.1)).await).await;
+
+        let exchanged = one.exchange(credentials).await.json();
+        let (token, refresh_token) = (text(&exchanged["accessToken"]), text(&exchanged["refreshToken"]));
+        assert_eq!(other.mine(&token).await.status, 200, "a token is good everywhere at once");
+        let (first, second) = tokio::join!(one.refresh(&refresh_token), other.refresh(&refresh_token));
+        let mut statuses = [first, second].map(|answer| answer.status.as_u16());
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 401], "a refresh token is good once of all");
+
+        elsewhere.switch_api_tokens(false).await;
+        within(SPREAD, "the vendor's switch", async || other.mine(&token).await.status == 401).await;
+        assert_eq!(other.mine(&token).await.reason(), "api_tokens_disabled");
+        assert_eq!(other.exchange(credentials).await.status, 403);
+        assert!(other.issues_to(BILLING).await, "clients are no API tokens");
+        elsewhere.switch_api_tokens(true).await;
+        within(SPREAD, "the switch, back again", async || other.mine(&token).await.status == 200).await;
+
+        elsewhere.delete_api_token(&id).await;
+        for replica in [one, other] {
+            within(SPREAD, "a deleted API token", async || replica.mine(&token).await.status == 401).await;
+            assert!(!exchanges(replica, credentials).await);
+            assert!(exchanges(replica, (&control.0, &control.1)).await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_sign_and_are_revoked_everywhere() {
     on_postgres(|location| async move {
         let pair = Pair::on(&location).await;
@@ -166,7 +208,8 @@ async fn two_that_rotate_at_once_rotate_once() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409]);
         within(SPREAD, "the same keys everywhere", async || one.read("/keys").await == other.read("/keys").await).await;
-        let counts = [one.keys("previous").await, one.keys("current").await, one.keys("next").await].map(|keys| keys.len());
+        let counts =
+            [one.keys("previous").await, one.keys("current").await, one.keys("next").await].map(|keys| keys.len());
         assert_eq!(counts, [1, 1, 1]);
         assert!(other.accepts(&one.token(BILLING).await).await);
     })

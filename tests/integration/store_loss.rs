@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use crate::support::{
     client::Answer,
-    issuing::{
-        AUTH0, BILLING, Issuing, OAUTH2, PLGD, assertion, id_of, registration, replica, within, write_config,
-    },
     forge::SigningKey,
+    insider::Insider,
+    issuing::{
+        AUTH0, BILLING, Issuing, OAUTH2, PLGD, SPREAD, assertion, id_of, registration, replica, within, write_config,
+    },
     launch::Launch,
     relay::{Manner, Relay},
     stores::{on_postgres, on_sqlite},
@@ -47,11 +48,12 @@ fn assert_unavailable(what: &str, answer: &Answer) -> Value {
 }
 
 /// Nothing is issued, in no dialect, and by no way to authenticate.
-async fn assert_nothing_is_issued(issuing: &Issuing, key: &SigningKey) {
-    let (oauth2, auth0, plgd, by_assertion) = tokio::join!(
+async fn assert_nothing_is_issued(issuing: &Issuing, key: &SigningKey, api_token: &(String, String)) {
+    let (oauth2, auth0, plgd, frontegg, by_assertion) = tokio::join!(
         soon("oauth2", issuing.ask_at(OAUTH2, BILLING)),
         soon("auth0", issuing.ask_at(AUTH0, BILLING)),
         soon("plgd", issuing.ask_at(PLGD, BILLING)),
+        soon("frontegg", issuing.exchange((&api_token.0, &api_token.1))),
         soon("an assertion", async { issuing.ask_by_assertion(&assertion(key, "signer")).await }),
     );
     for (what, answer) in [("oauth2", oauth2), ("auth0", auth0), ("an assertion", by_assertion)] {
@@ -62,6 +64,8 @@ async fn assert_nothing_is_issued(issuing: &Issuing, key: &SigningKey) {
     // 14 is UNAVAILABLE.
     let told = assert_unavailable("plgd", &plgd);
     assert!(told["code"] == 14 && told["message"].is_string() && told["details"] == json!([]), "{told}");
+    let told = assert_unavailable("frontegg", &frontegg);
+    assert_eq!(told, json!({ "errors": ["Temporarily unavailable"] }));
     // Who is nobody is told so as ever, without the store.
     let wrong = soon("a wrong secret", issuing.ask((BILLING.0, "wrong"))).await;
     assert_eq!((wrong.status.as_u16(), &wrong.json()["error"]), (401, &json!("invalid_client")));
@@ -118,7 +122,8 @@ async fn assert_what_is_known_holds(issuing: &Issuing, good: &str, revoked: &str
         assert_eq!(soon(path, issuing.manage(Method::GET, path, Value::Null)).await.status, 200, "{path}");
     }
     let url = format!("http://{}/one/.well-known/jwks.json", issuing.public);
-    let keys = Request::get(url).header("host", "issuer.test").body(http_body_util::Full::default()).expect("a request");
+    let keys =
+        Request::get(url).header("host", "issuer.test").body(http_body_util::Full::default()).expect("a request");
     assert_eq!(soon("the keys", issuing.client.send(keys)).await.status, 200);
 }
 
@@ -135,6 +140,9 @@ async fn a_database_that_goes_away_stops_what_must_be_kept_and_nothing_else() {
         let mut client = registration("signer");
         client["public_keys"] = json!([key.jwk()]);
         cut_off.post("/clients", client).await;
+        let api_token = Insider::at(&location).await.make_api_token().await;
+        let exchanges = async || cut_off.exchange((&api_token.0, &api_token.1)).await.status == 200;
+        within(SPREAD, "a new API token", exchanges).await;
         let (good, revoked) = (cut_off.token(BILLING).await, cut_off.token(BILLING).await);
         cut_off.revoke(&revoked).await;
         assert!(cut_off.accepts(&good).await && !cut_off.accepts(&revoked).await);
@@ -148,7 +156,7 @@ async fn a_database_that_goes_away_stops_what_must_be_kept_and_nothing_else() {
             }
             for _ in 0..2 {
                 assert_what_is_known_holds(&cut_off, &good, &revoked).await;
-                assert_nothing_is_issued(&cut_off, &key).await;
+                assert_nothing_is_issued(&cut_off, &key, &api_token).await;
                 assert_nothing_is_changed(&cut_off, &good).await;
             }
             // The others go on, and what they change cannot be known here yet.
@@ -164,13 +172,13 @@ async fn a_database_that_goes_away_stops_what_must_be_kept_and_nothing_else() {
             }
             relay.come_back(Manner::Passing).await;
             let back = within(RECOVERY, "issuing", async || cut_off.ask(BILLING).await.status == 200).await;
-            let known = Duration::from_secs(2);
-            within(known, "a revocation from elsewhere", async || !cut_off.accepts(&condemned).await).await;
-            within(known, "a client from elsewhere", async || cut_off.issues_to((&id, &secret)).await).await;
+            within(SPREAD, "a revocation from elsewhere", async || !cut_off.accepts(&condemned).await).await;
+            within(SPREAD, "a client from elsewhere", async || cut_off.issues_to((&id, &secret)).await).await;
             println!("issued again {back:?} after the store was back");
             // Nothing of what was answered 503 was done, and everything can be done again.
             assert!(cut_off.accepts(&good).await && cut_off.accepts(&elsewhere).await);
             assert_eq!(cut_off.ask_by_assertion(&assertion(&key, "signer")).await.status, 200);
+            assert!(exchanges().await);
             assert_eq!(cut_off.manage(Method::GET, "/clients/late", Value::Null).await.status, 404);
             assert_eq!(cut_off.keys("current").await, other.keys("current").await);
             let again = cut_off.token(BILLING).await;
@@ -205,6 +213,9 @@ async fn a_disk_that_is_full_stops_what_must_be_kept_and_nothing_else() {
         let mut client = registration("signer");
         client["public_keys"] = json!([key.jwk()]);
         issuing.post("/clients", client).await;
+        let api_token = Insider::at(&location).await.make_api_token().await;
+        let exchanges = async || issuing.exchange((&api_token.0, &api_token.1)).await.status == 200;
+        within(SPREAD, "a new API token", exchanges).await;
         let (good, revoked) = (issuing.token(BILLING).await, issuing.token(BILLING).await);
         issuing.revoke(&revoked).await;
         for _ in 0..2 {
@@ -212,12 +223,13 @@ async fn a_disk_that_is_full_stops_what_must_be_kept_and_nothing_else() {
             limit_files(process.id(), "1");
             for _ in 0..2 {
                 assert_what_is_known_holds(&issuing, &good, &revoked).await;
-                assert_nothing_is_issued(&issuing, &key).await;
+                assert_nothing_is_issued(&issuing, &key, &api_token).await;
                 assert_nothing_is_changed(&issuing, &good).await;
             }
             limit_files(process.id(), "unlimited");
             within(RECOVERY, "issuing", async || issuing.ask(BILLING).await.status == 200).await;
             assert_eq!(issuing.ask_by_assertion(&assertion(&key, "signer")).await.status, 200);
+            assert!(exchanges().await);
             assert_eq!(issuing.manage(Method::GET, "/clients/late", Value::Null).await.status, 404);
             let again = issuing.token(BILLING).await;
             assert!(issuing.accepts(&again).await);

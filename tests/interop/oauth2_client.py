@@ -7,11 +7,13 @@ REQUESTS_CA_BUNDLE, and ends with 0 if everything was as the RFCs say; see tests
 
 import json
 import sys
+import time
 
 import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc6750.errors import InsufficientScopeError, InvalidTokenError
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from joserfc.jwk import ECKey, KeySet
@@ -44,8 +46,24 @@ class World:
         }
         return OAuth2Session(**(settings | changes))
 
+    def signer(self, client_id, audience, **changes):
+        """A client that authenticates by a key, and names `audience` in its assertions."""
+        key = ECKey.import_key(self.told["private_key"])
+        session = self.session("private_key_jwt", **({"client_id": client_id, "client_secret": key} | changes))
+        session.register_client_auth_method(ShortLived(audience, alg="ES256"))
+        return session
+
     def validator(self):
         return ResourceServer(self)
+
+
+class ShortLived(PrivateKeyJWT):
+    """Assertions that are good for a minute and once. Left alone the library lets them last for an hour, and gives all that
+    one of these objects signs the `jti` of the first."""
+
+    def sign(self, auth, token_endpoint):
+        self.claims = {"exp": int(time.time()) + 60}
+        return super().sign(auth, token_endpoint)
 
 
 class ResourceServer(JWTBearerTokenValidator):
@@ -151,6 +169,103 @@ def refusals(world):
     challenged(session.get(told["route"], withhold_token=True), 401, "Bearer")
 
 
+def private_keys(world):
+    """A token for who signs an assertion, with the issuer as its audience or, where the issuer allows it, the endpoint."""
+    told = world.told
+    member("private_key_jwt", world.metadata["token_endpoint_auth_methods_supported"])
+    for client_id, audience in (("signer", told["issuer"]), ("auditor", world.metadata["token_endpoint"])):
+        session = world.signer(client_id, audience)
+        for _ in range(2):
+            token = session.fetch_token(audience=told["audience"], scope=told["scope"])
+        claims = world.validator().verify(token["access_token"], [told["scope"]])
+        equal((claims["client_id"], claims["sub"]), (client_id, client_id))
+        equal(session.get(told["route"]).status_code, 200)
+
+
+def assertions(world):
+    """An assertion that is good for too long, that is used again, or that is another's is refused."""
+    told = world.told
+    issuer, endpoint = told["issuer"], world.metadata["token_endpoint"]
+    ask = lambda session: session.fetch_token(audience=told["audience"])
+    other = ECKey.generate_key("P-256")
+    for session in (
+        world.signer("signer", endpoint),
+        world.signer("signer", "https://elsewhere.example/"),
+        world.signer("signer", issuer, client_secret=other),
+        world.signer("billing", issuer),
+        world.signer("nobody", issuer),
+    ):
+        equal(refused(OAuthError, lambda: ask(session)).error, "invalid_client")
+
+    session = world.signer("signer", issuer)
+    session.register_client_auth_method(PrivateKeyJWT(issuer, alg="ES256"))
+    equal(refused(OAuthError, lambda: ask(session)).error, "invalid_client")
+    session.register_client_auth_method(PrivateKeyJWT(issuer, {"exp": int(time.time()) + 60}, alg="ES256"))
+    ask(session)
+    equal(refused(OAuthError, lambda: ask(session)).error, "invalid_client")
+    session.register_client_auth_method(ShortLived(issuer, alg="ES256"))
+    ask(session)
+
+
+def introspection(world):
+    """A client learns about its own tokens, and about those of an API that it was told it may look at (RFC 7662)."""
+    told, endpoint = world.told, world.metadata["introspection_endpoint"]
+    own = world.session("client_secret_basic")
+    token = own.fetch_token(audience=told["audience"])
+    look = lambda session, text: session.introspect_token(endpoint, token=text)
+    for session in (
+        own,
+        world.session("client_secret_post"),
+        world.signer("auditor", world.metadata["token_endpoint"]),
+    ):
+        said = look(session, token["access_token"])
+        equal((said.status_code, said.headers["Cache-Control"]), (200, "no-store"))
+        said = said.json()
+        claims = world.validator().verify(token["access_token"])
+        equal((said["active"], said["client_id"]), (True, told["client_id"]))
+        for name in ("iss", "aud", "sub", "scope", "exp", "iat", "jti"):
+            equal(said[name], claims[name])
+    stranger = world.signer("signer", told["issuer"])
+    for session, text in (
+        (stranger, token["access_token"]),
+        (own, token["access_token"][:-8] + "AAAAAAAA"),
+        (own, "no token"),
+    ):
+        equal(look(session, text).json(), {"active": False})
+    wrong = look(world.session("client_secret_basic", client_secret="wrong"), token["access_token"])
+    equal((wrong.status_code, wrong.json()["error"]), (401, "invalid_client"))
+
+
+def revocation(world):
+    """A client takes back its own token, which is refused from the answer on, and nobody else's (RFC 7009)."""
+    told, endpoint = world.told, world.metadata["revocation_endpoint"]
+    session = world.session("client_secret_basic")
+    token = session.fetch_token(audience=told["audience"])
+    other = session.fetch_token(audience=told["audience"])
+    active = lambda token: session.introspect_token(
+        world.metadata["introspection_endpoint"], token=token["access_token"]
+    ).json()["active"]
+    session.token = token
+    equal(session.get(told["route"]).status_code, 200)
+
+    stranger = world.signer("signer", told["issuer"])
+    equal(stranger.revoke_token(endpoint, token=token["access_token"]).status_code, 200)
+    equal(active(token), True)
+    for _ in range(2):
+        answer = session.revoke_token(endpoint, token=token["access_token"], token_type_hint="access_token")
+        equal(answer.status_code, 200)
+        equal((active(token), active(other)), (False, True))
+    equal(session.revoke_token(endpoint, token="no token").status_code, 200)
+    session.token = token
+    challenged(session.get(told["route"]), 401, 'error="invalid_token"')
+    session.token = other
+    equal(session.get(told["route"]).status_code, 200)
+
+    own = stranger.fetch_token(audience=told["audience"])
+    equal(stranger.revoke_token(endpoint, token=own["access_token"]).status_code, 200)
+    equal(active(own), False)
+
+
 def equal(found, expected):
     if found != expected:
         raise AssertionError(f"found {found!r}, expected {expected!r}")
@@ -184,14 +299,14 @@ def challenged(answer, status, part):
     member(part, answer.headers["WWW-Authenticate"])
 
 
-STEPS = {step.__name__: step for step in (discovery, secrets, expiry, keys, refusals)}
+STEPS = [discovery, secrets, expiry, keys, refusals, private_keys, assertions, introspection, revocation]
 
 
 def main():
     world = World(json.load(sys.stdin))
-    for name, step in STEPS.items():
+    for step in STEPS:
         step(world)
-        print(name, flush=True)
+        print(step.__name__, flush=True)
 
 
 if __name__ == "__main__":

@@ -59,18 +59,18 @@ async fn a_selection_names_the_tokens(location: StoreConfig) {
 async fn a_token_is_revoked_once_and_all_hear_of_it(location: StoreConfig) {
     let (one, other) = two(&location).await;
     let live = token();
-    let expired = IssuedToken { expires_at: Some(after(9)), ..token() };
+    let expired = IssuedToken { expires_at: Some(NOW), ..token() };
     one.record_issued(&[live.clone(), expired]).await.unwrap();
     let all = Selection::Client("reports".to_owned());
 
     let mut dropped = one.change().await.unwrap();
-    assert_eq!(dropped.revoke(&all, NOW).await.unwrap(), 2);
+    assert_eq!(dropped.revoke(&all, NOW).await.unwrap(), 2, "somebody may allow for a clock that is behind");
     drop(dropped);
     assert!(other.load().await.unwrap().revoked.is_empty());
 
     let attempts = (0..8).map(|attempt| {
         let (store, all) = (if attempt % 2 == 0 { one.clone() } else { other.clone() }, all.clone());
-        tokio::spawn(async move { revoke(&store, &all, after(9)).await })
+        tokio::spawn(async move { revoke(&store, &all, after(600)).await })
     });
     let mut counted = 0;
     for attempt in attempts.collect::<Vec<_>>() {
@@ -80,7 +80,7 @@ async fn a_token_is_revoked_once_and_all_hear_of_it(location: StoreConfig) {
     let revoked = [Revoked { token: live.id, expires_at: live.expires_at }];
     assert_eq!(other.changes_since(Revision::default()).await.unwrap().revoked, revoked);
     assert_eq!(one.load().await.unwrap().revoked, revoked);
-    assert_eq!(other.find_issued(live.id).await.unwrap().unwrap().revoked_at, Some(after(9)));
+    assert_eq!(other.find_issued(live.id).await.unwrap().unwrap().revoked_at, Some(after(600)));
 }
 
 async fn a_token_that_was_not_recorded_can_be_revoked(location: StoreConfig) {

@@ -4,7 +4,11 @@ use postern::{config::StoreConfig, store::Store};
 
 use crate::{NOW, after, on_both, two};
 
-on_both!(an_assertion_is_taken_once_by_one_of_many, a_refresh_token_is_replaced_once_by_one_of_many, refresh_tokens_end);
+on_both!(
+    an_assertion_is_taken_once_by_one_of_many,
+    a_refresh_token_is_replaced_once_by_one_of_many,
+    refresh_tokens_end
+);
 
 async fn an_assertion_is_taken_once_by_one_of_many(location: StoreConfig) {
     let (one, other) = two(&location).await;

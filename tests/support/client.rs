@@ -1,6 +1,6 @@
 //! What a service would send requests with, and raw sockets for what no service would send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -55,6 +55,13 @@ impl HttpClient {
     /// Speaks HTTP/1.1.
     pub(crate) fn http1() -> Self {
         Self { inner: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Speaks HTTP/1.1, and comes from `address`, one of this machine's.
+    pub(crate) fn from_address(address: IpAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(address));
+        Self { inner: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// Speaks HTTP/2 with prior knowledge.

@@ -85,9 +85,14 @@ impl GatewayBuilder {
     }
 
     /// With one worker, which sees every request; otherwise the kernel chooses one for each connection.
-    pub(crate) fn one_worker(mut self) -> Self {
-        assert!(self.config.contains("workers = 2"), "the preamble says how many there are");
-        self.config = self.config.replace("workers = 2", "workers = 1");
+    pub(crate) fn one_worker(self) -> Self {
+        self.with("workers = 2", "workers = 1")
+    }
+
+    /// With `to` in the configuration instead of `from`.
+    pub(crate) fn with(mut self, from: &str, to: &str) -> Self {
+        assert!(self.config.contains(from), "{from:?} is not in the configuration");
+        self.config = self.config.replace(from, to);
         self
     }
 

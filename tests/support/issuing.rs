@@ -34,7 +34,7 @@ pub(crate) const AUTH0: &str = "/auth0/oauth/token";
 pub(crate) const PLGD: &str = "/plgd/oauth/token";
 pub(crate) const FRONTEGG: &str = "/frontegg/auth/v1/api-token";
 
-/// One route and one client; all dialects. Asks for `${UPSTREAM}` and `${STORE}`. Nobody is locked out, since the tests present
+/// A route for clients, one for a tenant's API tokens, and one client; all dialects. Asks for `${UPSTREAM}` and `${STORE}`. Nobody is locked out, since the tests present
 /// many a secret that is good no more.
 pub(crate) const CONFIG: &str = r#"
 [process]
@@ -56,6 +56,11 @@ path = "/orders"
 upstream = "orders"
 [routes.orders.require]
 scopes = ["orders:read"]
+[routes.mine]
+path = "/mine"
+upstream = "orders"
+[routes.mine.require]
+claims = { tenantId = "acme" }
 [token_endpoints.oauth]
 path = "/oauth/token"
 serve = "embedded"
@@ -163,12 +168,33 @@ impl Issuing {
     /// Asks for a token by an assertion (RFC 7523).
     pub(crate) async fn ask_by_assertion(&self, assertion: &str) -> Answer {
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        let parameters = [
-            ("grant_type", "client_credentials"),
-            ("client_assertion_type", kind),
-            ("client_assertion", assertion),
-        ];
+        let parameters =
+            [("grant_type", "client_credentials"), ("client_assertion_type", kind), ("client_assertion", assertion)];
         self.form(OAUTH2, &parameters).await
+    }
+
+    /// Posts JSON to the public listener.
+    pub(crate) async fn json(&self, path: &str, body: Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.public))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .expect("a request");
+        self.client.send(request).await
+    }
+
+    /// Exchanges an API token for an access token, in the dialect of those.
+    pub(crate) async fn exchange(&self, (client_id, secret): (&str, &str)) -> Answer {
+        self.json(FRONTEGG, json!({ "clientId": client_id, "secret": secret })).await
+    }
+
+    /// Exchanges a refresh token for the next one.
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.json(&format!("{FRONTEGG}/token/refresh"), json!({ "refreshToken": refresh_token })).await
+    }
+
+    /// Uses what an API token was exchanged for at the route for those.
+    pub(crate) async fn mine(&self, token: &str) -> Answer {
+        self.client.get(&format!("http://{}/mine", self.public), Some(token)).await
     }
 
     /// Uses a token at the route.
@@ -315,7 +341,7 @@ pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
-/// Waits until `condition` holds, which has to be within `limit` from now; how long it took.
+/// Waits until `condition` holds, which has to be within `limit` from now; how long it was before that could be told.
 pub(crate) async fn within<F: Future<Output = bool>>(
     limit: Duration,
     what: &str,
@@ -327,7 +353,7 @@ pub(crate) async fn within<F: Future<Output = bool>>(
         let asked = since.elapsed();
         assert!(asked < limit, "not within {limit:?}: {what}");
         if condition().await {
-            return asked;
+            return since.elapsed();
         }
         sleep(Duration::from_millis(5)).await;
     }

@@ -130,6 +130,16 @@ impl Caller {
         }
     }
 
+    /// The roles that it has, as far as they are configured, and the permissions that it has beside those of its roles.
+    pub(super) fn own(&self, profile: &ApiTokenProfile) -> (BTreeSet<String>, BTreeSet<String>) {
+        let roles: BTreeSet<String> =
+            self.roles.iter().filter(|role| profile.roles.contains_key(*role)).cloned().collect();
+        let of_roles = profile.permitted(&roles, []);
+        let beside = self.permissions.iter().filter(|permission| !of_roles.contains(permission.as_str()));
+        let permissions = beside.cloned().collect();
+        (roles, permissions)
+    }
+
     /// Whether it has all of the roles and permissions that it would give away.
     ///
     /// # Errors

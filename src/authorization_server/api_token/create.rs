@@ -79,6 +79,12 @@ impl AuthorizationServer {
         caller.may(ApiTokenAction::Write, new.kind.is_users())?;
         self.api_tokens_may_be_made(new.kind)?;
         let profile = self.settings().api_token_profile().ok_or(ApiTokenError::Disabled)?;
+        let mut new = new;
+        let is_bare = new.roles.is_empty() && new.permissions.is_empty();
+        // A token that a user makes for itself without saying what it may, may what the user may.
+        if new.kind.is_users() && is_bare && caller.tenant_id.is_some() {
+            (new.roles, new.permissions) = caller.own(profile);
+        }
         if let Some(role) = new.roles.iter().find(|role| !profile.roles.contains_key(*role)) {
             return Err(ApiTokenError::UnknownRole { role: role.clone() });
         }

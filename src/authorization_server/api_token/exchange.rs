@@ -15,7 +15,7 @@ use crate::{
     authorization_server::{
         AuthorizationServer, ChangeError, Unrecorded,
         client::{GeneratedSecret, SecretHash, SecretKind},
-        grant::{MOST_SAME_TOKENS, token_type},
+        grant::{MOST_SAME_TOKENS, a_second_before, token_type},
         signing_keys::SigningError,
     },
     clock::UnixTime,
@@ -114,8 +114,10 @@ impl AuthorizationServer {
         }
         let used = self.registry().hashing().hash(refresh_token);
         let registry = Arc::clone(self.registry());
-        let found =
-            self.registry().on_control(async move { registry.store().find_refresh(used.as_bytes(), now).await }).await??;
+        let found = self
+            .registry()
+            .on_control(async move { registry.store().find_refresh(used.as_bytes(), now).await })
+            .await??;
         let id = found.ok_or(ExchangeError::BadRefreshToken)?;
         let record = self.registry().memory().state().api_tokens.find(&id).map(Arc::clone);
         let record = record.filter(|record| !record.has_expired(now)).ok_or(ExchangeError::BadRefreshToken)?;
@@ -135,21 +137,21 @@ impl AuthorizationServer {
         let (profile, api) = (self.settings().api_token_profile(), self.settings().api_token_api());
         let (Some(profile), Some(api)) = (profile, api) else { return Err(ExchangeError::Disabled) };
         let key = self.registry().signing_key().ok_or(ExchangeError::NoKey)?;
-        let mut issued_at = self.registry().issued_at(now);
+        let issued_at = self.registry().issued_at(now);
         let latest = UnixTime::from_seconds(issued_at.as_seconds()).plus(api.token_lifetime);
         // What was exchanged does not outlive what it was exchanged for.
-        let expires_at = record.expires_at.map_or(latest, |end| end.min(latest));
-        let sign = |issued_at| {
+        let mut expires_at = record.expires_at.map_or(latest, |end| end.min(latest));
+        let sign = |expires_at| {
             let claims = claims_of(&record, profile, issued_at, Some(expires_at));
             key.sign(token_type(DialectConfig::Frontegg), &claims).map_err(ExchangeError::Signing)
         };
-        let mut signed = sign(issued_at)?;
+        let mut signed = sign(expires_at)?;
         let mut attempts = MOST_SAME_TOKENS;
+        // As with every token that nothing names.
         while self.registry().is_revoked(&signed.token_id_of_input) {
-            // Another token of this second said the very same, and was revoked since.
             attempts = attempts.checked_sub(1).ok_or(ExchangeError::TooSoon)?;
-            issued_at = issued_at.plus(Duration::from_secs(1));
-            signed = sign(issued_at)?;
+            expires_at = a_second_before(Some(expires_at), issued_at).ok_or(ExchangeError::TooSoon)?;
+            signed = sign(expires_at)?;
         }
         let token_id = signed.token_id_of_input;
         let issued = record_of_api_token(&record, profile, token_id, key.key_id(), (issued_at, Some(expires_at)));

@@ -1,4 +1,4 @@
-//! Owns: listing, changing and deleting API tokens, and the vendor's switch.
+//! Owns: listing, changing and deleting API tokens.
 //! Refuses: tokens of others; giving a token more than whoever changes it has.
 //! Always holds: a deleted token, and every token that it was exchanged for, is refused from the answer on.
 
@@ -13,9 +13,7 @@ use super::{
 };
 use crate::{
     authorization_server::{
-        AuthorizationServer, ChangeError, Unrecorded,
-        registry::{API_TOKENS, ApiTokenSwitch, suspension_of_removed},
-        signing_keys::SigningError,
+        AuthorizationServer, ChangeError, Unrecorded, registry::suspension_of_removed, signing_keys::SigningError,
     },
     clock::UnixTime,
     config::ApiTokenStrategyConfig,
@@ -197,49 +195,6 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    /// The vendor's switch, as `caller` may see it.
-    ///
-    /// # Errors
-    /// If the caller may not.
-    pub fn api_token_switch(&self, caller: &Caller) -> Result<ApiTokenSwitch, ApiTokenError> {
-        caller.may_configure(ApiTokenAction::Read)?;
-        self.configured()?;
-        let switch = self.registry().memory().state().switches.api_tokens.clone();
-        Ok(ApiTokenSwitch { strategy: self.api_token_strategy(), ..switch })
-    }
-
-    /// Sets the vendor's switch.
-    ///
-    /// # Errors
-    /// Why it stays as it was.
-    pub async fn set_api_token_switch(
-        &self,
-        caller: &Caller,
-        switch: ApiTokenSwitch,
-        now: UnixTime,
-    ) -> Result<(), ApiTokenError> {
-        caller.may_configure(ApiTokenAction::Write)?;
-        self.configured()?;
-        let document = json!(switch);
-        let entry = AuditEntry {
-            at: now,
-            actor: caller.name.clone(),
-            action: "switch.set".to_owned(),
-            subject: API_TOKENS.to_owned(),
-            detail: document.clone(),
-        };
-        let registry = Arc::clone(self.registry());
-        self.registry()
-            .on_control(async move {
-                let mut change = registry.amend().await?;
-                change.put(Kind::Switch, API_TOKENS, &document.to_string()).await?;
-                change.note(entry).await?;
-                registry.commit(change).await
-            })
-            .await??;
-        Ok(())
-    }
-
     /// What may be made now; none: nothing is configured.
     pub(super) fn api_token_strategy(&self) -> Option<ApiTokenStrategyConfig> {
         let configured = self.settings().api_token_strategy()?;
@@ -251,7 +206,7 @@ impl AuthorizationServer {
         self.is_enabled() && self.registry().memory().state().switches.api_tokens.enabled
     }
 
-    fn configured(&self) -> Result<(), ApiTokenError> {
+    pub(super) fn configured(&self) -> Result<(), ApiTokenError> {
         self.settings().api_token_strategy().map(|_| ()).ok_or(ApiTokenError::Disabled)
     }
 
@@ -266,10 +221,11 @@ impl AuthorizationServer {
 
 impl ApiTokenUpdate {
     fn apply_to(self, record: &mut ApiTokenRecord) {
-        // It has the one or the other, as when it was made.
-        if self.roles.is_some() || self.permissions.is_some() {
-            record.roles = self.roles.unwrap_or_default();
-            record.permissions = self.permissions.unwrap_or_default();
+        if let Some(roles) = self.roles {
+            record.roles = roles;
+        }
+        if let Some(permissions) = self.permissions {
+            record.permissions = permissions;
         }
         if let Some(description) = self.description {
             record.description = description;

@@ -10,6 +10,7 @@ mod exchange;
 mod index;
 mod manage;
 mod record;
+mod switch;
 
 pub use self::{
     caller::{ApiTokenAction, Caller, NotAllowed},
@@ -17,6 +18,7 @@ pub use self::{
     exchange::ExchangeError,
     manage::{ApiTokenError, ApiTokenUpdate, Ownership},
     record::{ApiTokenKind, ApiTokenRecord, ApiTokenUser},
+    switch::ApiTokenSwitchUpdate,
 };
 pub(super) use self::{
     index::ApiTokens,

@@ -32,7 +32,7 @@ use crate::{
 
 /// How many tokens of one second that say the same can be revoked before their client has to wait.
 pub(super) const MOST_SAME_TOKENS: u32 = 5;
-/// The resolution of `iat`.
+/// The resolution of `iat` and `exp`.
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// What an authenticated client asks for.
@@ -141,12 +141,12 @@ impl AuthorizationServer {
     async fn sign_and_record(
         &self,
         client_id: &Arc<str>,
-        granted: Granted<'_>,
+        mut granted: Granted<'_>,
         now: UnixTime,
     ) -> Result<IssuedToken, GrantError> {
         let key = self.registry().signing_key().ok_or(GrantError::NoKey)?;
-        let jti = TokenId::generate();
-        let sign = |issued_at| {
+        let (jti, issued_at) = (TokenId::generate(), self.registry().issued_at(now));
+        let sign = |granted: &Granted<'_>| {
             let SignedAs { claims, token_type, has_token_id } = granted.claims(self.settings(), jti, issued_at);
             let signed = key
                 .sign(token_type, &claims)
@@ -154,14 +154,14 @@ impl AuthorizationServer {
             let token_id = if has_token_id { jti } else { signed.token_id_of_input };
             Ok::<_, GrantError>((claims, signed, token_id))
         };
-        let mut issued_at = self.registry().issued_at(now);
-        let (mut claims, mut signed, mut token_id) = sign(issued_at)?;
+        let (mut claims, mut signed, mut token_id) = sign(&granted)?;
         let mut attempts = MOST_SAME_TOKENS;
+        // Where nothing names a token, others of this second have said the very same, and were revoked since. One that ends
+        // a second earlier is another token; one that begins a second later would be refused by whoever allows no leeway.
         while self.registry().is_revoked(&token_id) {
-            // Another token of this second said the very same, and was revoked since.
             attempts = attempts.checked_sub(1).ok_or(GrantError::TooSoon)?;
-            issued_at = issued_at.plus(ONE_SECOND);
-            (claims, signed, token_id) = sign(issued_at)?;
+            granted.expires_at = Some(a_second_before(granted.expires_at, issued_at).ok_or(GrantError::TooSoon)?);
+            (claims, signed, token_id) = sign(&granted)?;
         }
         let record = granted.record(&claims, token_id, key.key_id(), (issued_at, self.settings().owner_claim()));
         self.registry()
@@ -177,4 +177,9 @@ impl AuthorizationServer {
             token_id,
         })
     }
+}
+
+/// A second before `end`, if a token that was issued at `issued_at` is good until then at all.
+pub(super) fn a_second_before(end: Option<UnixTime>, issued_at: UnixTime) -> Option<UnixTime> {
+    end.map(|end| end.minus(ONE_SECOND)).filter(|earlier| *earlier > issued_at)
 }

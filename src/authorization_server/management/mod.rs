@@ -13,7 +13,7 @@ pub use self::{
     clients::{ClientOrigin, ClientOverview, RegisteredClient, Rotation},
     keys::KeyOverview,
     switches::SwitchOverview,
-    tokens::Revocation,
+    tokens::{OwnersRevocation, Revocation},
 };
 use super::{
     ChangeError, GrantError,

@@ -19,6 +19,15 @@ use crate::{
     store::{IssuedCursor, IssuedFilter, IssuedPage, Kind, ListedToken, Selection},
 };
 
+/// What became of tokens that their owner revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnersRevocation {
+    /// How many were good and are revoked now.
+    pub revoked: u64,
+    /// How many had expired and are forgotten now.
+    pub forgotten: u64,
+}
+
 /// What is to be revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
@@ -83,6 +92,46 @@ impl AuthorizationServer {
                 };
                 let entry = |revoked| actor.did("token.revoke", &subject, json!({ "revoked": revoked }), now);
                 Ok(Some(registry.revoke_all(&selection, now, entry).await?))
+            })
+            .await?
+    }
+
+    /// Revokes those of `ids` that are recorded as tokens of `owner`, and forgets those of them that have expired. Of others
+    /// nothing is said, not even that they exist.
+    ///
+    /// # Errors
+    /// If nothing was revoked because it could not be kept.
+    pub async fn revoke_of_owner(
+        &self,
+        actor: &Actor,
+        owner: &str,
+        ids: Vec<TokenId>,
+        now: UnixTime,
+    ) -> Result<OwnersRevocation, ManagementError> {
+        // No id at all would be a filter that every token passes.
+        if ids.is_empty() {
+            return Ok(OwnersRevocation::default());
+        }
+        let (registry, actor, owner) = (Arc::clone(self.registry()), actor.clone(), owner.to_owned());
+        self.registry()
+            .on_control(async move {
+                // Whose a token is never changes, so it may be looked up before the change.
+                let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                let filter = IssuedFilter { ids, owner: Some(owner.clone()), ..IssuedFilter::default() };
+                let page = registry.store().issued(&filter, limit, None).await?;
+                let own: Vec<TokenId> = page.tokens.iter().map(|listed| listed.token.id).collect();
+                if own.is_empty() {
+                    return Ok(OwnersRevocation::default());
+                }
+                let named: Vec<String> = own.iter().map(TokenId::to_string).collect();
+                let selection = Selection::Tokens(own);
+                let mut change = registry.amend().await?;
+                let revoked = change.revoke(&selection, now).await?;
+                let forgotten = change.forget_expired(&selection, Some(&owner), now).await?;
+                let detail = json!({ "tokens": named, "revoked": revoked, "forgotten": forgotten });
+                change.note(actor.did("token.revoke", &format!("owner {owner}"), detail, now)).await?;
+                registry.commit(change).await?;
+                Ok(OwnersRevocation { revoked, forgotten })
             })
             .await?
     }

@@ -54,6 +54,7 @@ fn of_issue(error: &IssueError, audience: Option<&Echo>) -> Wording {
         | IssueError::InvalidAssertion { .. }
         | IssueError::AuthenticationMethodNotAllowed
         | IssueError::InvalidRefreshToken => unauthorized(),
+        IssueError::ApiTokensDisabled { .. } => access_denied("API tokens are switched off."),
         IssueError::LockedOut { .. } => Wording::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_attempts",
@@ -94,7 +95,6 @@ fn of_refusal(refusal: IssueRefusal, audience: Option<&Echo>) -> Wording {
         (IssueRefusal::ExpirationPast, _) => invalid_request("The requested expiration is in the past."),
         (IssueRefusal::ExpirationTooFar, _) => invalid_request("The requested expiration is too far ahead."),
         (IssueRefusal::UnlimitedNotAllowed, _) => invalid_request("A token without an expiration is not allowed."),
-        (IssueRefusal::ApiTokensDisabled, _) => access_denied("API tokens are switched off."),
         (IssueRefusal::NotAllowed, _) => access_denied("Client is not allowed to do this."),
     }
 }

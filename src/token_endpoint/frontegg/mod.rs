@@ -2,6 +2,7 @@
 //! Refuses: forms, which the product does not read either.
 //! Always holds: errors are `{"errors":["..."]}`.
 
+mod management;
 mod request;
 mod response;
 mod wording;
@@ -10,7 +11,8 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 
-use super::{Answer, FronteggOperation, TokenRefusal, desk::Desk, parameters::Parameters};
+pub(super) use self::management::{manage, refuse_management};
+use super::{Answer, FronteggOperation, RequestError, TokenRefusal, desk::Desk, parameters::Parameters};
 
 /// Answers a request whose parameters are read.
 pub(super) async fn respond(
@@ -23,6 +25,10 @@ pub(super) async fn respond(
             (desk.exchange(&request::exchange(parameters, desk.endpoint)?).await?, naming)
         }
         FronteggOperation::Refresh(naming) => (desk.refresh(&request::refresh_token(parameters)?).await?, naming),
+        // Whoever manages is not asking for a token, and does not come here.
+        FronteggOperation::Configuration | FronteggOperation::ApiTokens(_) | FronteggOperation::ApiToken(_) => {
+            return Err(RequestError::MethodNotAllowed.into());
+        }
     };
     Ok(Answer::exchanged(response::tokens(&token, naming), &token))
 }

@@ -18,8 +18,8 @@ pub(super) struct Wording {
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
-    errors: [&'a str; 1],
+pub(super) struct Failure<'a> {
+    pub(super) errors: [&'a str; 1],
 }
 
 impl Wording {
@@ -70,6 +70,7 @@ fn of_issue(error: &IssueError) -> Wording {
         | IssueError::InvalidAssertion { .. }
         | IssueError::AuthenticationMethodNotAllowed
         | IssueError::InvalidRefreshToken => (StatusCode::UNAUTHORIZED, INVALID_AUTHENTICATION),
+        IssueError::ApiTokensDisabled { .. } => (StatusCode::FORBIDDEN, API_TOKENS_DISABLED),
         IssueError::LockedOut { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
         IssueError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
         IssueError::Refused { refusal, .. } => of_refusal(*refusal),
@@ -80,7 +81,7 @@ fn of_issue(error: &IssueError) -> Wording {
 const fn of_refusal(refusal: IssueRefusal) -> (StatusCode, &'static str) {
     match refusal {
         // Whichever switch it is that is off, to a client of this dialect it is the vendor's.
-        IssueRefusal::ApiTokensDisabled | IssueRefusal::Disabled => (StatusCode::FORBIDDEN, "Api tokens are disabled"),
+        IssueRefusal::Disabled => (StatusCode::FORBIDDEN, API_TOKENS_DISABLED),
         IssueRefusal::ClientDisabled => (StatusCode::FORBIDDEN, "Api token is disabled"),
         IssueRefusal::GrantTypeNotAllowed
         | IssueRefusal::NoGrants
@@ -96,5 +97,8 @@ const fn of_refusal(refusal: IssueRefusal) -> (StatusCode, &'static str) {
         }
     }
 }
+
+/// What the product says while the vendor's switch is off.
+pub(super) const API_TOKENS_DISABLED: &str = "Api tokens are disabled";
 
 const INVALID_AUTHENTICATION: &str = "Invalid authentication";

@@ -66,6 +66,7 @@ fn of_issue(error: &IssueError) -> Wording {
         | IssueError::AuthenticationMethodNotAllowed => invalid_client(AUTHENTICATION_FAILED),
         IssueError::InvalidRefreshToken => refused("invalid_grant", "The refresh token is not valid."),
         // The RFC has no code for these two at the token endpoint; the one of section 4.1.2.1 says what is meant.
+        IssueError::ApiTokensDisabled { .. } => refused("unauthorized_client", "API tokens are switched off."),
         IssueError::LockedOut { .. } => Wording::new(
             StatusCode::TOO_MANY_REQUESTS,
             "temporarily_unavailable",
@@ -104,7 +105,6 @@ fn of_refusal(refusal: IssueRefusal) -> Wording {
         IssueRefusal::ExpirationPast => invalid_request("The requested expiration is in the past."),
         IssueRefusal::ExpirationTooFar => invalid_request("The requested expiration is too far ahead."),
         IssueRefusal::UnlimitedNotAllowed => invalid_request("A token without an expiration is not allowed."),
-        IssueRefusal::ApiTokensDisabled => refused("unauthorized_client", "API tokens are switched off."),
         IssueRefusal::NotAllowed => {
             Wording::new(StatusCode::FORBIDDEN, "unauthorized_client", "The client is not allowed to do this.")
         }

@@ -2,6 +2,7 @@
 //! Refuses: what that server lets through by mistake: a client without any proof, two spellings of one parameter.
 //! Always holds: errors are gRPC statuses in JSON, as its gateway writes them.
 
+mod management;
 mod request;
 mod response;
 mod wording;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body_util::Full;
 
+pub(super) use self::management::{manage, refuse_management};
 use super::{Answer, PlgdOperation, TokenRefusal, desk::Desk, parameters::Parameters};
 
 /// Answers a request whose parameters are read.
@@ -23,7 +25,8 @@ pub(super) async fn respond(
     let token = desk.issue(&request).await?;
     let response = match operation {
         PlgdOperation::Token => response::token(&token),
-        PlgdOperation::Tokens => response::created(&token),
+        // Whoever blacklists is not asking for a token, and does not come here.
+        PlgdOperation::Tokens | PlgdOperation::ManagedTokens | PlgdOperation::Blacklist => response::created(&token),
     };
     Ok(Answer::issued(response, &token))
 }

@@ -87,7 +87,7 @@ impl Named {
         match self.operation {
             PlgdOperation::Token => Ok(snake),
             // Readers of Protocol Buffers take either name, and would believe one of two.
-            PlgdOperation::Tokens => match (snake, self.parameters.text(name.camel)?) {
+            _ => match (snake, self.parameters.text(name.camel)?) {
                 (Some(_), Some(_)) => Err(RequestError::RepeatedParameter),
                 (snake, camel) => Ok(snake.or(camel)),
             },
@@ -100,7 +100,7 @@ impl Named {
             PlgdOperation::Token => {
                 Ok(self.parameters.text(name)?.map(|text| text.split(' ').map(str::to_owned).collect()))
             }
-            PlgdOperation::Tokens => self.parameters.texts(name),
+            _ => self.parameters.texts(name),
         }
     }
 }

@@ -10,11 +10,11 @@ use super::super::{IssueError, RequestError, TokenRefusal, answer};
 use crate::oauth::IssueRefusal;
 
 /// The numbers of gRPC's status codes.
-const INVALID_ARGUMENT: u8 = 3;
+pub(super) const INVALID_ARGUMENT: u8 = 3;
 const RESOURCE_EXHAUSTED: u8 = 8;
-const UNIMPLEMENTED: u8 = 12;
-const UNAVAILABLE: u8 = 14;
-const UNAUTHENTICATED: u8 = 16;
+pub(super) const UNIMPLEMENTED: u8 = 12;
+pub(super) const UNAVAILABLE: u8 = 14;
+pub(super) const UNAUTHENTICATED: u8 = 16;
 
 /// What is said about a refusal.
 pub(super) struct Wording {
@@ -25,10 +25,10 @@ pub(super) struct Wording {
 
 /// `google.rpc.Status` in JSON.
 #[derive(Serialize)]
-struct Status {
-    code: u8,
-    message: String,
-    details: [&'static str; 0],
+pub(super) struct Status {
+    pub(super) code: u8,
+    pub(super) message: String,
+    pub(super) details: [&'static str; 0],
 }
 
 impl Wording {
@@ -80,6 +80,7 @@ fn of_issue(error: &IssueError) -> Wording {
         | IssueError::AuthenticationMethodNotAllowed
         | IssueError::InvalidAssertion { .. }
         | IssueError::InvalidRefreshToken => refused(INVALID_CLIENT),
+        IssueError::ApiTokensDisabled { .. } => refused("API tokens are switched off"),
         IssueError::LockedOut { .. } => Wording {
             status: StatusCode::TOO_MANY_REQUESTS,
             code: RESOURCE_EXHAUSTED,
@@ -101,7 +102,6 @@ fn of_issue(error: &IssueError) -> Wording {
             IssueRefusal::ExpirationPast => "invalid request: expiration must be in the future",
             IssueRefusal::ExpirationTooFar => "invalid request: expiration exceeds the lifetime that is allowed",
             IssueRefusal::UnlimitedNotAllowed => "invalid request: expiration is required",
-            IssueRefusal::ApiTokensDisabled => "API tokens are switched off",
             IssueRefusal::NotAllowed => "not allowed",
         }),
     }

@@ -57,9 +57,9 @@ fn errors_are_a_list_of_one_sentence() {
 
 #[test]
 fn a_switch_that_is_off_is_forbidden() {
-    for refusal in [IssueRefusal::ApiTokensDisabled, IssueRefusal::Disabled] {
+    for refusal in [None, Some(IssueRefusal::Disabled)] {
         for (operation, request) in [(V1, GOOD), (V2, GOOD), (REFRESH_V1, r#"{"refreshToken":"canary-refresh"}"#)] {
-            let issuer = ScriptedIssuer::refusing(refusal);
+            let issuer = ScriptedIssuer { refusal, api_tokens_off: refusal.is_none(), ..ScriptedIssuer::default() };
             let (status, json, _) = answered(operation, &issuer, request);
             assert_eq!((status, json), (403, json!({ "errors": ["Api tokens are disabled"] })));
         }

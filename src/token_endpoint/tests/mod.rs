@@ -5,6 +5,7 @@ mod auth0;
 mod bodies;
 mod frontegg;
 mod lockout;
+mod management_page;
 mod oauth2;
 mod page;
 mod plgd;
@@ -41,6 +42,7 @@ struct ScriptedIssuer {
     refusal: Option<IssueRefusal>,
     locked_out: Option<Duration>,
     broken: bool,
+    api_tokens_off: bool,
     unlimited: bool,
     asked: Mutex<Vec<String>>,
 }
@@ -64,6 +66,9 @@ impl ScriptedIssuer {
         }
         if let Some(retry_after) = self.locked_out {
             return Err(IssueError::LockedOut { retry_after });
+        }
+        if self.api_tokens_off {
+            return Err(IssueError::ApiTokensDisabled { client_id: None });
         }
         if assertion.is_some_and(|assertion| assertion.expose() != "canary.good.assertion") {
             return Err(IssueError::InvalidAssertion { what: "its signature does not verify" });
@@ -212,7 +217,7 @@ issuer = "https://id.example/"
 /// Every place of every dialect.
 fn places() -> Vec<(std::sync::Arc<TokenEndpoint>, Place)> {
     let config: Config = toml::from_str(ENDPOINTS).unwrap();
-    let endpoints = compile(&config, &Lockouts::default(), &mut Diagnostics::new()).unwrap();
+    let endpoints = compile(&config, None, &Lockouts::default(), &mut Diagnostics::new()).unwrap();
     let with_endpoint = |endpoint: std::sync::Arc<TokenEndpoint>| {
         let places = endpoint.places().to_vec();
         places.into_iter().map(move |place| (std::sync::Arc::clone(&endpoint), place))

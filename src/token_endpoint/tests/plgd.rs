@@ -119,7 +119,8 @@ fn errors_are_grpc_statuses() {
         (good_with(r#""audience":"a b""#), &refused("invalid request: invalid audience")),
         (
             good_with(r#""client_assertion":"canary.bad.assertion""#),
-            &refused("invalid request: invalid client assertion"),
+            // The same as for a client that there is not.
+            &refused("invalid request: invalid client or client secret"),
         ),
         (
             good_with(r#""client_assertion":"canary.good.assertion","client_assertion_type":"other""#),
