@@ -217,8 +217,9 @@ fn every_command_in_the_documents_can_be_typed() {
 /// Whether the help of the command that `words` begin with knows `option`.
 fn is_known(folder: &tempfile::TempDir, words: &[&str], option: &str) -> bool {
     let option = option.split('=').next().unwrap();
-    let names = if matches!(words[0], "client" | "keys" | "token") { 2 } else { 1 };
-    let help = run(folder.path(), &[&words[..names.min(words.len())], &["--help"]].concat());
+    let names = if matches!(words.first(), Some(&("client" | "keys" | "token"))) { 2 } else { 1 };
+    let command: Vec<&str> = words.iter().copied().take(names).chain(["--help"]).collect();
+    let help = run(folder.path(), &command);
     String::from_utf8_lossy(&help.stdout).split([' ', ',', '\n']).any(|word| word == option)
 }
 
