@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::problem::Problem;
+use crate::jose::{JsonFault, parse_object};
 
 /// A JSON body. As `Option<Body<T>>` it may be left out.
 #[derive(Debug)]
@@ -92,6 +93,10 @@ fn unread(rejection: BytesRejection) -> Problem {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Body<T>, Problem> {
+    // Of two members of one name serde_json takes the last where it reads a table, and nobody could say which was meant.
+    if matches!(parse_object(body), Err(JsonFault::RepeatedMember)) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "A member of the body comes twice."));
+    }
     serde_json::from_slice(body).map(Body).map_err(|error| match error.classify() {
         Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", format!("{error}.")),
         Category::Io | Category::Syntax | Category::Eof => {

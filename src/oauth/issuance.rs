@@ -48,9 +48,6 @@ pub enum IssueRefusal {
     /// This client is switched off.
     #[error("it is disabled")]
     ClientDisabled,
-    /// It may not get tokens in this way.
-    #[error("the grant type is not allowed for it")]
-    GrantTypeNotAllowed,
     /// It may not have any token.
     #[error("it has no grants")]
     NoGrants,
@@ -78,12 +75,6 @@ pub enum IssueRefusal {
     /// The token should last longer than it may.
     #[error("the requested expiration is too far ahead")]
     ExpirationTooFar,
-    /// The token should never expire, which is not allowed here.
-    #[error("a token without an expiration is not allowed")]
-    UnlimitedNotAllowed,
-    /// It may not do this at all.
-    #[error("it is not allowed to do this")]
-    NotAllowed,
 }
 
 impl fmt::Debug for IssuedToken {

@@ -166,7 +166,6 @@ const fn refusal_reason(refusal: IssueRefusal) -> &'static str {
     match refusal {
         IssueRefusal::Disabled => "issuing_disabled",
         IssueRefusal::ClientDisabled => "client_disabled",
-        IssueRefusal::GrantTypeNotAllowed => "grant_type_not_allowed",
         IssueRefusal::NoGrants => "no_grants",
         IssueRefusal::AudienceMissing => "audience_missing",
         IssueRefusal::UnknownAudience => "unknown_audience",
@@ -176,7 +175,5 @@ const fn refusal_reason(refusal: IssueRefusal) -> &'static str {
         IssueRefusal::OrganizationNotAllowed => "organization_not_allowed",
         IssueRefusal::ExpirationPast => "expiration_past",
         IssueRefusal::ExpirationTooFar => "expiration_too_far",
-        IssueRefusal::UnlimitedNotAllowed => "unlimited_not_allowed",
-        IssueRefusal::NotAllowed => "not_allowed",
     }
 }

@@ -73,7 +73,6 @@ fn of_refusal(refusal: IssueRefusal, audience: Option<&Echo>) -> Wording {
     match (refusal, audience) {
         (IssueRefusal::Disabled, _) => access_denied("Machine-to-machine tokens are switched off."),
         (IssueRefusal::ClientDisabled, _) => access_denied("The client is disabled."),
-        (IssueRefusal::GrantTypeNotAllowed, _) => grant_type_refused(&Echo::of("client_credentials")),
         (IssueRefusal::NoGrants | IssueRefusal::AudienceNotGranted, Some(audience)) => access_denied(format!(
             "Client is not authorized to access \"{audience}\". You need to create a \"client-grant\" associated to this API."
         )),
@@ -94,8 +93,6 @@ fn of_refusal(refusal: IssueRefusal, audience: Option<&Echo>) -> Wording {
         }
         (IssueRefusal::ExpirationPast, _) => invalid_request("The requested expiration is in the past."),
         (IssueRefusal::ExpirationTooFar, _) => invalid_request("The requested expiration is too far ahead."),
-        (IssueRefusal::UnlimitedNotAllowed, _) => invalid_request("A token without an expiration is not allowed."),
-        (IssueRefusal::NotAllowed, _) => access_denied("Client is not allowed to do this."),
     }
 }
 

@@ -83,16 +83,14 @@ const fn of_refusal(refusal: IssueRefusal) -> (StatusCode, &'static str) {
         // Whichever switch it is that is off, to a client of this dialect it is the vendor's.
         IssueRefusal::Disabled => (StatusCode::FORBIDDEN, API_TOKENS_DISABLED),
         IssueRefusal::ClientDisabled => (StatusCode::FORBIDDEN, "Api token is disabled"),
-        IssueRefusal::GrantTypeNotAllowed
-        | IssueRefusal::NoGrants
+        IssueRefusal::NoGrants
         | IssueRefusal::AudienceMissing
         | IssueRefusal::UnknownAudience
         | IssueRefusal::AudienceNotGranted
         | IssueRefusal::MalformedScope
         | IssueRefusal::ScopeNotGranted
-        | IssueRefusal::OrganizationNotAllowed
-        | IssueRefusal::NotAllowed => (StatusCode::FORBIDDEN, "Forbidden"),
-        IssueRefusal::ExpirationPast | IssueRefusal::ExpirationTooFar | IssueRefusal::UnlimitedNotAllowed => {
+        | IssueRefusal::OrganizationNotAllowed => (StatusCode::FORBIDDEN, "Forbidden"),
+        IssueRefusal::ExpirationPast | IssueRefusal::ExpirationTooFar => {
             (StatusCode::BAD_REQUEST, "Invalid expiration")
         }
     }

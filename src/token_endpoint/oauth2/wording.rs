@@ -87,9 +87,6 @@ fn of_refusal(refusal: IssueRefusal) -> Wording {
         // a 503: nothing has failed, and nobody should keep trying.
         IssueRefusal::Disabled => refused("unauthorized_client", "Machine-to-machine tokens are switched off."),
         IssueRefusal::ClientDisabled => refused("unauthorized_client", "The client is disabled."),
-        IssueRefusal::GrantTypeNotAllowed => {
-            refused("unauthorized_client", "The client is not allowed to use this grant type.")
-        }
         IssueRefusal::NoGrants => refused("unauthorized_client", "The client is not allowed to obtain any token."),
         IssueRefusal::AudienceMissing => refused(
             "invalid_target",
@@ -104,10 +101,6 @@ fn of_refusal(refusal: IssueRefusal) -> Wording {
         IssueRefusal::OrganizationNotAllowed => invalid_request("The organization is not allowed for the client."),
         IssueRefusal::ExpirationPast => invalid_request("The requested expiration is in the past."),
         IssueRefusal::ExpirationTooFar => invalid_request("The requested expiration is too far ahead."),
-        IssueRefusal::UnlimitedNotAllowed => invalid_request("A token without an expiration is not allowed."),
-        IssueRefusal::NotAllowed => {
-            Wording::new(StatusCode::FORBIDDEN, "unauthorized_client", "The client is not allowed to do this.")
-        }
     }
 }
 

@@ -92,7 +92,6 @@ fn of_issue(error: &IssueError) -> Wording {
         IssueError::Refused { refusal, .. } => refused(match refusal {
             IssueRefusal::Disabled => "tokens are switched off",
             IssueRefusal::ClientDisabled => "client is disabled",
-            IssueRefusal::GrantTypeNotAllowed => "invalid request: invalid grant type",
             IssueRefusal::NoGrants
             | IssueRefusal::AudienceMissing
             | IssueRefusal::UnknownAudience
@@ -101,8 +100,6 @@ fn of_issue(error: &IssueError) -> Wording {
             IssueRefusal::OrganizationNotAllowed => "invalid request: invalid organization",
             IssueRefusal::ExpirationPast => "invalid request: expiration must be in the future",
             IssueRefusal::ExpirationTooFar => "invalid request: expiration exceeds the lifetime that is allowed",
-            IssueRefusal::UnlimitedNotAllowed => "invalid request: expiration is required",
-            IssueRefusal::NotAllowed => "not allowed",
         }),
     }
 }

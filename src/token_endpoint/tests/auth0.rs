@@ -76,10 +76,6 @@ fn refusals_are_forbidden_in_the_products_words() {
             forbidden("access_denied", "Service not enabled within domain: https://api.example/"),
         ),
         (
-            IssueRefusal::GrantTypeNotAllowed,
-            forbidden("unauthorized_client", "Grant type 'client_credentials' not allowed for the client."),
-        ),
-        (
             IssueRefusal::AudienceMissing,
             forbidden("access_denied", "Non-global clients are not allowed access to APIv1"),
         ),

@@ -297,7 +297,6 @@ fn what_the_issuer_refuses_has_its_code() {
     for (refusal, code, reason) in [
         (IssueRefusal::Disabled, "unauthorized_client", "issuing_disabled"),
         (IssueRefusal::ClientDisabled, "unauthorized_client", "client_disabled"),
-        (IssueRefusal::GrantTypeNotAllowed, "unauthorized_client", "grant_type_not_allowed"),
         (IssueRefusal::NoGrants, "unauthorized_client", "no_grants"),
         (IssueRefusal::AudienceMissing, "invalid_target", "audience_missing"),
         (IssueRefusal::UnknownAudience, "invalid_target", "unknown_audience"),
@@ -384,8 +383,8 @@ fn whoever_revokes_or_introspects_authenticates_and_names_a_token() {
             let (got_status, json, got_reason) = answered(operation, &ScriptedIssuer::default(), body);
             assert_eq!((got_status, json["error"].as_str(), got_reason), (status, Some(code), reason), "{body}");
         }
-        let issuer = ScriptedIssuer::refusing(IssueRefusal::NotAllowed);
+        let issuer = ScriptedIssuer::refusing(IssueRefusal::ClientDisabled);
         let (status, json, _) = answered(operation, &issuer, &format!("{ABOUT}canary"));
-        assert_eq!((status, json["error"].as_str()), (403, Some("unauthorized_client")));
+        assert_eq!((status, json["error"].as_str()), (400, Some("unauthorized_client")));
     }
 }

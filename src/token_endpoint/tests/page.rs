@@ -29,8 +29,7 @@ fn next_request_error(error: RequestError) -> Option<RequestError> {
 fn next_issue_refusal(refusal: IssueRefusal) -> Option<IssueRefusal> {
     Some(match refusal {
         IssueRefusal::Disabled => IssueRefusal::ClientDisabled,
-        IssueRefusal::ClientDisabled => IssueRefusal::GrantTypeNotAllowed,
-        IssueRefusal::GrantTypeNotAllowed => IssueRefusal::NoGrants,
+        IssueRefusal::ClientDisabled => IssueRefusal::NoGrants,
         IssueRefusal::NoGrants => IssueRefusal::AudienceMissing,
         IssueRefusal::AudienceMissing => IssueRefusal::UnknownAudience,
         IssueRefusal::UnknownAudience => IssueRefusal::AudienceNotGranted,
@@ -39,9 +38,7 @@ fn next_issue_refusal(refusal: IssueRefusal) -> Option<IssueRefusal> {
         IssueRefusal::ScopeNotGranted => IssueRefusal::OrganizationNotAllowed,
         IssueRefusal::OrganizationNotAllowed => IssueRefusal::ExpirationPast,
         IssueRefusal::ExpirationPast => IssueRefusal::ExpirationTooFar,
-        IssueRefusal::ExpirationTooFar => IssueRefusal::UnlimitedNotAllowed,
-        IssueRefusal::UnlimitedNotAllowed => IssueRefusal::NotAllowed,
-        IssueRefusal::NotAllowed => return None,
+        IssueRefusal::ExpirationTooFar => return None,
     })
 }
 
