@@ -155,6 +155,13 @@ pub(super) fn store(
     diagnostics: &mut Diagnostics,
 ) -> Option<StoreConfig> {
     if let Some(store) = &server.store {
+        if store.trusts_the_network() {
+            diagnostics.warning(
+                &path.key("store"),
+                "the database's certificate is not verified, so whoever is in between can read and change what is kept",
+                "add `?sslmode=verify-full`, and `&sslrootcert=FILE` for an authority of your own",
+            );
+        }
         return Some(store.clone());
     }
     match &config.process.data_directory {

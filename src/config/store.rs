@@ -39,6 +39,23 @@ impl StoreConfig {
         }
     }
 
+    /// Whether whoever is between it and this program could read and change what passes: a database elsewhere whose certificate is
+    /// not verified.
+    #[must_use]
+    pub fn trusts_the_network(&self) -> bool {
+        let Self::Postgres(url) = self else { return false };
+        let Ok(url) = url::Url::parse(url.expose()) else { return false };
+        // A socket in the file system has no host, or is named by the query.
+        let is_here = match url.host_str() {
+            None | Some("" | "localhost" | "127.0.0.1" | "[::1]") => true,
+            Some(host) => host.starts_with('/') || host.starts_with("%2F"),
+        };
+        let verified = url
+            .query_pairs()
+            .any(|(name, value)| matches!((&*name, &*value), ("sslmode" | "ssl-mode", "verify-ca" | "verify-full")));
+        !is_here && !verified
+    }
+
     /// Its URL without the password.
     #[must_use]
     pub fn shown(&self) -> String {
@@ -101,5 +118,26 @@ impl JsonSchema for StoreConfig {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^(sqlite:|postgres(ql)?://)." })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_elsewhere_should_be_verified() {
+        for (url, trusts) in [
+            ("sqlite:/data/postern.db", false),
+            ("postgres://a:b@localhost/x", false),
+            ("postgres://a:b@127.0.0.1:5432/x?sslmode=disable", false),
+            ("postgres:///x?host=/run/postgresql", false),
+            ("postgres://a:b@db.example/x", true),
+            ("postgres://a:b@db.example/x?sslmode=require", true),
+            ("postgres://a:b@db.example/x?sslmode=verify-ca", false),
+            ("postgresql://a:b@db.example/x?sslmode=verify-full&sslrootcert=/ca.pem", false),
+        ] {
+            assert_eq!(StoreConfig::parse(url).unwrap().trusts_the_network(), trusts, "{url}");
+        }
     }
 }

@@ -2,9 +2,9 @@
 //! Refuses: reading more of a body than a token request can need.
 //! Always holds: a body is not read before method and media type are right.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{Request, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -14,6 +14,9 @@ use super::{
     desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
 };
 use crate::auth::Requirement;
+
+/// How much of a body that is too long is taken in and thrown away.
+const LONGEST_REST_BYTES: usize = 4 << 20;
 
 /// Where clients post to get a token, and what belongs to that in its dialect.
 #[derive(Debug)]
@@ -119,9 +122,20 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match Limited::new(body, TokenEndpoint::LONGEST_BODY_BYTES).collect().await {
+    let mut body = pin!(body);
+    match Limited::new(body.as_mut(), TokenEndpoint::LONGEST_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(RequestError::BodyTooLarge),
+        Err(error) if error.is::<LengthLimitError>() => {
+            // A caller that still sends when the connection is closed may never see the answer, so some of what is too much is
+            // taken in and thrown away (RFC 9112 section 9.6).
+            let mut taken = 0;
+            while taken < LONGEST_REST_BYTES
+                && let Some(Ok(frame)) = body.frame().await
+            {
+                taken += frame.data_ref().map_or(0, Buf::remaining);
+            }
+            Err(RequestError::BodyTooLarge)
+        }
         Err(_) => Err(RequestError::BodyIncomplete),
     }
 }

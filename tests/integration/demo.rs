@@ -1,6 +1,7 @@
 //! `postern demo`, with the very lines that it prints, run by a shell.
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     fs,
     net::{SocketAddr, TcpListener},
@@ -35,10 +36,20 @@ impl Demo {
     async fn start_in(folder: TempDir) -> Self {
         // Two that start in the same moment may both find a port free, and only one gets it.
         let _turn = ONE_AT_A_TIME.lock().await;
-        let process = Launch::new(folder.path(), &["demo"]).start();
-        let said =
-            until("what to try", async || Some(process.out()).filter(|out| out.contains("Ctrl-C ends it"))).await;
-        Self { process, said, folder }
+        loop {
+            let process = RefCell::new(Launch::new(folder.path(), &["demo"]).start());
+            let said = until("what to try, or the end", async || {
+                let said = process.borrow().out();
+                (said.contains("Ctrl-C ends it") || !process.borrow_mut().runs()).then_some(said)
+            })
+            .await;
+            let process = process.into_inner();
+            if said.contains("Ctrl-C ends it") {
+                return Self { process, said, folder };
+            }
+            // Another test may have taken a port between the moment that it was found free and the moment it was wanted.
+            assert!(process.log().contains("in use"), "{}", process.log());
+        }
     }
 
     /// The printed command that begins with `beginning`, with its continuation lines; the `occurrence`th, from 0.
