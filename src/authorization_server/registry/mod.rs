@@ -16,11 +16,16 @@ mod switches;
 use std::{
     future::Future,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use thiserror::Error;
-use tokio::{runtime::Handle, sync::Mutex};
+use tokio::{
+    runtime::Handle,
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 use tracing::{error, warn};
 
 pub(super) use self::amendment::Amendment;
@@ -46,8 +51,10 @@ use crate::{
 
 /// How far the clocks of replicas may be apart.
 const CLOCKS_APART_SECONDS: u64 = 5;
-/// How often this replica tries to bring a change of its own into force before it is answered.
-const CATCH_UPS: u32 = 3;
+/// How long this replica tries to bring a change of its own into force before it is answered.
+const CATCHING_UP: Duration = Duration::from_secs(3);
+/// How long between two attempts.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The name of the key under which secrets are hashed, among what the installation keeps.
 const HASHING_KEY: &str = "secret_hashing_key";
@@ -233,15 +240,14 @@ impl Registry {
     /// Makes a change durable, and brings memory up to it.
     pub(super) async fn commit(&self, change: Amendment) -> Result<(), ChangeError> {
         change.commit().await?;
-        for _ in 0..CATCH_UPS {
-            match self.catch_up().await {
-                Ok(()) => return Ok(()),
-                // It is durable, so it will be in force here soon all the same: the follower goes on trying, too.
-                Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "a change is kept, and not in force here yet");
-                }
+        let in_force = async {
+            while let Err(error) = self.catch_up().await {
+                warn!(error = &error as &dyn std::error::Error, "a change is kept, and not in force here yet");
+                sleep(RETRY).await;
             }
-        }
+        };
+        // It is durable, so it will be in force here soon whatever comes of this: the follower goes on trying, too.
+        let _ = timeout(CATCHING_UP, in_force).await;
         Ok(())
     }
 
