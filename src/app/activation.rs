@@ -20,7 +20,7 @@ use crate::{
     authorization_server::{AuthorizationServer, Memory, Opening, Registry, Sealing, Settings},
     clock::Clock,
     server::{Bindings, Server},
-    snapshot::{Activation, Commit, EmbeddedIssuer, Snapshot},
+    snapshot::{Activation, Commit, Snapshot},
     store::Store,
     telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
 };
@@ -103,7 +103,7 @@ impl Living {
             info!("listener {name}: closed, requests under way are finished");
         }
         if let Some(issuer) = next.embedded() {
-            issuer.server().come_into_force();
+            issuer.come_into_force();
         }
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
@@ -140,7 +140,7 @@ impl Living {
         drop(open);
         fixed.note_store(settings);
         self.control.block_on(registry.ensure_keys(settings.algorithm()))?;
-        next.open_embedded(EmbeddedIssuer::new(AuthorizationServer::new(Arc::clone(settings), registry)));
+        next.open_embedded(Arc::new(AuthorizationServer::new(Arc::clone(settings), registry)));
         Ok(())
     }
 

@@ -146,7 +146,7 @@ impl Operations for Operator {
     }
 
     fn issuer(&self) -> Option<Arc<AuthorizationServer>> {
-        self.snapshot().embedded().map(|issuer| Arc::clone(issuer.server()))
+        self.snapshot().embedded().map(Arc::clone)
     }
 
     fn now(&self) -> UnixTime {

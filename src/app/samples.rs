@@ -86,7 +86,7 @@ fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
 
 fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     let Some(embedded) = snapshot.embedded() else { return };
-    let registry = embedded.server().registry();
+    let registry = embedded.registry();
     samples.add(&catalogue::STORE_REACHABLE, &[], u64::from(registry.is_store_reachable()));
     let revoked = u64::try_from(registry.memory().revoked_tokens()).unwrap_or(u64::MAX);
     samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);

@@ -88,6 +88,22 @@ pub enum DialectConfig {
     Frontegg,
 }
 
+impl DialectConfig {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Oauth2, Self::Auth0, Self::Plgd, Self::Frontegg];
+
+    /// Its name, as it is written in the configuration, in records and in lists.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Oauth2 => "oauth2",
+            Self::Auth0 => "auth0",
+            Self::Plgd => "plgd",
+            Self::Frontegg => "frontegg",
+        }
+    }
+}
+
 /// Who issues the tokens of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

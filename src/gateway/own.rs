@@ -54,7 +54,7 @@ pub(super) async fn manage(
     snapshot: &Snapshot,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
-    let server = snapshot.embedded().ok_or(Rejection::NoRoute)?.server();
+    let server = snapshot.embedded().ok_or(Rejection::NoRoute)?;
     let managing = Managing { server, issuers: &snapshot.issuers, tokens: worker.tokens(), at: record.time() };
     let (request, _) = admitted(request, connection, record);
     let Managed { response, token, refusal } = endpoint.manage(operation, request, parameters, managing).await;

@@ -4,7 +4,6 @@
 
 mod changes;
 mod compile;
-mod embedded;
 mod entries;
 mod files;
 mod issuing;
@@ -23,7 +22,7 @@ use http::Method;
 
 use crate::{
     auth::{Issuers, key_set::RemoteKeySet},
-    authorization_server,
+    authorization_server::{self, AuthorizationServer},
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
     diagnostic::{Diagnostics, KeyPath},
@@ -38,7 +37,6 @@ use crate::{
 pub use self::{
     changes::changes,
     compile::{Judged, load_and_compile},
-    embedded::EmbeddedIssuer,
     issuing::Issuing,
     reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
     route::{Exposure, Identity, Route},
@@ -76,7 +74,7 @@ pub struct Snapshot {
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
     /// The embedded issuer with its keys open: set once, before the snapshot comes into force.
-    embedded: OnceLock<EmbeddedIssuer>,
+    embedded: OnceLock<Arc<AuthorizationServer>>,
     /// The files that it depends on beside its own: certificates, keys, authorities, secrets.
     pub files: BTreeMap<PathBuf, Contents>,
 }
@@ -152,18 +150,18 @@ impl Snapshot {
 
     /// The embedded issuer, if this configuration has one.
     #[must_use]
-    pub fn embedded(&self) -> Option<&EmbeddedIssuer> {
+    pub fn embedded(&self) -> Option<&Arc<AuthorizationServer>> {
         self.embedded.get()
     }
 
     /// The embedded issuer as token endpoints see it, if this configuration has one.
     #[must_use]
     pub fn issuing(&self) -> Option<Issuing<'_>> {
-        self.embedded().map(|embedded| Issuing { server: embedded.server(), issuers: &self.issuers })
+        self.embedded().map(|server| Issuing { server, issuers: &self.issuers })
     }
 
     /// Gives the snapshot its embedded issuer, before it comes into force. Doing so again does nothing.
-    pub fn open_embedded(&self, issuer: EmbeddedIssuer) {
+    pub fn open_embedded(&self, issuer: Arc<AuthorizationServer>) {
         // Whoever came first opened the same keys.
         let _ = self.embedded.set(issuer);
     }

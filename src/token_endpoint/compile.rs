@@ -109,7 +109,7 @@ fn judge_path(written: Option<&str>, at: &KeyPath, diagnostics: &mut Diagnostics
 
 /// The keys that only some dialects know.
 fn judge_dialect(endpoint: &TokenEndpointConfig, at: &KeyPath, diagnostics: &mut Diagnostics) {
-    let (dialect, word) = (endpoint.dialect, dialect_word(endpoint.dialect));
+    let (dialect, word) = (endpoint.dialect, endpoint.dialect.name());
     let mut foreign = |key: &str, knows: &str| {
         let message = format!("the dialect `{word}` has no `{key}`; {knows}");
         diagnostics.key_error(&at.key(key), message, "take it out, or change the dialect");
@@ -136,15 +136,6 @@ fn judge_dialect(endpoint: &TokenEndpointConfig, at: &KeyPath, diagnostics: &mut
             );
         }
         DialectConfig::Plgd | DialectConfig::Frontegg => {}
-    }
-}
-
-const fn dialect_word(dialect: DialectConfig) -> &'static str {
-    match dialect {
-        DialectConfig::Oauth2 => "oauth2",
-        DialectConfig::Auth0 => "auth0",
-        DialectConfig::Plgd => "plgd",
-        DialectConfig::Frontegg => "frontegg",
     }
 }
 

@@ -176,7 +176,7 @@ impl AuthorizationServer {
         let mut claims = claims_of(record, profile, issued_at, record.expires_at);
         claims.insert("jti".to_owned(), Value::from(record.id.as_str()));
         let signed = key.sign(token_type(DialectConfig::Frontegg), &claims).map_err(ApiTokenError::Signing)?;
-        let token_id = TokenId::parse(&record.id).unwrap_or(signed.token_id_of_input);
+        let token_id = TokenId::parse(&record.id).unwrap_or_else(|| signed.token_id_of_input());
         let issued = record_of_api_token(record, profile, token_id, key.key_id(), (issued_at, record.expires_at));
         self.registry().record(issued).await.map_err(ApiTokenError::Unrecorded)?;
         Ok(signed.compact)

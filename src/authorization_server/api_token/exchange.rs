@@ -148,12 +148,13 @@ impl AuthorizationServer {
         let mut signed = sign(expires_at)?;
         let mut attempts = MOST_SAME_TOKENS;
         // As with every token that nothing names.
-        while self.registry().is_revoked(&signed.token_id_of_input) {
+        let mut token_id = signed.token_id_of_input();
+        while self.registry().is_revoked(&token_id) {
             attempts = attempts.checked_sub(1).ok_or(ExchangeError::TooSoon)?;
             expires_at = a_second_before(Some(expires_at), issued_at).ok_or(ExchangeError::TooSoon)?;
             signed = sign(expires_at)?;
+            token_id = signed.token_id_of_input();
         }
-        let token_id = signed.token_id_of_input;
         let issued = record_of_api_token(&record, profile, token_id, key.key_id(), (issued_at, Some(expires_at)));
         self.registry().record(issued).await.map_err(ExchangeError::Unrecorded)?;
         let refresh_token = self.keep_refresh_token(&record, used, now).await?;

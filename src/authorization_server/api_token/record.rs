@@ -7,13 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{
-    authorization_server::{client::SecretHash, grant::dialect_name},
-    clock::UnixTime,
-    config::DialectConfig,
-    id::TokenId,
-    store,
-};
+use crate::{authorization_server::client::SecretHash, clock::UnixTime, config::DialectConfig, id::TokenId, store};
 
 /// What an API token is, by the name that its `type` claim has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -176,7 +170,7 @@ pub(in crate::authorization_server) fn record_of_api_token(
         id: token_id,
         client_id: record.id.clone(),
         subject: record.id.clone(),
-        dialect: dialect_name(DialectConfig::Frontegg).to_owned(),
+        dialect: DialectConfig::Frontegg.name().to_owned(),
         audience: profile.audience.clone(),
         scope: None,
         key_id: key_id.to_owned(),

@@ -126,7 +126,7 @@ impl Granted<'_> {
             id,
             client_id: self.client.id.to_string(),
             subject: text("sub").unwrap_or_default(),
-            dialect: dialect_name(self.dialect).to_owned(),
+            dialect: self.dialect.name().to_owned(),
             audience: self.api.audience.to_string(),
             scope: self.scope.clone(),
             key_id: key_id.to_owned(),
@@ -137,15 +137,5 @@ impl Granted<'_> {
             expires_at: self.expires_at,
             original_claims: self.request.carried.map(|carried| Value::Object(carried.clone()).to_string()),
         }
-    }
-}
-
-/// The dialect as it stands in records and lists.
-pub(in crate::authorization_server) const fn dialect_name(dialect: DialectConfig) -> &'static str {
-    match dialect {
-        DialectConfig::Oauth2 => "oauth2",
-        DialectConfig::Auth0 => "auth0",
-        DialectConfig::Plgd => "plgd",
-        DialectConfig::Frontegg => "frontegg",
     }
 }

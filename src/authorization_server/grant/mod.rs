@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-pub(super) use self::claims::{dialect_name, token_type};
+pub(super) use self::claims::token_type;
 use self::{
     choose::{choose_grant, choose_organization, choose_scope},
     claims::{Granted, SignedAs},
@@ -151,7 +151,7 @@ impl AuthorizationServer {
             let signed = key
                 .sign(token_type, &claims)
                 .map_err(|source| GrantError::Signing { client_id: Arc::clone(client_id), source })?;
-            let token_id = if has_token_id { jti } else { signed.token_id_of_input };
+            let token_id = if has_token_id { jti } else { signed.token_id_of_input() };
             Ok::<_, GrantError>((claims, signed, token_id))
         };
         let (mut claims, mut signed, mut token_id) = sign(&granted)?;

@@ -18,7 +18,6 @@ use tokio::{
 };
 
 use crate::{
-    authorization_server::grant::dialect_name,
     config::DialectConfig,
     store::{IssuedToken, Store, StoreError},
 };
@@ -34,11 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct IssuanceLog {
     queue: mpsc::Sender<Entry>,
-    counts: [(&'static str, AtomicU64); DIALECTS.len()],
+    counts: [(&'static str, AtomicU64); DialectConfig::ALL.len()],
 }
-
-const DIALECTS: [DialectConfig; 4] =
-    [DialectConfig::Oauth2, DialectConfig::Auth0, DialectConfig::Plgd, DialectConfig::Frontegg];
 
 /// A token that waits, and who waits for it.
 struct Entry {
@@ -65,7 +61,7 @@ impl IssuanceLog {
     pub(super) fn start(store: Store, control: &Handle) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         control.spawn(record(store, waiting));
-        let counts = DIALECTS.map(|dialect| (dialect_name(dialect), AtomicU64::new(0)));
+        let counts = DialectConfig::ALL.map(|dialect| (dialect.name(), AtomicU64::new(0)));
         Self { queue, counts }
     }
 

@@ -33,8 +33,16 @@ pub struct SigningKey {
 pub struct SignedToken {
     /// The token in its compact form (RFC 7515 section 3.1).
     pub compact: Secret,
+}
+
+impl SignedToken {
     /// What the token is called if its claims hold no `jti`.
-    pub token_id_of_input: TokenId,
+    #[must_use]
+    pub fn token_id_of_input(&self) -> TokenId {
+        let compact = self.compact.expose();
+        let signing_input = compact.rsplit_once('.').map_or(compact, |(signing_input, _signature)| signing_input);
+        TokenId::of_signing_input(signing_input.as_bytes())
+    }
 }
 
 /// Why a token was not signed.
@@ -136,12 +144,11 @@ impl SigningKey {
         compact.push_str(header);
         compact.push('.');
         URL_SAFE_NO_PAD.encode_string(&*claims, &mut compact);
-        let token_id_of_input = TokenId::of_signing_input(compact.as_bytes());
         let signature = self.key_pair.sign(compact.as_bytes());
         let signature = signature.map_err(|_| SigningError::Signature { key_id: self.key_id.clone() })?;
         compact.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
-        Ok(SignedToken { compact: Secret::new(compact), token_id_of_input })
+        Ok(SignedToken { compact: Secret::new(compact) })
     }
 }
 
