@@ -27,8 +27,8 @@
 //! | 6 | [`snapshot`]: a configuration compiled whole, and its replacement |
 //! | 5 | [`token_endpoint`]: what clients post to, in four dialects |
 //! | 4 | [`authorization_server`]: the embedded issuer |
-//! | 3 | [`routing`], [`auth`], [`upstream`], [`server`]: siblings that do not know each other |
-//! | 2 | [`store`]: what survives a restart |
+//! | 3 | [`routing`], [`auth`], [`upstream`], [`server`], [`limit`]: siblings that do not know each other |
+//! | 2 | [`store`]: what survives a restart; [`outbound`]: what Postern itself asks of other servers |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
 //! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`] |
 //!
@@ -48,6 +48,7 @@ pub mod http;
 pub mod id;
 pub mod jose;
 pub mod oauth;
+pub mod outbound;
 pub mod pem;
 pub mod routing;
 pub mod secret;

@@ -9,11 +9,13 @@ use std::{
 };
 
 /// What an example may take from the environment.
-const SECRETS: [(&str, &str); 5] = [
+const SECRETS: [(&str, &str); 7] = [
     ("POSTERN_ADMIN_TOKEN", "a-stand-in-for-the-admin-token"),
     ("BILLING_SECRET", "a-stand-in-for-the-secret-of-billing"),
     ("BILLING_SECRET_NEXT", "a-stand-in-for-the-next-secret-of-billing"),
     ("CORP_SECRET", "a-stand-in-for-the-secret-of-corp"),
+    ("REPORTS_SECRET", "a-stand-in-for-the-secret-of-reports"),
+    ("REPORTS_PROVIDER_SECRET", "a-stand-in-for-the-secret-of-reports-at-its-provider"),
     ("POSTERN_ENCRYPTION_KEY", "a-stand-in-for-the-key-that-private-keys-are-encrypted-under"),
 ];
 

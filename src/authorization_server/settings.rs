@@ -109,7 +109,9 @@ pub fn compile(config: &Config, diagnostics: &mut Diagnostics) -> Option<Setting
         );
     }
     let places = issuer.as_ref().map(|issuer| places(config, issuer)).unwrap_or_default();
-    if issuer.is_some() && !config.token_endpoints.values().any(|endpoint| endpoint.serve == ServeConfig::Embedded) {
+    if issuer.is_some()
+        && !config.token_endpoints.values().any(|endpoint| endpoint.serve == Some(ServeConfig::Embedded))
+    {
         diagnostics.warning(
             &path,
             "no token endpoint is served by the embedded issuer, so nobody can get a token",
@@ -217,7 +219,7 @@ fn judge_auth0_issuer(
     let has_auth0 = config
         .token_endpoints
         .values()
-        .any(|endpoint| (endpoint.dialect, endpoint.serve) == (DialectConfig::Auth0, ServeConfig::Embedded));
+        .any(|endpoint| (endpoint.dialect, endpoint.serve) == (DialectConfig::Auth0, Some(ServeConfig::Embedded)));
     if has_auth0 && !server.issuer.ends_with('/') {
         diagnostics.warning(
             &path.key("issuer"),
@@ -271,7 +273,7 @@ fn api_tokens(
 
 /// The places that this issuer serves in the shape of RFC 6749, or like it.
 fn places(config: &Config, issuer: &IssuerUrl) -> Vec<PublishedPlace> {
-    let served = config.token_endpoints.values().filter(|endpoint| endpoint.serve == ServeConfig::Embedded);
+    let served = config.token_endpoints.values().filter(|endpoint| endpoint.serve == Some(ServeConfig::Embedded));
     let place = |endpoint: &TokenEndpointConfig, purpose, path: &str| {
         // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
         let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{FilePath, HumanDuration, OneOrMany};
+use super::value::{FilePath, HumanDuration, OneOrMany, SecretConfig};
 
 /// Somebody whose tokens are accepted.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +16,8 @@ pub struct IssuerConfig {
     /// The embedded issuer of `[authorization_server]`: its keys are known without a fetch.
     #[serde(default)]
     pub embedded: bool,
-    /// The signature algorithms accepted; symmetric ones are refused.
+    /// The signature algorithms accepted; symmetric ones are refused. None (`[]`) for an issuer that signs no JWTs and has
+    /// `introspection`: its keys are then not looked for.
     #[serde(default = "default_algorithms")]
     pub algorithms: Vec<String>,
     /// The audience that routes ask for unless they name their own; one, or a list of which a token must have one.
@@ -35,6 +36,11 @@ pub struct IssuerConfig {
     /// How its keys are kept.
     #[serde(default)]
     pub key_set: KeySetConfig,
+    /// Where it is asked about tokens that are not JWTs (RFC 7662). Absent: they are refused.
+    pub introspection: Option<IntrospectionConfig>,
+    /// Where it is asked, for each token by its `jti`, whether the token has been revoked, as services of plgd's hub do.
+    /// Absent: its JWTs are good until they expire.
+    pub revocation: Option<RevocationConfig>,
 }
 
 fn default_algorithms() -> Vec<String> {
@@ -95,4 +101,69 @@ pub enum StartupConfig {
     Degraded,
     /// Waits up to 10 s for them, then exits.
     Require,
+}
+
+/// Asking an issuer what a token means that is not a JWT (RFC 7662).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntrospectionConfig {
+    /// Where: an https URL, or http to this machine.
+    pub endpoint: String,
+    /// The id under which Postern asks.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretConfig,
+    /// How Postern authenticates.
+    #[serde(default)]
+    pub authentication: IntrospectionAuthenticationConfig,
+    /// How long an answer is believed; never beyond the token's `exp`. At most 1 hour; `"0s"`: every request asks.
+    #[serde(default = "default_cache_for")]
+    pub cache_for: HumanDuration,
+    /// How long it is believed that a token is not active.
+    #[serde(default = "default_cache_inactive_for")]
+    pub cache_inactive_for: HumanDuration,
+    /// How long asking may take.
+    #[serde(default = "default_asking_timeout")]
+    pub timeout: HumanDuration,
+    /// Certificate authorities in PEM, instead of the system's.
+    pub ca: Option<FilePath>,
+}
+
+/// How Postern authenticates at an introspection endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IntrospectionAuthenticationConfig {
+    /// In HTTP Basic.
+    #[default]
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
+}
+
+/// Asking an issuer of plgd's kind whether a token has been revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationConfig {
+    /// Its tokens endpoint, like `"https://hub.example/m2m-oauth-server/api/v1/tokens"`: an https URL, or http to this machine.
+    pub tokens_endpoint: String,
+    /// How long it is believed that a token is good. That it is revoked is believed until it expires. At most 1 hour.
+    #[serde(default = "default_cache_for")]
+    pub cache_for: HumanDuration,
+    /// How long asking may take.
+    #[serde(default = "default_asking_timeout")]
+    pub timeout: HumanDuration,
+    /// Certificate authorities in PEM, instead of the system's.
+    pub ca: Option<FilePath>,
+}
+
+const fn default_cache_for() -> HumanDuration {
+    HumanDuration::from_seconds(30)
+}
+
+const fn default_cache_inactive_for() -> HumanDuration {
+    HumanDuration::from_seconds(5)
+}
+
+const fn default_asking_timeout() -> HumanDuration {
+    HumanDuration::from_seconds(5)
 }

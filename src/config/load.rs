@@ -82,8 +82,7 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
     let directory = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or(path);
     let directories: Vec<PathBuf> = files.iter().map(|file| directory(absolute(&file.name))).collect();
 
-    let excused = unavailable::refuse(&mut tree, &mut notes.diagnostics);
-    notes.excused.extend(excused.into_iter().map(|(table, key)| (table, key.to_owned())));
+    unavailable::refuse(&mut tree, &mut notes.diagnostics);
     interpolate(&mut tree, environment, &mut notes.diagnostics);
     let reading = Reading { environment, directories: &directories, notes: notes.into() };
     let config = Box::new(read(&mut tree, incomplete, &reading));

@@ -25,6 +25,7 @@ pub mod route;
 mod runaway;
 mod schema;
 mod secret_source;
+pub mod shared;
 mod source;
 mod sources;
 pub mod store;
@@ -50,17 +51,25 @@ pub use self::{
     },
     contents::Contents,
     environment::{Environment, ProcessEnvironment},
-    issuer::{IssuerConfig, KeySetConfig, StartupConfig, TokenTypeConfig},
+    issuer::{
+        IntrospectionAuthenticationConfig, IntrospectionConfig, IssuerConfig, KeySetConfig, RevocationConfig,
+        StartupConfig, TokenTypeConfig,
+    },
     listener::{CertificateConfig, ClientCertificateConfig, LimitsConfig, ListenerConfig, ListenerTlsConfig},
     load::{load, load_text, load_texts},
     loaded::{Loaded, LoadedConfig},
     process::ProcessConfig,
     reference::reference,
-    route::{AuthorizationConfig, IdentityConfig, ModeConfig, RequireConfig, RouteConfig},
+    route::{AuthorizationConfig, IdentityConfig, LimitConfig, ModeConfig, RequireConfig, RouteConfig},
     schema::schema,
+    shared::SharedConfig,
     sources::{Place, Sources},
     store::StoreConfig,
-    token_endpoint::{DialectConfig, LockoutConfig, ManagementConfig, ServeConfig, TokenEndpointConfig},
+    token_endpoint::{
+        AllowanceConfig, DialectConfig, ForwardedClientConfig, LockoutConfig, ManagementConfig, ProviderAudienceConfig,
+        ProviderAuthenticationConfig, ProviderBodyConfig, ProviderConfig, QuotaConfig, ReuseConfig, ServeConfig,
+        TokenEndpointConfig, UnmappedClientsConfig,
+    },
     upstream::{BalanceConfig, EndpointConfig, HashConfig, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
     value::{ByteSize, ClaimValue, FilePath, HumanDuration, OneOrMany, SecretConfig},
 };
@@ -87,4 +96,6 @@ pub struct Config {
     pub token_endpoints: BTreeMap<String, TokenEndpointConfig>,
     /// The embedded issuer.
     pub authorization_server: Option<AuthorizationServerConfig>,
+    /// What replicas count together. Absent: each counts alone.
+    pub shared: Option<SharedConfig>,
 }

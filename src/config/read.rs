@@ -34,6 +34,7 @@ pub(super) fn read(tree: &mut Node, incomplete: bool, reading: &Reading<'_>) -> 
         routes: reader.named("routes"),
         token_endpoints: reader.named("token_endpoints"),
         authorization_server: reader.one("authorization_server"),
+        shared: reader.one("shared"),
     }
 }
 

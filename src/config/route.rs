@@ -35,6 +35,8 @@ pub struct RouteConfig {
     /// What the upstream is told about the caller.
     #[serde(default)]
     pub identity: IdentityConfig,
+    /// How many requests are let through. Absent: as many as come.
+    pub limit: Option<LimitConfig>,
 }
 
 const fn default_timeout() -> HumanDuration {
@@ -90,4 +92,18 @@ pub enum AuthorizationConfig {
     Strip,
     /// Passed on.
     Keep,
+}
+
+/// How many requests are let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitConfig {
+    /// How many.
+    pub requests: u32,
+    /// In what time, from `"1ms"` to `"1d"`. They come back evenly over it: after half of it, half of them.
+    pub per: HumanDuration,
+    /// Whose requests are counted together: those with one value of a claim (under one issuer), those from one `"peer"` (an
+    /// IPv4 address, the /64 of an IPv6 one), or all on the `"route"`. Only by `"peer"` are requests counted before their token
+    /// is verified.
+    pub by: String,
 }

@@ -1,9 +1,14 @@
 //! `[token_endpoints.*]`: where clients post to get a token.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{route::RequireConfig, value::HumanDuration};
+use super::{
+    route::RequireConfig,
+    value::{ByteSize, FilePath, HumanDuration, SecretConfig},
+};
 
 /// Where a client posts to get a token.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -16,8 +21,23 @@ pub struct TokenEndpointConfig {
     /// The shape of requests and answers.
     #[serde(default)]
     pub dialect: DialectConfig,
-    /// Who issues.
-    pub serve: ServeConfig,
+    /// Who issues, if that is Postern. An endpoint needs this or `forward`.
+    pub serve: Option<ServeConfig>,
+    /// The token endpoint of an outside provider, which issues: an https URL, or http to this machine.
+    pub forward: Option<String>,
+    /// How the provider is asked; only with `forward`.
+    pub provider: Option<ProviderConfig>,
+    /// Clients that are known here under an id and secret of their own and stand for others at the provider, by the id that
+    /// is used here; only with `forward`.
+    #[serde(default)]
+    pub clients: BTreeMap<String, ForwardedClientConfig>,
+    /// What becomes of clients that are not among `clients`; only with `forward`.
+    pub unmapped_clients: Option<UnmappedClientsConfig>,
+    /// Gives a client the provider's token that it was given before, while enough of it is left; only with `forward`. Absent:
+    /// never.
+    pub reuse: Option<ReuseConfig>,
+    /// How many tokens a client gets. Absent: as many as it asks for.
+    pub quota: Option<QuotaConfig>,
     /// Where tokens are revoked (RFC 7009), `oauth2` only; default: beside a `path` that ends in `/token`, as `/revoke`.
     pub revocation_path: Option<String>,
     /// Where tokens are introspected (RFC 7662), `oauth2` only; default: beside a `path` that ends in `/token`, as
@@ -142,4 +162,142 @@ impl Default for LockoutConfig {
         let (window, lock_for) = (HumanDuration::from_seconds(60), HumanDuration::from_seconds(300));
         Self { failures: 10, window, lock_for }
     }
+}
+
+/// How an outside provider is asked for tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// The shape of its requests and answers; default: that of the endpoint.
+    pub dialect: Option<DialectConfig>,
+    /// The form of the bodies that it reads; default: JSON for `frontegg`, a form for the others.
+    pub body: Option<ProviderBodyConfig>,
+    /// Where it is told a client's secret; default: where the client put it.
+    pub authentication: ProviderAuthenticationConfig,
+    /// How it is told what a token is for; default: as the client said it.
+    pub audience: ProviderAudienceConfig,
+    /// Where it revokes tokens (RFC 7009), `oauth2` only; without it there is no revocation endpoint here.
+    pub revocation: Option<String>,
+    /// Where it introspects tokens (RFC 7662), `oauth2` only; without it there is no introspection endpoint here.
+    pub introspection: Option<String>,
+    /// How long making a connection may take; default `"2s"`.
+    pub connect_timeout: Option<HumanDuration>,
+    /// How long one request may take, from the name to the last byte; default `"10s"`.
+    pub timeout: Option<HumanDuration>,
+    /// How many requests may be under way to it at once; what is more is answered 503. Default 256.
+    pub max_requests: Option<u32>,
+    /// Certificate authorities in PEM, instead of the system's.
+    pub ca: Option<FilePath>,
+}
+
+/// The form of the bodies that a provider reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderBodyConfig {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// Where a provider is told a client's secret. Assertions are always told in the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderAuthenticationConfig {
+    /// Where the client put it.
+    #[default]
+    AsSent,
+    /// In HTTP Basic.
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
+}
+
+/// How a provider is told what a token is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderAudienceConfig {
+    /// By the parameter that the client used.
+    #[default]
+    AsSent,
+    /// By `audience`.
+    Audience,
+    /// By `resource` (RFC 8707).
+    Resource,
+}
+
+/// A client that is known here under an id and secret of its own, and stands for another at the provider.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardedClientConfig {
+    /// The secret that the client presents here. It never reaches the provider.
+    pub secret: SecretConfig,
+    /// Another that is as good, while one replaces the other.
+    pub other_secret: Option<SecretConfig>,
+    /// The client's id at the provider; default: the same as here.
+    pub provider_client_id: Option<String>,
+    /// The client's secret at the provider, which the client need not know.
+    pub provider_secret: SecretConfig,
+}
+
+/// What becomes of clients that are not in the endpoint's `clients`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnmappedClientsConfig {
+    /// What they present goes on to the provider, which judges it.
+    #[default]
+    Forward,
+    /// They are refused as unknown.
+    Refuse,
+}
+
+/// Handing out again a token that a client was given before. RFC 6749 section 5.1 says `no-store`, so it is for the operator to
+/// say. Never for assertions, DPoP, or a downstream that presents a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReuseConfig {
+    /// The least time that must be left of it.
+    pub min_remaining: HumanDuration,
+    /// How many bytes of tokens are kept.
+    #[serde(default = "default_reuse_bytes")]
+    pub max_bytes: ByteSize,
+    /// Whether an upstream's 401 to a request with the token ends its reuse, too, as every 401 of Postern's own does.
+    #[serde(default)]
+    pub drop_on_upstream_401: bool,
+}
+
+const fn default_reuse_bytes() -> ByteSize {
+    ByteSize::from_kibibytes(16 * 1024)
+}
+
+/// How many tokens each client gets, by hours and days of UTC. What is handed out again (`reuse`) is not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaConfig {
+    /// Tokens an hour. Absent: no bound.
+    pub per_hour: Option<u64>,
+    /// Tokens a day. Absent: no bound.
+    pub per_day: Option<u64>,
+    /// Whether a request beyond is refused; `false`: it is counted and warned of.
+    #[serde(default = "enforced")]
+    pub enforce: bool,
+    /// How many each organisation gets, over all its clients.
+    pub organizations: Option<AllowanceConfig>,
+    /// Clients that get another number, by their ids.
+    #[serde(default)]
+    pub clients: BTreeMap<String, AllowanceConfig>,
+}
+
+const fn enforced() -> bool {
+    true
+}
+
+/// How many tokens somebody gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AllowanceConfig {
+    /// Tokens an hour. Absent: no bound.
+    pub per_hour: Option<u64>,
+    /// Tokens a day. Absent: no bound.
+    pub per_day: Option<u64>,
 }

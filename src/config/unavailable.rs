@@ -12,21 +12,13 @@ struct Unavailable {
     /// What it is to do, for the sentence `... is not available yet: ...`.
     feature: &'static str,
     remedy: &'static str,
-    /// The key beside it that is not missing if this one is there.
-    stands_for: Option<&'static str>,
 }
 
 const fn key(path: &'static [&'static str], feature: &'static str, remedy: &'static str) -> Unavailable {
-    Unavailable { path, feature, remedy, stands_for: None }
+    Unavailable { path, feature, remedy }
 }
 
-const ALL: [Unavailable; 8] = [
-    key(
-        &["issuers", "*", "introspection"],
-        "tokens that are not JWTs cannot be verified",
-        "take the table out, and let this issuer sign JWTs",
-    ),
-    key(&["routes", "*", "limit"], "requests are not limited", "take the table out, and limit requests elsewhere"),
+const ALL: [Unavailable; 3] = [
     key(
         &["upstreams", "*", "health"],
         "endpoints are not probed",
@@ -38,20 +30,10 @@ const ALL: [Unavailable; 8] = [
         "requests are not repeated",
         "take the table out; a connection that cannot be made is tried on another endpoint anyway",
     ),
-    Unavailable {
-        path: &["token_endpoints", "*", "forward"],
-        feature: "token requests cannot be passed to an outside issuer",
-        remedy: "take it out, and write `serve = \"embedded\"`",
-        stands_for: Some("serve"),
-    },
-    key(&["token_endpoints", "*", "reuse"], "every request gets a token of its own", "take the table out"),
-    key(&["token_endpoints", "*", "quota"], "issued tokens are not counted", "take the table out"),
 ];
 
-/// Reports and refuses every key in the tree that is not available yet. Returns the keys that are therefore not missing:
-/// the table's path, and the key.
-pub(super) fn refuse(tree: &mut Node, diagnostics: &mut Diagnostics) -> Vec<(KeyPath, &'static str)> {
-    let mut excused = Vec::new();
+/// Reports and refuses every key in the tree that is not available yet.
+pub(super) fn refuse(tree: &mut Node, diagnostics: &mut Diagnostics) {
     for entry in &ALL {
         let mut found = Vec::new();
         seek(tree, entry.path, &KeyPath::root(), &mut found);
@@ -59,12 +41,8 @@ pub(super) fn refuse(tree: &mut Node, diagnostics: &mut Diagnostics) -> Vec<(Key
             let Some(key) = entry.path.last() else { continue };
             diagnostics.key_error(&path, format!("`{key}` is not available yet: {}", entry.feature), entry.remedy);
             tree.refuse(&path);
-            if let (Some(key), Some(table)) = (entry.stands_for, path.parent()) {
-                excused.push((table, key));
-            }
         }
     }
-    excused
 }
 
 fn seek(node: &Node, pattern: &[&str], path: &KeyPath, found: &mut Vec<KeyPath>) {

@@ -32,13 +32,23 @@ pub fn compile(
     let mut endpoints = Vec::with_capacity(config.token_endpoints.len());
     for (name, endpoint) in &config.token_endpoints {
         let path = KeyPath::of(&["token_endpoints", name]);
-        match endpoint.serve {
-            ServeConfig::Embedded if config.authorization_server.is_none() => diagnostics.error(
+        match (endpoint.serve, &endpoint.forward) {
+            (Some(ServeConfig::Embedded), None) if config.authorization_server.is_none() => diagnostics.error(
                 &path.key("serve"),
                 "there is no embedded issuer",
                 "add an [authorization_server] table, or remove this endpoint",
             ),
-            ServeConfig::Embedded => {}
+            (Some(_), Some(_)) => diagnostics.error(
+                &path.key("forward"),
+                "the endpoint is served by Postern and forwarded as well",
+                "keep `serve` or `forward`",
+            ),
+            (None, None) => diagnostics.key_error(
+                &path,
+                "the endpoint does not say who issues",
+                "write `serve = \"embedded\"`, or `forward = \"https://...\"`",
+            ),
+            (Some(_), None) | (None, Some(_)) => {}
         }
         judge_paths(endpoint, &path, diagnostics);
         judge_dialect(endpoint, &path, diagnostics);

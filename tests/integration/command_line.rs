@@ -203,16 +203,10 @@ issuer = "https://own.example/"
 "#;
     write(folder.path(), "base.toml", base);
     assert_eq!(run(folder.path(), &["check", "-c", "base.toml"]).status.code(), Some(0));
-    let oauth = "[token_endpoints.oauth]\npath = \"/t\"\nserve = \"embedded\"\n";
     for (name, text) in [
-        ("introspection", "[issuers.corp.introspection]\nendpoint = \"https://id.example/i\"".to_owned()),
-        ("limit", "[routes.orders.limit]\nrequests = 100\nper = \"1s\"".to_owned()),
         ("health", "[upstreams.orders.health]\npath = \"/h\"".to_owned()),
         ("outlier", "[upstreams.orders.outlier]\nconsecutive_failures = 3".to_owned()),
         ("retry", "[upstreams.orders.retry]\nattempts = 2".to_owned()),
-        ("forward", "[token_endpoints.corp]\npath = \"/t\"\nforward = \"https://id.example/t\"".to_owned()),
-        ("reuse", format!("{oauth}[token_endpoints.oauth.reuse]\nmin_remaining = \"5m\"")),
-        ("quota", format!("{oauth}[token_endpoints.oauth.quota]\nper_hour = 1")),
     ] {
         write(folder.path(), "later.toml", &text);
         let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "later.toml"]);

@@ -7,18 +7,18 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{
-    document_url::{DocumentUrl, DocumentUrlError},
     freshness::Validators,
     report::in_words,
     transport::{Answer, Transport, TransportError},
 };
+use crate::outbound::{RemoteUrl, RemoteUrlError};
 
 /// The two places at which an issuer may say where its keys are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Discovery {
     issuer: String,
-    openid: DocumentUrl,
-    oauth: DocumentUrl,
+    openid: RemoteUrl,
+    oauth: RemoteUrl,
 }
 
 /// Why an issuer's name does not lead to metadata.
@@ -26,7 +26,7 @@ pub(super) struct Discovery {
 pub(super) enum DiscoveryPlaceError {
     /// It is no address to fetch from.
     #[error("{0}")]
-    Url(DocumentUrlError),
+    Url(RemoteUrlError),
     /// RFC 8414 section 2 and OpenID Connect Discovery 1.0 section 3 forbid it.
     #[error("it has a query")]
     Query,
@@ -57,7 +57,7 @@ enum MetadataError {
     },
     /// It says that the keys are where nothing is fetched from.
     #[error("the jwks_uri in the metadata cannot be used: {0}")]
-    KeyAddress(#[source] DocumentUrlError),
+    KeyAddress(#[source] RemoteUrlError),
     /// It leads from https to http.
     #[error("the jwks_uri in the metadata is http, and the issuer is https")]
     Downgrade,
@@ -75,7 +75,7 @@ impl Discovery {
     /// # Errors
     /// It leads to none.
     pub(super) fn of(issuer: &str) -> Result<Self, DiscoveryPlaceError> {
-        let url = DocumentUrl::parse(issuer).map_err(DiscoveryPlaceError::Url)?;
+        let url = RemoteUrl::parse(issuer).map_err(DiscoveryPlaceError::Url)?;
         if url.has_query() {
             return Err(DiscoveryPlaceError::Query);
         }
@@ -98,7 +98,7 @@ impl Discovery {
     }
 
     /// Whether the issuer's keys may be fetched from `url`.
-    pub(super) fn accepts(&self, url: &DocumentUrl) -> bool {
+    pub(super) fn accepts(&self, url: &RemoteUrl) -> bool {
         url.is_encrypted() || !self.is_encrypted()
     }
 
@@ -106,7 +106,7 @@ impl Discovery {
     ///
     /// # Errors
     /// Why neither place says it.
-    pub(super) async fn discover(&self, transport: &Transport) -> Result<DocumentUrl, DiscoveryError> {
+    pub(super) async fn discover(&self, transport: &Transport) -> Result<RemoteUrl, DiscoveryError> {
         let openid = match self.ask(&self.openid, transport).await {
             Ok(url) => return Ok(url),
             Err(error) => error,
@@ -114,7 +114,7 @@ impl Discovery {
         self.ask(&self.oauth, transport).await.map_err(|oauth| DiscoveryError { openid, oauth })
     }
 
-    async fn ask(&self, place: &DocumentUrl, transport: &Transport) -> Result<DocumentUrl, MetadataError> {
+    async fn ask(&self, place: &RemoteUrl, transport: &Transport) -> Result<RemoteUrl, MetadataError> {
         let nothing_known = Validators::default();
         match transport.get(place, &nothing_known).await.map_err(MetadataError::Transport)? {
             Answer::Document { body, .. } => self.read(&body),
@@ -122,12 +122,12 @@ impl Discovery {
         }
     }
 
-    fn read(&self, document: &[u8]) -> Result<DocumentUrl, MetadataError> {
+    fn read(&self, document: &[u8]) -> Result<RemoteUrl, MetadataError> {
         let metadata: Metadata = serde_json::from_slice(document).map_err(MetadataError::NotMetadata)?;
         if metadata.issuer != self.issuer {
             return Err(MetadataError::OtherIssuer { found: metadata.issuer.chars().take(200).collect() });
         }
-        let url = DocumentUrl::parse(&metadata.jwks_uri).map_err(MetadataError::KeyAddress)?;
+        let url = RemoteUrl::parse(&metadata.jwks_uri).map_err(MetadataError::KeyAddress)?;
         if self.accepts(&url) { Ok(url) } else { Err(MetadataError::Downgrade) }
     }
 }

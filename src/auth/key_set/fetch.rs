@@ -9,7 +9,6 @@ use thiserror::Error;
 use super::{
     counters::FetchResult,
     discovery::DiscoveryError,
-    document_url::DocumentUrl,
     freshness::{self, Validators},
     known_keys::{FetchedKeys, KnownKeys},
     moment::Moment,
@@ -21,6 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     jose::{KeyDocument, KeyDocumentError},
+    outbound::RemoteUrl,
 };
 
 /// Why the keys could not be learnt.
@@ -71,7 +71,7 @@ impl Fetcher {
     pub(super) fn new(
         transport: Transport,
         settings: &KeySetSettings,
-        found: Option<DocumentUrl>,
+        found: Option<RemoteUrl>,
         clock: Clock,
         pace: Pace,
     ) -> Self {
@@ -100,7 +100,7 @@ impl Fetcher {
         self.whereabouts.error()
     }
 
-    async fn fetch(&self, url: DocumentUrl, known: Option<&KnownKeys>, cause: Cause) -> Result<Learnt, FetchError> {
+    async fn fetch(&self, url: RemoteUrl, known: Option<&KnownKeys>, cause: Cause) -> Result<Learnt, FetchError> {
         // What was fetched elsewhere cannot be recognised here.
         let comparable = known.filter(|known| cause != Cause::Operator && known.url == url);
         let recognised = comparable.map(|known| known.validators.clone()).unwrap_or_default();
@@ -133,13 +133,9 @@ impl FetchError {
                 TransportError::Redirect(_) => FetchResult::Redirected,
                 TransportError::Status(_) | TransportError::NothingToCompare => FetchResult::RefusedByIssuer,
                 TransportError::TooLarge => FetchResult::TooLarge,
-                TransportError::Connect(_)
-                | TransportError::NotLoopback(_)
-                | TransportError::Tls(_)
-                | TransportError::TlsSettings(_)
-                | TransportError::HostName
-                | TransportError::Request(_)
-                | TransportError::Exchange(_) => FetchResult::Unreachable,
+                TransportError::Connect(_) | TransportError::Request(_) | TransportError::Exchange(_) => {
+                    FetchResult::Unreachable
+                }
             },
             Self::Document(error) => match error {
                 KeyDocumentError::NoUsableKey { .. } => FetchResult::NoUsableKey,

@@ -9,17 +9,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    document_url::{DocumentUrl, DocumentUrlError},
-    freshness::Validators,
-    known_keys::KnownKeys,
-    moment::Moment,
-    removed_keys::RemovedKeys,
-    settings::Origin,
+    freshness::Validators, known_keys::KnownKeys, moment::Moment, removed_keys::RemovedKeys, settings::Origin,
 };
 use crate::{
     auth::TrustedKey,
     clock::UnixTime,
     jose::{KeyDocument, KeyDocumentError},
+    outbound::{RemoteUrl, RemoteUrlError},
 };
 
 /// A key set on disk.
@@ -43,7 +39,7 @@ pub(super) struct KeptKeys {
 pub(super) enum UnusableKeptKeys {
     /// Its address is none.
     #[error("its address cannot be used")]
-    Url(#[source] DocumentUrlError),
+    Url(#[source] RemoteUrlError),
     /// Its document is none.
     #[error("its document cannot be used")]
     Document(#[source] KeyDocumentError),
@@ -75,7 +71,7 @@ impl KeptKeys {
     pub(super) fn revive(self, now: UnixTime) -> Result<KnownKeys, UnusableKeptKeys> {
         let confirmed = UnixTime::from_milliseconds(self.confirmed_milliseconds);
         let confirmed = Moment::of_earlier_run(confirmed, now).ok_or(UnusableKeptKeys::FromTheFuture)?;
-        let url = DocumentUrl::parse(&self.url).map_err(UnusableKeptKeys::Url)?;
+        let url = RemoteUrl::parse(&self.url).map_err(UnusableKeptKeys::Url)?;
         let parsed = KeyDocument::parse(self.document.as_bytes()).map_err(UnusableKeptKeys::Document)?;
         let mut first_seen = self.first_seen_milliseconds.into_iter().map(UnixTime::from_milliseconds);
         let keys = parsed.keys.into_iter().map(|key| {

@@ -6,11 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{document_url::DocumentUrl, freshness::Validators, moment::Moment, removed_keys::RemovedKeys};
+use super::{freshness::Validators, moment::Moment, removed_keys::RemovedKeys};
 use crate::{
     auth::TrustedKey,
     clock::UnixTime,
     jose::{KeyDocument, SkippedKey, VerificationKey},
+    outbound::RemoteUrl,
 };
 
 /// A set of keys, with everything known about where it comes from.
@@ -25,7 +26,7 @@ pub(super) struct KnownKeys {
     /// The document, to be kept on disk.
     pub(super) document: Bytes,
     /// Where it was fetched.
-    pub(super) url: DocumentUrl,
+    pub(super) url: RemoteUrl,
     /// What it can be recognised by.
     pub(super) validators: Validators,
     /// How long it is fresh.
@@ -39,7 +40,7 @@ pub(super) struct KnownKeys {
 pub(super) struct FetchedKeys {
     pub(super) parsed: KeyDocument,
     pub(super) document: Bytes,
-    pub(super) url: DocumentUrl,
+    pub(super) url: RemoteUrl,
     pub(super) validators: Validators,
     pub(super) lifetime: Duration,
     /// The moment at which it was asked for: what it says may be as old as that.

@@ -17,7 +17,6 @@ mod cooldown;
 mod counters;
 mod directory;
 mod discovery;
-mod document_url;
 mod fetch;
 mod freshness;
 mod kept_keys;
@@ -38,7 +37,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transport;
-mod trust;
 mod whereabouts;
 
 pub use self::{

@@ -13,9 +13,8 @@ use super::{
     pace::Pace,
     remote::{RemoteKeySet, Surroundings},
     settings::KeySetSettings,
-    trust::SystemRoots,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, outbound::SystemRoots};
 
 /// All remote key sets of the program. Made once, and kept over reloads.
 pub struct KeySets {

@@ -16,7 +16,6 @@ use tracing::{info, warn};
 
 use super::{
     directory::KeySetDirectory,
-    document_url::DocumentUrl,
     fetch::{Cause, Fetcher},
     known_keys::KnownKeys,
     pace::Pace,
@@ -26,11 +25,11 @@ use super::{
     shared::Shared,
     status::{KeySetMeasures, KeySetStatus},
     transport::Transport,
-    trust::SystemRoots,
 };
 use crate::{
     auth::{KeySource, KeyStanding, TrustedKeySet, UnknownKeyFetch},
     clock::{Clock, UnixTime},
+    outbound::{RemoteUrl, SystemRoots},
 };
 
 /// The keys of one remote issuer. Routes, workers and reloads share it; see [`super::KeySets`] for where it comes from.
@@ -71,7 +70,7 @@ impl RemoteKeySet {
         let known = predecessor
             .and_then(|predecessor| predecessor.shared.known.load_full())
             .or_else(|| Some(Arc::new(revive(&settings, directory.as_deref()?, clock.now())?)));
-        let found: Option<DocumentUrl> = known.as_ref().map(|known| known.url.clone());
+        let found: Option<RemoteUrl> = known.as_ref().map(|known| known.url.clone());
         let transport = Transport::new(settings.trust.roots(system_roots), &pace);
         let fetcher = Fetcher::new(transport, &settings, found, clock.clone(), pace);
         Self {

@@ -7,14 +7,11 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use thiserror::Error;
 
-use super::{
-    discovery::{Discovery, DiscoveryPlaceError},
-    document_url::{DocumentUrl, DocumentUrlError},
-    trust::TrustAnchors,
-};
+use super::discovery::{Discovery, DiscoveryPlaceError};
 use crate::{
     config::{HumanDuration, IssuerConfig, KeySetConfig},
     diagnostic::{Diagnostics, KeyPath},
+    outbound::{RemoteUrl, RemoteUrlError, TrustAnchors},
 };
 
 /// Everything that tells one remote key set from another. A reload keeps a set whose settings are the same.
@@ -33,13 +30,13 @@ pub struct KeySetSettings {
 /// Keys are not fetched from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("keys cannot be fetched from here: {0}")]
-pub struct UnusableJwksUri(DocumentUrlError);
+pub struct UnusableJwksUri(RemoteUrlError);
 
 /// How the key document is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// The operator says where it is.
-    Given(DocumentUrl),
+    Given(RemoteUrl),
     /// The issuer says where it is.
     Discovered(Discovery),
 }
@@ -69,7 +66,7 @@ impl KeySetSettings {
     /// # Errors
     /// If nothing is fetched from there.
     pub fn of_jwks_uri(jwks_uri: &str) -> Result<Self, UnusableJwksUri> {
-        let place = Place::Given(DocumentUrl::parse(jwks_uri).map_err(UnusableJwksUri)?);
+        let place = Place::Given(RemoteUrl::parse(jwks_uri).map_err(UnusableJwksUri)?);
         let KeySetConfig { max_age, max_stale, unknown_key_cooldown, .. } = KeySetConfig::default();
         let trust = TrustAnchors::System;
         let (max_age, max_stale, unknown_key_cooldown) = (max_age.0, max_stale.0, unknown_key_cooldown.0);
@@ -117,7 +114,7 @@ fn compile_place(path: &KeyPath, issuer: &IssuerConfig, diagnostics: &mut Diagno
     let remedy = "write an https URL, such as \"https://id.example.com/jwks\"; http is accepted to 127.0.0.1, [::1] and \
                   localhost only";
     if let Some(jwks_uri) = &issuer.jwks_uri {
-        return match DocumentUrl::parse(jwks_uri) {
+        return match RemoteUrl::parse(jwks_uri) {
             Ok(url) => Some(Place::Given(url)),
             Err(error) => {
                 diagnostics.error(&path.key("jwks_uri"), format!("keys cannot be fetched from here: {error}"), remedy);
@@ -137,7 +134,7 @@ fn compile_place(path: &KeyPath, issuer: &IssuerConfig, diagnostics: &mut Diagno
         Ok(discovery) => Some(Place::Discovered(discovery)),
         Err(error) => {
             let cause = match error {
-                DiscoveryPlaceError::Url(DocumentUrlError::NotAUrl(_)) => "it is not a URL".to_owned(),
+                DiscoveryPlaceError::Url(RemoteUrlError::NotAUrl(_)) => "it is not a URL".to_owned(),
                 other => other.to_string(),
             };
             diagnostics.error(
@@ -156,28 +153,13 @@ fn compile_trust(
     place: Option<&Place>,
     diagnostics: &mut Diagnostics,
 ) -> Option<TrustAnchors> {
-    let Some(file) = &issuer.key_set.ca else { return Some(TrustAnchors::System) };
-    let path = path.key("key_set").key("ca");
     let encrypted = match place {
         Some(Place::Given(url)) => url.is_encrypted(),
         Some(Place::Discovered(discovery)) => discovery.is_encrypted(),
         None => true,
     };
-    if !encrypted {
-        diagnostics.warning(&path, "it has no effect: these keys are fetched in clear", "leave it out");
-    }
-    match TrustAnchors::read(&file.0) {
-        Ok(trust) => Some(trust),
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
-            diagnostics.error(
-                &path,
-                format!("{} {error}{cause}", file.0.display()),
-                "name a readable PEM file with the certificates of the authorities to trust",
-            );
-            None
-        }
-    }
+    let path = path.key("key_set").key("ca");
+    TrustAnchors::compile(issuer.key_set.ca.as_ref(), &path, encrypted, diagnostics)
 }
 
 fn judge_timings(path: &KeyPath, issuer: &IssuerConfig, diagnostics: &mut Diagnostics) -> bool {

@@ -3,7 +3,7 @@
 //! are this machine and lead elsewhere.
 //! Always holds: it ends within the pace's time, and never holds more than the bound in memory.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
@@ -13,20 +13,13 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{IpAddr, ServerName};
+use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
 use thiserror::Error;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
-use tower::ServiceExt as _;
-use url::Host;
+use tokio::time::timeout;
 
-use super::{document_url::DocumentUrl, freshness::Validators, pace::Pace};
+use super::{freshness::Validators, pace::Pace};
+use crate::outbound::{ConnectError, Connector, OutboundStream, RemoteUrl};
 
 /// The longest document, in bytes.
 pub(super) const LONGEST_DOCUMENT_BYTES: usize = 512 * 1024;
@@ -36,8 +29,7 @@ const NOT_MODIFIED: u16 = 304;
 
 /// Fetches documents, believing one set of authorities.
 pub(super) struct Transport {
-    connector: HttpConnector,
-    tls: Result<TlsConnector, rustls::Error>,
+    connector: Connector,
     exchange: Duration,
 }
 
@@ -61,21 +53,9 @@ pub(super) enum Answer {
 /// Why no document came back.
 #[derive(Debug, Error)]
 pub(super) enum TransportError {
-    /// The name does not resolve, or nobody answers there.
-    #[error("no connection could be made")]
-    Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// `localhost` is somewhere else.
-    #[error("the name leads to {0}, which is not this machine, and the URL is not https")]
-    NotLoopback(SocketAddr),
-    /// The certificate is not believed, or no TLS is spoken there.
-    #[error("no TLS connection could be made")]
-    Tls(#[source] std::io::Error),
-    /// This program's own TLS settings do not work.
-    #[error("TLS cannot be set up")]
-    TlsSettings(#[source] rustls::Error),
-    /// The host is no name that a certificate could hold.
-    #[error("the host is no name that a certificate could hold")]
-    HostName,
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The request cannot be written.
     #[error("the request cannot be written")]
     Request(#[source] http::Error),
@@ -102,70 +82,27 @@ pub(super) enum TransportError {
 impl Transport {
     /// Makes one that believes `roots`.
     pub(super) fn new(roots: Arc<RootCertStore>, pace: &Pace) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_connect_timeout(Some(pace.connect));
-        connector.set_nodelay(true);
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map(|builder| {
-                let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-                config.alpn_protocols = vec![b"http/1.1".to_vec()];
-                TlsConnector::from(Arc::new(config))
-            });
-        Self { connector, tls, exchange: pace.exchange }
+        Self { connector: Connector::new(roots, pace.connect), exchange: pace.exchange }
     }
 
     /// Fetches `url`, unless it is still what `known` recognises.
     ///
     /// # Errors
     /// Why there is no answer that can be used.
-    pub(super) async fn get(&self, url: &DocumentUrl, known: &Validators) -> Result<Answer, TransportError> {
+    pub(super) async fn get(&self, url: &RemoteUrl, known: &Validators) -> Result<Answer, TransportError> {
         timeout(self.exchange, self.exchange(url, known)).await.unwrap_or(Err(TransportError::TimedOut(self.exchange)))
     }
 
-    async fn exchange(&self, url: &DocumentUrl, known: &Validators) -> Result<Answer, TransportError> {
+    async fn exchange(&self, url: &RemoteUrl, known: &Validators) -> Result<Answer, TransportError> {
         let request = request(url, known)?;
-        let stream = self.connect(url).await?;
-        if !url.is_encrypted() {
-            return answer(stream, request, known).await;
-        }
-        let tls = self.tls.as_ref().map_err(|error| TransportError::TlsSettings(error.clone()))?;
-        let stream = tls.connect(server_name(url)?, stream).await.map_err(TransportError::Tls)?;
+        let scheme = if url.is_encrypted() { "https" } else { "http" };
+        let place = Uri::builder().scheme(scheme).authority(url.authority()).path_and_query("/").build();
+        let stream = self.connector.connect(place.map_err(TransportError::Request)?).await?;
         answer(stream, request, known).await
     }
-
-    async fn connect(&self, url: &DocumentUrl) -> Result<TcpStream, TransportError> {
-        let scheme = if url.is_encrypted() { "https" } else { "http" };
-        let place = Uri::builder()
-            .scheme(scheme)
-            .authority(url.authority())
-            .path_and_query("/")
-            .build()
-            .map_err(TransportError::Request)?;
-        let stream =
-            self.connector.clone().oneshot(place).await.map_err(|error| TransportError::Connect(error.into()))?;
-        let stream = stream.into_inner();
-        let peer = stream.peer_addr().map_err(|error| TransportError::Connect(error.into()))?;
-        // What is in clear may go to this machine only, whatever the name `localhost` leads to.
-        if url.is_encrypted() || peer.ip().to_canonical().is_loopback() {
-            Ok(stream)
-        } else {
-            Err(TransportError::NotLoopback(peer))
-        }
-    }
 }
 
-fn server_name(url: &DocumentUrl) -> Result<ServerName<'static>, TransportError> {
-    match url.host() {
-        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).map_err(|_| TransportError::HostName),
-        Some(Host::Ipv4(address)) => Ok(ServerName::IpAddress(IpAddr::V4(address.into()))),
-        Some(Host::Ipv6(address)) => Ok(ServerName::IpAddress(IpAddr::V6(address.into()))),
-        None => Err(TransportError::HostName),
-    }
-}
-
-fn request(url: &DocumentUrl, known: &Validators) -> Result<Request<Empty<Bytes>>, TransportError> {
+fn request(url: &RemoteUrl, known: &Validators) -> Result<Request<Empty<Bytes>>, TransportError> {
     let mut request = Request::get(url.target())
         .header(HOST, url.authority())
         .header(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"))
@@ -177,10 +114,11 @@ fn request(url: &DocumentUrl, known: &Validators) -> Result<Request<Empty<Bytes>
     Ok(request)
 }
 
-async fn answer<S>(stream: S, request: Request<Empty<Bytes>>, known: &Validators) -> Result<Answer, TransportError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn answer(
+    stream: OutboundStream,
+    request: Request<Empty<Bytes>>,
+    known: &Validators,
+) -> Result<Answer, TransportError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(TransportError::Exchange)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(TransportError::Exchange)?;

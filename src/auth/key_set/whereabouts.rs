@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use super::{
     discovery::{Discovery, DiscoveryError},
-    document_url::DocumentUrl,
     fetch::Cause,
     pace::Pace,
     settings::Place,
     transport::Transport,
 };
+use crate::outbound::RemoteUrl;
 
 /// Where the keys are.
 pub(super) enum Whereabouts {
     /// The operator says it.
-    Given(DocumentUrl),
+    Given(RemoteUrl),
     /// The issuer says it.
     Discovered(Box<Discovered>),
 }
@@ -25,7 +25,7 @@ pub(super) enum Whereabouts {
 /// of it.
 pub(super) struct Discovered {
     discovery: Discovery,
-    found: Option<DocumentUrl>,
+    found: Option<RemoteUrl>,
     asked: Option<Instant>,
     /// Failed fetches from there in a row, since the issuer was last asked.
     failures: u32,
@@ -35,7 +35,7 @@ pub(super) struct Discovered {
 
 impl Whereabouts {
     /// Those that the settings ask for. `found` is where an earlier run found the keys.
-    pub(super) fn new(place: &Place, found: Option<DocumentUrl>) -> Self {
+    pub(super) fn new(place: &Place, found: Option<RemoteUrl>) -> Self {
         match place {
             Place::Given(url) => Self::Given(url.clone()),
             Place::Discovered(discovery) => Self::Discovered(Box::new(Discovered {
@@ -57,7 +57,7 @@ impl Whereabouts {
         cause: Cause,
         transport: &Transport,
         pace: &Pace,
-    ) -> Result<DocumentUrl, DiscoveryError> {
+    ) -> Result<RemoteUrl, DiscoveryError> {
         match self {
             Self::Given(url) => Ok(url.clone()),
             Self::Discovered(discovered) => discovered.locate(cause, transport, pace).await,
@@ -81,12 +81,7 @@ impl Whereabouts {
 }
 
 impl Discovered {
-    async fn locate(
-        &mut self,
-        cause: Cause,
-        transport: &Transport,
-        pace: &Pace,
-    ) -> Result<DocumentUrl, DiscoveryError> {
+    async fn locate(&mut self, cause: Cause, transport: &Transport, pace: &Pace) -> Result<RemoteUrl, DiscoveryError> {
         if let Some(url) = self.found.as_ref().filter(|_| !self.is_due(cause, pace)) {
             return Ok(url.clone());
         }

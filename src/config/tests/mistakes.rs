@@ -40,7 +40,7 @@ path = "/orders/{*rest}"
 upstream = "orders"
 mode = "enforced"
 
-[routes.orders.limit]
+[upstreams.orders.retry]
 requests = 100
 
 [routes.nowhere]
@@ -85,13 +85,13 @@ fn six_mistakes_are_shown_at_once() {
        |
        = help: write `enforce`
 
-    error: `limit` is not available yet: requests are not limited
-      --> /etc/postern/postern.toml:14:16
+    error: `retry` is not available yet: requests are not repeated
+      --> /etc/postern/postern.toml:14:19
        |
-    14 | [routes.orders.limit]
-       |                ^^^^^
+    14 | [upstreams.orders.retry]
+       |                   ^^^^^
        |
-       = help: take the table out, and limit requests elsewhere
+       = help: take the table out; a connection that cannot be made is tried on another endpoint anyway
 
     error: `upstream` is missing
       --> /etc/postern/postern.toml:17:9
@@ -225,12 +225,6 @@ fn every_missing_key_is_named_but_not_what_is_only_written_wrong() {
             (4, "5", "the number 5 where a string in quotes belongs", "write a string in quotes"),
             (5, "c", "`path` is missing", "add `path`: the path, without parameters"),
             (
-                6,
-                "forward",
-                "`forward` is not available yet: token requests cannot be passed to an outside issuer",
-                "take it out, and write `serve = \"embedded\"`",
-            ),
-            (
                 7,
                 "d",
                 "`address` is missing",
@@ -251,14 +245,9 @@ fn a_syntax_error_is_shown_beside_other_mistakes_and_causes_no_more() {
 #[test]
 fn every_key_that_is_not_available_yet_is_refused_by_name() {
     for (table, line, name) in [
-        ("issuers.a", "introspection = { client_secret = \"canary\" }", "introspection"),
-        ("routes.a", "limit = { requests = 1 }", "limit"),
         ("upstreams.a", "health = {}", "health"),
         ("upstreams.a", "outlier = 5", "outlier"),
         ("upstreams.a", "retry = []", "retry"),
-        ("token_endpoints.a", "reuse = {}", "reuse"),
-        ("token_endpoints.a", "quota = {}", "quota"),
-        ("token_endpoints.a", "forward = \"x\"", "forward"),
     ] {
         let text = format!("[{table}]\n{line}\n");
         let (loaded, diagnostics) = loaded(&text);
@@ -269,7 +258,7 @@ fn every_key_that_is_not_available_yet_is_refused_by_name() {
         assert!(found, "{text}: {diagnostics:?}");
         assert!(!loaded.sources.render(&diagnostics, false).contains("canary"), "{text}");
     }
-    assert_eq!(unavailable::described().count(), 8, "a key is not in this test");
+    assert_eq!(unavailable::described().count(), 3, "a key is not in this test");
 }
 
 #[test]

@@ -16,6 +16,9 @@ fn environment() -> BTreeMap<String, String> {
         ("POSTERN_ENCRYPTION_KEY", "canary-encryption-key-of-enough-characters"),
         ("BILLING_SECRET", "canary-billing"),
         ("BILLING_SECRET_NEXT", "canary-billing-next"),
+        ("CORP_SECRET", "canary-corp"),
+        ("REPORTS_SECRET", "canary-reports"),
+        ("REPORTS_PROVIDER_SECRET", "canary-reports-at-its-provider"),
         ("EMPTY", ""),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

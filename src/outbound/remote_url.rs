@@ -1,29 +1,31 @@
-//! Owns: the addresses that keys, and the documents that lead to keys, may be fetched from.
+//! Owns: the addresses of other servers that Postern itself asks: for keys, and about tokens.
 //! Refuses: anything in clear beyond loopback, user names and passwords, fragments.
-//! Always holds: a [`DocumentUrl`] has a host, and is `https`, or `http` to this very machine.
+//! Always holds: a [`RemoteUrl`] has a host, and is `https`, or `http` to this very machine.
 
 use std::fmt;
 
 use thiserror::Error;
 use url::{Host, Url};
 
-/// Where a document is fetched from.
+use crate::diagnostic::{Diagnostics, KeyPath};
+
+/// Where Postern itself asks.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct DocumentUrl {
+pub struct RemoteUrl {
     url: Url,
 }
 
-/// Why nothing is fetched from an address. The address is not repeated: it may hold a password.
+/// Why nothing is asked at an address. The address is not repeated: it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum DocumentUrlError {
+pub enum RemoteUrlError {
     /// It does not parse.
     #[error("it is not an absolute URL")]
     NotAUrl(#[source] url::ParseError),
     /// Neither `https` nor `http`.
     #[error("it is not an https URL")]
     OtherScheme,
-    /// Whoever is on the way could replace the keys.
-    #[error("it is http, and not to this machine: whoever is on the way could put in keys of their own")]
+    /// Whoever is on the way could read secrets and replace keys.
+    #[error("it is http, and not to this machine: whoever is on the way could read what is said, and answer instead")]
     InClear,
     /// `https://user:password@...`.
     #[error("it holds a user name or password")]
@@ -33,14 +35,14 @@ pub(super) enum DocumentUrlError {
     Fragment,
 }
 
-impl DocumentUrl {
+impl RemoteUrl {
     /// Reads an address.
     ///
     /// # Errors
-    /// Why nothing is fetched from there.
-    pub(super) fn parse(text: &str) -> Result<Self, DocumentUrlError> {
-        let url = Url::parse(text).map_err(DocumentUrlError::NotAUrl)?;
-        let Some(host) = url.host() else { return Err(DocumentUrlError::OtherScheme) };
+    /// Why nothing is asked there.
+    pub fn parse(text: &str) -> Result<Self, RemoteUrlError> {
+        let url = Url::parse(text).map_err(RemoteUrlError::NotAUrl)?;
+        let Some(host) = url.host() else { return Err(RemoteUrlError::OtherScheme) };
         let loopback = match host {
             Host::Domain(name) => name == "localhost",
             Host::Ipv4(address) => address.is_loopback(),
@@ -49,35 +51,44 @@ impl DocumentUrl {
         match url.scheme() {
             "https" => {}
             "http" if loopback => {}
-            "http" => return Err(DocumentUrlError::InClear),
-            _ => return Err(DocumentUrlError::OtherScheme),
+            "http" => return Err(RemoteUrlError::InClear),
+            _ => return Err(RemoteUrlError::OtherScheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(DocumentUrlError::Credentials);
+            return Err(RemoteUrlError::Credentials);
         }
         if url.fragment().is_some() {
-            return Err(DocumentUrlError::Fragment);
+            return Err(RemoteUrlError::Fragment);
         }
         Ok(Self { url })
     }
 
+    /// Reads the address that is written at `path`. `None` if `diagnostics` now says why nothing is asked there.
+    pub fn compile(text: &str, path: &KeyPath, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let refuse = |error: RemoteUrlError| {
+            let remedy = "write an https URL; http is accepted to 127.0.0.1, [::1] and localhost only";
+            diagnostics.error(path, format!("nothing can be asked here: {error}"), remedy);
+        };
+        Self::parse(text).map_err(refuse).ok()
+    }
+
     /// The address in its normal form.
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
     /// Whether it is `https`.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub fn is_encrypted(&self) -> bool {
         self.url.scheme() == "https"
     }
 
     /// The host, for the certificate to be judged by.
-    pub(super) fn host(&self) -> Option<Host<&str>> {
+    pub fn host(&self) -> Option<Host<&str>> {
         self.url.host()
     }
 
     /// The `Host` header (RFC 9110 section 7.2).
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         match self.url.port() {
             Some(port) => format!("{host}:{port}"),
@@ -86,7 +97,7 @@ impl DocumentUrl {
     }
 
     /// The request target in origin form (RFC 9112 section 3.2.1).
-    pub(super) fn target(&self) -> String {
+    pub fn target(&self) -> String {
         match self.url.query() {
             Some(query) => format!("{}?{query}", self.url.path()),
             None => self.url.path().to_owned(),
@@ -94,7 +105,7 @@ impl DocumentUrl {
     }
 
     /// The same place with `path` instead of its own, and without a query.
-    pub(super) fn with_path(&self, path: &str) -> Self {
+    pub fn with_path(&self, path: &str) -> Self {
         let mut url = self.url.clone();
         url.set_path(path);
         url.set_query(None);
@@ -102,23 +113,23 @@ impl DocumentUrl {
     }
 
     /// The path alone.
-    pub(super) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.url.path()
     }
 
     /// Whether it has a query.
-    pub(super) fn has_query(&self) -> bool {
+    pub fn has_query(&self) -> bool {
         self.url.query().is_some()
     }
 }
 
-impl fmt::Debug for DocumentUrl {
+impl fmt::Debug for RemoteUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.url.as_str(), formatter)
     }
 }
 
-impl fmt::Display for DocumentUrl {
+impl fmt::Display for RemoteUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.url.as_str())
     }
@@ -138,22 +149,22 @@ mod tests {
             "http://[::1]/jwks",
             "http://localhost/jwks",
         ] {
-            assert!(DocumentUrl::parse(good).is_ok(), "{good}");
+            assert!(RemoteUrl::parse(good).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("http://id.example/jwks", DocumentUrlError::InClear),
-            ("http://10.0.0.1/jwks", DocumentUrlError::InClear),
-            ("http://localhost.example/jwks", DocumentUrlError::InClear),
-            ("http://127.0.0.1.example/jwks", DocumentUrlError::InClear),
-            ("file:///etc/passwd", DocumentUrlError::OtherScheme),
-            ("ftp://id.example/jwks", DocumentUrlError::OtherScheme),
-            ("data:application/json,{}", DocumentUrlError::OtherScheme),
-            ("https://user:pass@id.example/jwks", DocumentUrlError::Credentials),
-            ("https://id.example/jwks#a", DocumentUrlError::Fragment),
+            ("http://id.example/jwks", RemoteUrlError::InClear),
+            ("http://10.0.0.1/jwks", RemoteUrlError::InClear),
+            ("http://localhost.example/jwks", RemoteUrlError::InClear),
+            ("http://127.0.0.1.example/jwks", RemoteUrlError::InClear),
+            ("file:///etc/passwd", RemoteUrlError::OtherScheme),
+            ("ftp://id.example/jwks", RemoteUrlError::OtherScheme),
+            ("data:application/json,{}", RemoteUrlError::OtherScheme),
+            ("https://user:pass@id.example/jwks", RemoteUrlError::Credentials),
+            ("https://id.example/jwks#a", RemoteUrlError::Fragment),
         ] {
-            assert_eq!(DocumentUrl::parse(bad), Err(why), "{bad}");
+            assert_eq!(RemoteUrl::parse(bad), Err(why), "{bad}");
         }
-        assert!(matches!(DocumentUrl::parse("jwks"), Err(DocumentUrlError::NotAUrl(_))));
+        assert!(matches!(RemoteUrl::parse("jwks"), Err(RemoteUrlError::NotAUrl(_))));
     }
 
     proptest::proptest! {
@@ -161,23 +172,23 @@ mod tests {
         fn whatever_parses_is_encrypted_or_stays_on_this_machine(
             text in "(https?|ftp|HTTP)://(user@)?(localhost|127\\.0\\.0\\.1|[a-z0-9.:\\[\\]@%-]{0,12})(:[0-9]{1,5})?[/?#\\\\]?[ -~]{0,10}"
         ) {
-            if let Ok(url) = DocumentUrl::parse(&text) {
+            if let Ok(url) = RemoteUrl::parse(&text) {
                 let host = url.host().map(|host| host.to_string()).unwrap_or_default();
                 let here = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>()
                     .is_ok_and(|address| address.is_loopback());
                 proptest::prop_assert!(url.is_encrypted() || here, "{}", url);
                 proptest::prop_assert!(!url.as_str().contains('#'));
                 proptest::prop_assert!(!url.authority().contains('@') && url.target().starts_with('/'));
-                proptest::prop_assert_eq!(DocumentUrl::parse(url.as_str()), Ok(url.clone()));
+                proptest::prop_assert_eq!(RemoteUrl::parse(url.as_str()), Ok(url.clone()));
             }
         }
     }
 
     #[test]
     fn the_request_names_host_port_and_query() {
-        let url = DocumentUrl::parse("https://id.example:8443/a/jwks?v=1").unwrap();
+        let url = RemoteUrl::parse("https://id.example:8443/a/jwks?v=1").unwrap();
         assert_eq!((url.authority().as_str(), url.target().as_str()), ("id.example:8443", "/a/jwks?v=1"));
-        let url = DocumentUrl::parse("http://[::1]").unwrap();
+        let url = RemoteUrl::parse("http://[::1]").unwrap();
         assert_eq!((url.authority().as_str(), url.target().as_str()), ("[::1]", "/"));
     }
 }

@@ -1,4 +1,4 @@
-//! Owns: whom a key fetch believes to be the issuer: the authorities of one file, or the system's.
+//! Owns: whom Postern believes to be the server that it asks: the authorities of one file, or the system's.
 //! Refuses: a file that holds no certificate, or one that cannot be an authority.
 //! Always holds: two [`TrustAnchors`] are equal if they trust the same certificates, wherever those were read from.
 
@@ -14,11 +14,15 @@ use rustls::RootCertStore;
 use thiserror::Error;
 use tracing::warn;
 
-use crate::pem::{self, PemError};
+use crate::{
+    config::FilePath,
+    diagnostic::{Diagnostics, KeyPath},
+    pem::{self, PemError},
+};
 
-/// The certificate authorities that a fetch accepts.
+/// The certificate authorities that are accepted.
 #[derive(Clone)]
-pub(super) enum TrustAnchors {
+pub enum TrustAnchors {
     /// The system's.
     System,
     /// Those of a file, and no others.
@@ -32,7 +36,7 @@ pub(super) enum TrustAnchors {
 
 /// Why a file of authorities cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum TrustError {
+pub enum TrustError {
     /// It holds no certificates.
     #[error(transparent)]
     Pem(#[from] PemError),
@@ -43,7 +47,7 @@ pub(super) enum TrustError {
 
 /// The system's authorities, read when they are first needed and then kept: reading them is slow.
 #[derive(Debug, Default)]
-pub(super) struct SystemRoots {
+pub struct SystemRoots {
     roots: OnceLock<Arc<RootCertStore>>,
 }
 
@@ -52,7 +56,7 @@ impl TrustAnchors {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub(super) fn read(file: &Path) -> Result<Self, TrustError> {
+    pub fn read(file: &Path) -> Result<Self, TrustError> {
         let certificates = pem::certificates(&pem::read(file)?)?;
         let mut roots = RootCertStore::empty();
         let mut digest = Context::new(&SHA256);
@@ -65,8 +69,34 @@ impl TrustAnchors {
         Ok(Self::File { digest: sum, roots: Arc::new(roots) })
     }
 
+    /// Reads the authorities that `ca` names at `path`; without it they are the system's. `None` if `diagnostics` now says why they
+    /// cannot be used. What is not `encrypted` needs none, which is worth a warning.
+    pub fn compile(
+        ca: Option<&FilePath>,
+        path: &KeyPath,
+        encrypted: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let Some(file) = ca else { return Some(Self::System) };
+        if !encrypted {
+            diagnostics.warning(path, "it has no effect: what is asked there is asked in clear", "leave it out");
+        }
+        match Self::read(&file.0) {
+            Ok(trust) => Some(trust),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
+                diagnostics.error(
+                    path,
+                    format!("{} {error}{cause}", file.0.display()),
+                    "name a readable PEM file with the certificates of the authorities to trust",
+                );
+                None
+            }
+        }
+    }
+
     /// The authorities, the system's being read now if they were not yet.
-    pub(super) fn roots(&self, system: &SystemRoots) -> Arc<RootCertStore> {
+    pub fn roots(&self, system: &SystemRoots) -> Arc<RootCertStore> {
         match self {
             Self::System => system.roots(),
             Self::File { roots, .. } => Arc::clone(roots),
@@ -74,7 +104,7 @@ impl TrustAnchors {
     }
 
     /// What tells one choice of authorities from another; none for the system's.
-    pub(super) const fn digest(&self) -> Option<&[u8; 32]> {
+    pub const fn digest(&self) -> Option<&[u8; 32]> {
         match self {
             Self::System => None,
             Self::File { digest, .. } => Some(digest),
@@ -115,7 +145,9 @@ impl SystemRoots {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
-                warn!("the system has no certificate authorities: no key set can be fetched without a `ca` of its own");
+                warn!(
+                    "the system has no certificate authorities: nothing can be asked over TLS without a `ca` of its own"
+                );
             }
             Arc::new(roots)
         }))
