@@ -20,11 +20,12 @@ use thiserror::Error;
 
 use crate::{
     admin,
-    auth::key_set::KeySets,
+    auth::{Inquirers, key_set::KeySets},
     authorization_server::{ChangeError, Memory, OpenError, SealingError},
     clock::Clock,
     config::{Config, Environment},
     diagnostic::{Diagnostics, KeyPath},
+    outbound::Outbound,
     snapshot::{ReloadRejection, Surroundings},
     store::StoreError,
     telemetry::{AccessLogError, Metrics, log::LogError},
@@ -111,8 +112,11 @@ impl EmbeddedError {
 pub fn offline_surroundings() -> Surroundings {
     let clock = Clock::system();
     let (metrics, _workers) = Metrics::new(1);
+    let outbound = Arc::new(Outbound::new(None));
     Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
+        outbound,
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),

@@ -17,12 +17,13 @@ use super::{
 use crate::{
     admin::{AdminListener, Operations, serve},
     auth::{
-        SharedTokenCache, WorkerTokenCache,
+        Inquirers, SharedTokenCache, WorkerTokenCache,
         key_set::{KeySetDirectory, KeySets},
     },
     authorization_server::Memory,
     config::{self, Config},
     gateway::Shared,
+    outbound::Outbound,
     server::Server,
     snapshot::{Activation, Reloader, Surroundings, Watch},
     telemetry::{AccessLog, Destination, Metrics, log},
@@ -69,10 +70,13 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         destination: Mutex::new(Destination::Off),
         fixed: OnceLock::new(),
     });
+    let outbound = Arc::new(Outbound::new(Some(control.handle().clone())));
     let surroundings = Surroundings {
         clock: options.clock.clone(),
         metrics: Arc::clone(&metrics),
         key_sets,
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
+        outbound,
         issuer_memory,
         lockouts: Lockouts::default(),
         also_compile: ALSO_COMPILE,

@@ -44,6 +44,15 @@ fn new_secrets(before: &Config, after: &Config) -> Vec<String> {
     {
         lines.push("admin: token has a new value".to_owned());
     }
+    for (name, issuer) in &after.issuers {
+        let before = before.issuers.get(name).and_then(|before| before.introspection.as_ref());
+        if let (Some(before), Some(after)) = (before, &issuer.introspection)
+            && differ(&before.client_secret, &after.client_secret)
+        {
+            let line = format!("issuer {name}: introspection.client_secret has a new value");
+            lines.push(line.replace(char::is_control, " "));
+        }
+    }
     if let (Some(before), Some(after)) = (&before.authorization_server, &after.authorization_server) {
         for (name, client) in &after.clients {
             let Some(before) = before.clients.get(name) else { continue };

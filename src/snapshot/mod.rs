@@ -21,12 +21,13 @@ use std::{
 use http::Method;
 
 use crate::{
-    auth::{Issuers, key_set::RemoteKeySet},
+    auth::{Inquirers, Issuers, key_set::RemoteKeySet},
     authorization_server::{self, AuthorizationServer},
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
     diagnostic::{Diagnostics, KeyPath},
     http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
+    outbound::Outbound,
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
@@ -112,6 +113,10 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
+    /// Who asks issuers about tokens.
+    pub inquirers: Arc<Inquirers>,
+    /// What Postern asks of other servers.
+    pub outbound: Arc<Outbound>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
     /// Who is locked out of token endpoints.
