@@ -141,6 +141,6 @@ mod tests {
         let counts: Vec<_> = status.requests.iter().map(|count| (count.result, count.count)).collect();
         assert_eq!(counts, [("active", 1), ("status", 3), ("timed_out", 2)]);
         assert_eq!(status.last_error.as_deref(), Some("at 219"));
-        assert_eq!(status.last_error_at.as_deref(), Some("1970-01-01T00:03:39Z"));
+        assert_eq!(status.last_error_at.as_deref(), Some("1970-01-01T00:03:39.000Z"));
     }
 }
