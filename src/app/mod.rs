@@ -25,10 +25,11 @@ use crate::{
     clock::Clock,
     config::{Config, Environment},
     diagnostic::{Diagnostics, KeyPath},
+    outbound::Outbound,
     snapshot::{ReloadRejection, Surroundings},
     store::StoreError,
     telemetry::{AccessLogError, Metrics, log::LogError},
-    token_endpoint::Lockouts,
+    token_endpoint::Lasting,
 };
 
 pub use self::{
@@ -110,13 +111,15 @@ impl EmbeddedError {
 #[must_use]
 pub fn offline_surroundings() -> Surroundings {
     let clock = Clock::system();
+    let outbound = Arc::new(Outbound::new(None));
     let (metrics, _workers) = Metrics::new(1);
     Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),
-        lockouts: Lockouts::default(),
+        token_endpoints: Lasting::new(Arc::clone(&outbound)),
+        outbound,
         also_compile: ALSO_COMPILE,
     }
 }

@@ -23,10 +23,11 @@ use crate::{
     authorization_server::Memory,
     config::{self, Config},
     gateway::Shared,
+    outbound::Outbound,
     server::Server,
     snapshot::{Activation, Reloader, Surroundings, Watch},
     telemetry::{AccessLog, Destination, Metrics, log},
-    token_endpoint::Lockouts,
+    token_endpoint::Lasting,
 };
 
 /// Threads of the control plane: it fetches, watches and answers operators, none of it much.
@@ -56,6 +57,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let server = Arc::new(server);
     let issuer_memory = Arc::new(Memory::default());
     let key_sets = Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first)));
+    let outbound = Arc::new(Outbound::new(Some(control.handle().clone())));
     let access_log = Arc::new(AccessLog::start(&Destination::Off)?);
     let living = Arc::new(Living {
         server: Arc::clone(&server),
@@ -74,7 +76,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         metrics: Arc::clone(&metrics),
         key_sets,
         issuer_memory,
-        lockouts: Lockouts::default(),
+        token_endpoints: Lasting::new(Arc::clone(&outbound)),
+        outbound,
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

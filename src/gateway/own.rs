@@ -34,7 +34,7 @@ pub(super) async fn issue(
     // A snapshot with a token endpoint has an issuer before it comes into force.
     let issuer = snapshot.issuing().ok_or(Rejection::NoRoute)?;
     let (request, peer) = admitted(request, connection, record);
-    let arrival = Arrival { peer, at: record.time() };
+    let arrival = Arrival { peer, at: record.time(), with_certificate: connection.brought_certificate() };
     let answer = endpoint.respond(operation, request, &issuer, arrival).await;
     let refusal = answer.outcome.refusal();
     if let Some(refusal) = refusal {

@@ -27,10 +27,11 @@ use crate::{
     config::{Config, Contents, StartupConfig},
     diagnostic::{Diagnostics, KeyPath},
     http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
+    outbound::Outbound,
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{Lockouts, Operation, TokenEndpoint},
+    token_endpoint::{self, Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -114,8 +115,10 @@ pub struct Surroundings {
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
-    /// Who is locked out of token endpoints.
-    pub lockouts: Lockouts,
+    /// What Postern itself asks of other servers.
+    pub outbound: Arc<Outbound>,
+    /// What token endpoints keep over reloads.
+    pub token_endpoints: token_endpoint::Lasting,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
