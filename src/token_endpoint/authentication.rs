@@ -16,6 +16,9 @@ use crate::secret::Secret;
 /// The header with a proof of possession (RFC 9449 section 4.1).
 pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
+/// The header with the nonce that is wanted in such a proof (RFC 9449 section 8).
+pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// The one type of client assertion that is known (RFC 7523 section 2.2).
 pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

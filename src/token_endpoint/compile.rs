@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Lasting, TokenEndpoint, places};
+use super::{Lasting, TokenEndpoint, forwarding, places};
 use crate::{
     auth::{Issuers, Requirement},
     authorization_server,
@@ -58,8 +58,9 @@ pub fn compile(
         };
         let management = endpoint.management.as_ref().map(require);
         sound &= !matches!(management, Some(None));
+        let forwarding = forwarding::compile(name, endpoint, &path, lasting, diagnostics);
         let compiled = compile_one(name, endpoint, config, lasting);
-        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), ..compiled }));
+        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), forwarding, ..compiled }));
     }
     (sound && diagnostics.error_count() == errors_before).then_some(endpoints)
 }
@@ -68,14 +69,16 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, last
     // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
     let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));
     let issuer = config.authorization_server.as_ref().map(|server| server.issuer.as_str());
-    let url = issuer.and_then(|issuer| authorization_server::url_on_issuer(issuer, host, &endpoint.path));
+    let own = issuer.filter(|_| endpoint.forward.is_none());
+    let url = own.and_then(|issuer| authorization_server::url_on_issuer(issuer, host, &endpoint.path));
     TokenEndpoint {
         name: Arc::from(name),
         host: endpoint.host.clone(),
         places: places::of(endpoint),
         url: url.map(Arc::from),
-        // One memory for all: their clients are the same, and so is whoever guesses.
-        lockout: lasting.lockouts.of(EMBEDDED, &endpoint.lockout),
+        // One memory for all that ask the same issuer: their clients are the same, and so is whoever guesses.
+        lockout: lasting.lockouts.of(endpoint.forward.as_deref().unwrap_or(EMBEDDED), &endpoint.lockout),
+        forwarding: None,
         management: None,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     Arrival, ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
-    RevocationRequest, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
+    ProviderRefusalKind, RevocationRequest, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
     authorization_server::client::client_id_of,
@@ -92,6 +92,16 @@ const fn proven(error: &IssueError) -> Option<bool> {
         | IssueError::ApiTokensDisabled { .. }
         | IssueError::LockedOut { .. }
         | IssueError::Unavailable { .. } => None,
+        // A provider that refuses anything else has accepted the proof, or did not look at it.
+        IssueError::Provider(refusal) => match refusal.kind {
+            ProviderRefusalKind::InvalidClient | ProviderRefusalKind::InvalidGrant => Some(false),
+            ProviderRefusalKind::AccessDenied
+            | ProviderRefusalKind::UnauthorizedClient
+            | ProviderRefusalKind::InvalidScope
+            | ProviderRefusalKind::InvalidTarget
+            | ProviderRefusalKind::TooManyRequests
+            | ProviderRefusalKind::Other => None,
+        },
         IssueError::Refused { .. } => Some(true),
     }
 }

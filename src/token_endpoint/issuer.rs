@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{ClientAuthentication, Terms};
+use super::{ClientAuthentication, ProviderRefusal, Terms};
 use crate::{
     clock::UnixTime,
     config::DialectConfig,
@@ -194,6 +194,9 @@ pub enum IssueError {
         /// Why.
         refusal: IssueRefusal,
     },
+    /// The outside provider refuses, in its own words.
+    #[error(transparent)]
+    Provider(ProviderRefusal),
     /// The issuer cannot issue now, through no fault of the client.
     #[error("the issuer failed")]
     Unavailable {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Lockouts;
+use super::{Lockouts, forwarding::AllCounters};
 use crate::outbound::Outbound;
 
 /// What token endpoints keep over reloads.
@@ -12,13 +12,15 @@ pub struct Lasting {
     pub lockouts: Lockouts,
     /// How outside providers are asked.
     pub outbound: Arc<Outbound>,
+    /// What is counted of those requests.
+    pub(super) counters: AllCounters,
 }
 
 impl Lasting {
     /// Nothing kept yet.
     #[must_use]
     pub fn new(outbound: Arc<Outbound>) -> Self {
-        Self { lockouts: Lockouts::default(), outbound }
+        Self { lockouts: Lockouts::default(), outbound, counters: AllCounters::default() }
     }
 
     /// For a process that only looks at a configuration.

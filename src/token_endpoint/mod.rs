@@ -12,6 +12,7 @@ mod compile;
 mod desk;
 mod echo;
 mod endpoint;
+mod forwarding;
 mod frontegg;
 mod issuer;
 mod lasting;
@@ -33,6 +34,7 @@ pub use self::{
     compile::compile,
     echo::Echo,
     endpoint::TokenEndpoint,
+    forwarding::{Forwarding, ProviderRefusal, ProviderRefusalKind},
     issuer::{
         AudienceParameter, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
         TokenIssuer, TokenRequest,
