@@ -45,6 +45,7 @@ mod replicas;
 mod report_mode;
 mod revocation_speed;
 mod rules;
+mod scripted_provider;
 mod secrecy;
 mod startup;
 mod statuses;
