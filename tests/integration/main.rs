@@ -23,6 +23,7 @@ mod durability;
 mod embedded_issuer;
 mod explain;
 mod first_steps;
+mod forwarding;
 mod frontegg_management;
 mod grpc;
 mod guessing;
