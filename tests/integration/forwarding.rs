@@ -252,7 +252,7 @@ async fn a_mapped_client_never_holds_the_providers_secret() {
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         assert_eq!(provider.owner_of(&token).as_deref(), Some("qJx8"));
     }
-    log_line(&gateway, "the client under the id that it has here", |line| line["jwt.client_id"] == "reports").await;
+    log_line(&gateway, "the client under the id that it has here", |line| line["issued_to"] == "reports").await;
     let count = provider.count();
     // Whom nobody knows here, and who proves nothing, does not reach the provider.
     for (id, secret) in [
