@@ -23,12 +23,12 @@ use postern::{
     http::{NormalPath, PathPrefix, headers::X_API_KEY},
     id::TokenId,
     jose::{CompactJws, KeyDocument, LONGEST_TOKEN_BYTES},
-    oauth::{ExchangedToken, IssuedToken, ScopeSet},
+    oauth::{AccessTokenType, ExchangedToken, IssuedToken, ScopeSet},
     routing::{RoutePattern, RouteTableBuilder},
     secret::Secret,
     token_endpoint::{
         self, Answer, Arrival, ClientAuthentication, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
-        Lockouts, Operation, Outcome, RevocationRequest, TokenEndpoint, TokenIssuer, TokenRequest,
+        Lasting, Operation, Outcome, RevocationRequest, Terms, TokenEndpoint, TokenIssuer, TokenRequest,
     },
 };
 
@@ -134,7 +134,7 @@ pub fn configuration(data: &[u8]) {
         let mut found = Diagnostics::new();
         let server = authorization_server::compile(draft, &mut found);
         assert!(server.is_none() || draft.authorization_server.is_some(), "no issuer out of nothing");
-        let _ = token_endpoint::compile(draft, None, &Lockouts::default(), &mut found);
+        let _ = token_endpoint::compile(draft, None, &Lasting::offline(), &mut found);
         let mut table = RouteTableBuilder::new();
         for (name, raw) in &draft.routes {
             let at = KeyPath::of(&["routes", name]);
@@ -203,7 +203,7 @@ pub fn token_request(data: &[u8]) {
         .concat();
         let config =
             config::load_text("endpoint.toml", &text, &BTreeMap::new()).0.into_config().expect("configuration");
-        let compiled = token_endpoint::compile(&config.config, None, &Lockouts::default(), &mut Diagnostics::new());
+        let compiled = token_endpoint::compile(&config.config, None, &Lasting::offline(), &mut Diagnostics::new());
         compiled.expect("endpoints")
     });
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
@@ -227,7 +227,11 @@ pub fn token_request(data: &[u8]) {
 }
 
 /// When and from where every request comes.
-const ARRIVAL: Arrival = Arrival { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), at: UnixTime::from_seconds(1_700_000_000) };
+const ARRIVAL: Arrival = Arrival {
+    peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    at: UnixTime::from_seconds(1_700_000_000),
+    with_certificate: false,
+};
 
 fn judge_answer(operation: Operation, answer: Answer, request: &[u8]) {
     let (head, mut answered) = answer.response.into_parts();
@@ -285,7 +289,7 @@ impl OneClient {
     fn exchanged() -> ExchangedToken {
         ExchangedToken {
             access_token: Secret::new("the.access.token".to_owned()),
-            refresh_token: Secret::new("the-refresh-token".to_owned()),
+            refresh_token: Some(Secret::new("the-refresh-token".to_owned())),
             lifetime: Some(Duration::from_secs(600)),
             expires_at: Some(ARRIVAL.at.plus(Duration::from_secs(600))),
             client_id: "billing".into(),
@@ -298,12 +302,13 @@ impl TokenIssuer for OneClient {
     fn issue<'a>(
         &'a self,
         request: &'a TokenRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
         let issued = Self::judge_authentication(&request.authentication).map(|()| IssuedToken {
             access_token: Secret::new("the.access.token".to_owned()),
+            token_type: AccessTokenType::Bearer,
             lifetime: Some(Duration::from_secs(600)),
-            expires_at: Some(now.plus(Duration::from_secs(600))),
+            expires_at: Some(terms.arrival.at.plus(Duration::from_secs(600))),
             // As the embedded issuer does, which answers with scopes that it granted.
             scope: request
                 .scope
@@ -312,6 +317,7 @@ impl TokenIssuer for OneClient {
                 .map(|scope| scope.to_string()),
             client_id: "billing".into(),
             token_id: TokenId::from_bytes([0; 16]),
+            beside: serde_json::Map::new(),
         });
         Box::pin(ready(issued))
     }
@@ -319,7 +325,7 @@ impl TokenIssuer for OneClient {
     fn exchange<'a>(
         &'a self,
         request: &'a ExchangeRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         let judged = Self::judge(Some(&request.client_id), Some(&request.secret));
         Box::pin(ready(judged.map(|()| Self::exchanged())))
@@ -328,7 +334,7 @@ impl TokenIssuer for OneClient {
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         let good = refresh_token.expose() == Self::SECRET;
         Box::pin(ready(if good { Ok(Self::exchanged()) } else { Err(IssueError::InvalidRefreshToken) }))

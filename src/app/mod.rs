@@ -29,7 +29,7 @@ use crate::{
     snapshot::{ReloadRejection, Surroundings},
     store::StoreError,
     telemetry::{AccessLogError, Metrics, log::LogError},
-    token_endpoint::Lockouts,
+    token_endpoint::Lasting,
 };
 
 pub use self::{
@@ -111,16 +111,16 @@ impl EmbeddedError {
 #[must_use]
 pub fn offline_surroundings() -> Surroundings {
     let clock = Clock::system();
-    let (metrics, _workers) = Metrics::new(1);
     let outbound = Arc::new(Outbound::new(None));
+    let (metrics, _workers) = Metrics::new(1);
     Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
         inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
-        outbound,
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),
-        lockouts: Lockouts::default(),
+        token_endpoints: Lasting::new(Arc::clone(&outbound)),
+        outbound,
         also_compile: ALSO_COMPILE,
     }
 }

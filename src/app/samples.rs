@@ -31,6 +31,11 @@ impl MetricsSource for Elsewhere {
         self.listeners(samples);
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
+        for endpoint in snapshot.token_endpoints() {
+            if let Some(forwarding) = endpoint.forwarding() {
+                forwarding.collect(samples);
+            }
+        }
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);

@@ -27,7 +27,7 @@ use crate::{
     server::Server,
     snapshot::{Activation, Reloader, Surroundings, Watch},
     telemetry::{AccessLog, Destination, Metrics, log},
-    token_endpoint::Lockouts,
+    token_endpoint::Lasting,
 };
 
 /// Threads of the control plane: it fetches, watches and answers operators, none of it much.
@@ -57,6 +57,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let server = Arc::new(server);
     let issuer_memory = Arc::new(Memory::default());
     let key_sets = Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first)));
+    let outbound = Arc::new(Outbound::new(Some(control.handle().clone())));
     let access_log = Arc::new(AccessLog::start(&Destination::Off)?);
     let living = Arc::new(Living {
         server: Arc::clone(&server),
@@ -70,15 +71,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         destination: Mutex::new(Destination::Off),
         fixed: OnceLock::new(),
     });
-    let outbound = Arc::new(Outbound::new(Some(control.handle().clone())));
     let surroundings = Surroundings {
         clock: options.clock.clone(),
         metrics: Arc::clone(&metrics),
         key_sets,
         inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
-        outbound,
         issuer_memory,
-        lockouts: Lockouts::default(),
+        token_endpoints: Lasting::new(Arc::clone(&outbound)),
+        outbound,
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

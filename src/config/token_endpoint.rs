@@ -54,12 +54,18 @@ impl TokenEndpointConfig {
     /// Where tokens are revoked, if anywhere.
     #[must_use]
     pub fn revocation_place(&self) -> Option<String> {
+        if self.forward.is_some() && self.provider.as_ref()?.revocation.is_none() {
+            return None;
+        }
         self.place_beside(self.revocation_path.as_ref(), "/revoke")
     }
 
     /// Where tokens are introspected, if anywhere.
     #[must_use]
     pub fn introspection_place(&self) -> Option<String> {
+        if self.forward.is_some() && self.provider.as_ref()?.introspection.is_none() {
+            return None;
+        }
         self.place_beside(self.introspection_path.as_ref(), "/introspect")
     }
 
@@ -82,6 +88,12 @@ impl TokenEndpointConfig {
         let written = self.management.as_ref().and_then(|management| management.base_path.as_deref());
         // The root is written as a slash, and every path below it begins with one.
         written.map(|base| if base == "/" { "" } else { base }).or_else(derived)
+    }
+
+    /// The dialect of whoever issues: the provider's, where there is one that speaks another.
+    #[must_use]
+    pub fn issuing_dialect(&self) -> DialectConfig {
+        self.provider.as_ref().and_then(|provider| provider.dialect).unwrap_or(self.dialect)
     }
 
     fn place_beside(&self, written: Option<&String>, end: &str) -> Option<String> {

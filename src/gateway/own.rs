@@ -20,7 +20,9 @@ use crate::{
     http::{BodyLimits, MeteredBody, PathParameters, forwarded},
     server::ConnectionInfo,
     snapshot::Snapshot,
-    token_endpoint::{Arrival, Managed, ManagementRefusal, Managing, Operation, TokenEndpoint, TokenRefusal},
+    token_endpoint::{
+        Arrival, Managed, ManagementRefusal, Managing, Operation, TokenEndpoint, TokenIssuer, TokenRefusal,
+    },
 };
 
 /// Answers a request to a token endpoint.
@@ -31,11 +33,16 @@ pub(super) async fn issue(
     snapshot: &Snapshot,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
-    // A snapshot with a token endpoint has an issuer before it comes into force.
-    let issuer = snapshot.issuing().ok_or(Rejection::NoRoute)?;
+    let embedded = snapshot.issuing();
+    let issuer: &dyn TokenIssuer = match (endpoint.forwarding(), &embedded) {
+        (Some(forwarding), _) => forwarding,
+        (None, Some(embedded)) => embedded,
+        // A snapshot whose endpoint has the embedded issuer has it before it comes into force.
+        (None, None) => return Err(Rejection::NoRoute),
+    };
     let (request, peer) = admitted(request, connection, record);
-    let arrival = Arrival { peer, at: record.time() };
-    let answer = endpoint.respond(operation, request, &issuer, arrival).await;
+    let arrival = Arrival { peer, at: record.time(), with_certificate: connection.brought_certificate() };
+    let answer = endpoint.respond(operation, request, issuer, arrival).await;
     let refusal = answer.outcome.refusal();
     if let Some(refusal) = refusal {
         let (request_id, error) = (record.request_id(), refusal as &dyn std::error::Error);

@@ -3,14 +3,18 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::{clock::UnixTime, id::TokenId, secret::Secret};
 
 /// A token that was issued.
+#[derive(Clone)]
 pub struct IssuedToken {
     /// The token.
     pub access_token: Secret,
+    /// What it takes to use it.
+    pub token_type: AccessTokenType,
     /// How long it lasts, in whole seconds; none: it never expires.
     pub lifetime: Option<Duration>,
     /// The moment of its `exp`; none: it never expires.
@@ -19,23 +23,46 @@ pub struct IssuedToken {
     pub scope: Option<String>,
     /// The client it was issued to.
     pub client_id: Arc<str>,
-    /// Its name, for the log.
+    /// Its name, for the log; that of a token of an outside provider is a hash of it.
     pub token_id: TokenId,
+    /// What else its issuer says of it.
+    pub beside: Map<String, Value>,
+}
+
+/// What it takes to use an access token (RFC 6749 section 7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AccessTokenType {
+    /// Having it (RFC 6750).
+    #[default]
+    Bearer,
+    /// Having a key as well (RFC 9449).
+    Dpop,
+}
+
+impl AccessTokenType {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
 }
 
 /// What an API token's credentials, or a refresh token, were exchanged for.
 pub struct ExchangedToken {
     /// The token.
     pub access_token: Secret,
-    /// What the next one is had for, once.
-    pub refresh_token: Secret,
+    /// What the next one is had for, once; none if the issuer gives none.
+    pub refresh_token: Option<Secret>,
     /// How long the access token lasts, in whole seconds; none: it never expires.
     pub lifetime: Option<Duration>,
     /// The moment of its `exp`; none: it never expires.
     pub expires_at: Option<UnixTime>,
     /// The API token's client id.
     pub client_id: Arc<str>,
-    /// The access token's name, for the log.
+    /// The access token's name, for the log; that of a token of an outside provider is a hash of it.
     pub token_id: TokenId,
 }
 

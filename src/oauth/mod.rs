@@ -10,6 +10,6 @@ mod scope_set;
 pub use self::{
     challenge::Challenge,
     error_code::ErrorCode,
-    issuance::{ExchangedToken, IssueRefusal, IssuedToken},
+    issuance::{AccessTokenType, ExchangedToken, IssueRefusal, IssuedToken},
     scope_set::{InvalidScope, ScopeSet},
 };

@@ -79,6 +79,12 @@ pub struct TlsInfo {
 }
 
 impl ConnectionInfo {
+    /// Whether whoever connected presented a certificate.
+    #[must_use]
+    pub fn brought_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some())
+    }
+
     /// The listener's name.
     #[must_use]
     pub fn listener_name(&self) -> &Arc<str> {

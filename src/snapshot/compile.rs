@@ -78,7 +78,7 @@ impl Snapshot {
         let upstreams = upstream::compile(config, previous.map(|previous| &previous.upstreams), diagnostics);
         let listeners = Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
         let authorization_server = authorization_server::compile(config, diagnostics).map(Arc::new);
-        let endpoints = token_endpoint::compile(config, issuers.as_ref(), &surroundings.lockouts, diagnostics);
+        let endpoints = token_endpoint::compile(config, issuers.as_ref(), &surroundings.token_endpoints, diagnostics);
         for compile in surroundings.also_compile {
             compile(config, diagnostics);
         }
@@ -128,6 +128,7 @@ impl Snapshot {
             key_sets: sources.remote,
             upstreams: upstreams?,
             listeners: listeners?,
+            token_endpoints: endpoints?,
             authorization_server,
             files: files.clone(),
         })

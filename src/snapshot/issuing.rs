@@ -21,7 +21,7 @@ use crate::{
     secret::Secret,
     token_endpoint::{
         self, ClientAuthentication, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
-        TokenIssuer, TokenRequest,
+        Terms, TokenIssuer, TokenRequest,
     },
 };
 
@@ -36,10 +36,10 @@ impl TokenIssuer for Issuing<'_> {
     fn issue<'a>(
         &'a self,
         request: &'a TokenRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
-            let authentication = &request.authentication;
+            let (authentication, now) = (&request.authentication, terms.arrival.at);
             let (client, carried) = match request.dialect {
                 DialectConfig::Plgd => self.authenticate_plgd(request, now).await?,
                 _ => (self.authenticate(authentication, request.token_endpoint_url.as_deref(), now).await?, None),
@@ -52,29 +52,37 @@ impl TokenIssuer for Issuing<'_> {
                 expires_at: request.expires_at,
                 carried: carried.as_ref(),
             };
-            self.server.grant(&client, request.dialect, grant, now).await.map_err(issue_error)
+            let spent = terms.spend(&client.id, request.organization.as_deref()).await?;
+            let token = self.server.grant(&client, request.dialect, grant, now).await.map_err(issue_error)?;
+            spent.kept();
+            Ok(token)
         })
     }
 
     fn exchange<'a>(
         &'a self,
         request: &'a ExchangeRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
-            let exchanged = self.server.exchange(&request.client_id, &request.secret, now).await;
-            exchanged.map_err(|error| exchange_error(error, Some(&request.client_id)))
+            // Proving and issuing are one step there, so it is given back if the proof is none.
+            let spent = terms.spend(&request.client_id, None).await?;
+            let exchanged = self.server.exchange(&request.client_id, &request.secret, terms.arrival.at).await;
+            let token = exchanged.map_err(|error| exchange_error(error, Some(&request.client_id)))?;
+            spent.kept();
+            Ok(token)
         })
     }
 
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
-        Box::pin(
-            async move { self.server.refresh(refresh_token, now).await.map_err(|error| exchange_error(error, None)) },
-        )
+        Box::pin(async move {
+            let refreshed = self.server.refresh(refresh_token, terms.arrival.at).await;
+            refreshed.map_err(|error| exchange_error(error, None))
+        })
     }
 
     fn revoke<'a>(

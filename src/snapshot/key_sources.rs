@@ -31,18 +31,21 @@ impl<'a> KeySources<'a> {
             return Some(Keeper { standing, keys, introspection: None, revocation: None });
         }
         let inquirers = &self.surroundings.inquirers;
-        let introspection = raw.introspection.as_ref().map(|raw| {
-            let settings = IntrospectionSettings::compile(name, raw, diagnostics)?;
-            Some(inquirers.introspector(settings))
-        });
-        let revocation = raw.revocation.as_ref().map(|raw| {
-            let settings = RevocationSettings::compile(name, raw, diagnostics)?;
-            Some(inquirers.revocation_lookup(settings))
-        });
-        let keys = self.keys(name, raw, diagnostics)?;
         // What is there and does not compile is no reason to go on without it.
-        let (introspection, revocation) =
-            (introspection.map_or(Some(None), |it| it.map(Some))?, revocation.map_or(Some(None), |it| it.map(Some))?);
+        let introspection = match &raw.introspection {
+            None => Some(None),
+            Some(raw) => {
+                IntrospectionSettings::compile(name, raw, diagnostics).map(|it| Some(inquirers.introspector(it)))
+            }
+        };
+        let revocation = match &raw.revocation {
+            None => Some(None),
+            Some(raw) => {
+                RevocationSettings::compile(name, raw, diagnostics).map(|it| Some(inquirers.revocation_lookup(it)))
+            }
+        };
+        let keys = self.keys(name, raw, diagnostics);
+        let (keys, introspection, revocation) = (keys?, introspection?, revocation?);
         Some(Keeper { keys, standing: None, introspection, revocation })
     }
 

@@ -31,7 +31,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{Lockouts, Operation, TokenEndpoint},
+    token_endpoint::{self, Operation, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -57,7 +57,7 @@ pub struct Snapshot {
     pub config: Config,
     /// What answers to which request.
     pub table: RouteTable<Destination>,
-    /// What the embedded issuer answers to, looked at before the routes: a route for a whole host must not get to see the
+    /// What Postern itself answers to, looked at before the routes: a route for a whole host must not get to see the
     /// secrets that clients post to a token endpoint.
     pub own_table: Option<RouteTable<Destination>>,
     /// The routes, in the order of their names.
@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub listeners: Listeners,
     /// The headers that only the gateway may set, over all routes.
     pub identity_headers: IdentityHeaderNames,
+    /// Where clients post to get a token.
+    token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
     /// The embedded issuer with its keys open: set once, before the snapshot comes into force.
@@ -94,7 +96,7 @@ pub struct IssuerKeys {
 pub enum Destination {
     /// An upstream, behind the rules of a route.
     Route(RouteIndex),
-    /// A place of a token endpoint of the embedded issuer: what stands there, and the endpoint's series.
+    /// A place of a token endpoint: what stands there, and the endpoint's series.
     TokenEndpoint(Arc<TokenEndpoint>, Operation, RouteMetrics),
     /// The document that the embedded issuer publishes at this path.
     Document(Arc<str>),
@@ -115,12 +117,12 @@ pub struct Surroundings {
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
     /// Who asks issuers about tokens.
     pub inquirers: Arc<Inquirers>,
-    /// What Postern asks of other servers.
-    pub outbound: Arc<Outbound>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
-    /// Who is locked out of token endpoints.
-    pub lockouts: Lockouts,
+    /// What Postern itself asks of other servers.
+    pub outbound: Arc<Outbound>,
+    /// What token endpoints keep over reloads.
+    pub token_endpoints: token_endpoint::Lasting,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
@@ -151,6 +153,11 @@ impl Snapshot {
             None | Some(Err(NoMatch::NoRoute)) => self.table.match_route(host, path, method),
             Some(own) => own,
         }
+    }
+
+    /// The token endpoints, in the order of their names.
+    pub fn token_endpoints(&self) -> impl Iterator<Item = &Arc<TokenEndpoint>> {
+        self.token_endpoints.iter()
     }
 
     /// The embedded issuer, if this configuration has one.

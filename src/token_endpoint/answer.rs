@@ -12,7 +12,7 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::{Operation, TokenRefusal, auth0, frontegg, oauth2, plgd};
+use super::{Operation, TokenRefusal, auth0, authentication::DPOP_NONCE, frontegg, oauth2, plgd};
 use crate::{
     id::TokenId,
     oauth::{ExchangedToken, IssuedToken},
@@ -75,6 +75,9 @@ impl Answer {
             StatusCode::METHOD_NOT_ALLOWED => set(headers, ALLOW, operation.allow()),
             _ => {}
         }
+        if let Some(nonce) = refusal.nonce() {
+            headers.insert(DPOP_NONCE, nonce.clone());
+        }
         if let Some(wait) = refusal.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
@@ -105,9 +108,10 @@ impl Outcome {
 
     /// The client, if it was authenticated and is known. What a request merely claims to be is never here.
     #[must_use]
-    pub const fn client_id(&self) -> Option<&Arc<str>> {
+    pub fn client_id(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Issued { client_id, .. } => Some(client_id),
+            // A refresh token of an outside provider does not say whose it is.
+            Self::Issued { client_id, .. } => Some(client_id).filter(|client_id| !client_id.is_empty()),
             Self::Refused(refusal) => refusal.client_id(),
             Self::Revoked | Self::Introspected => None,
         }

@@ -4,7 +4,7 @@
 //! Always holds: a [`ClientAuthentication`] has at least one proof; a secret always comes with a client id.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use super::{
     RequestError,
@@ -13,8 +13,14 @@ use super::{
 };
 use crate::secret::Secret;
 
+/// The header with a proof of possession (RFC 9449 section 4.1).
+pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// The header with the nonce that is wanted in such a proof (RFC 9449 section 8).
+pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// The one type of client assertion that is known (RFC 7523 section 2.2).
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The way in which a client authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Lockouts, TokenEndpoint, places};
+use super::{Lasting, TokenEndpoint, forwarding, places};
 use crate::{
     auth::{Issuers, Requirement},
     authorization_server,
@@ -15,7 +15,8 @@ use crate::{
 /// Under what the embedded issuer's lock-outs are kept.
 const EMBEDDED: &str = "embedded";
 
-/// Compiles `[token_endpoints.*]`, in the order of their names. Who is locked out is kept in `lockouts`. None if `diagnostics` now says why it cannot be used.
+/// Compiles `[token_endpoints.*]`, in the order of their names. What outlives this
+/// configuration is kept in `lasting`. None if `diagnostics` now says why it cannot be used.
 ///
 /// That two endpoints, or an endpoint and a route, do not stand at one place is for the routing table to find out.
 ///
@@ -24,7 +25,7 @@ const EMBEDDED: &str = "embedded";
 pub fn compile(
     config: &Config,
     issuers: Option<&Issuers>,
-    lockouts: &Lockouts,
+    lasting: &Lasting,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Arc<TokenEndpoint>>> {
     let errors_before = diagnostics.error_count();
@@ -57,24 +58,27 @@ pub fn compile(
         };
         let management = endpoint.management.as_ref().map(require);
         sound &= !matches!(management, Some(None));
-        let compiled = compile_one(name, endpoint, config, lockouts);
-        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), ..compiled }));
+        let forwarding = forwarding::compile(name, endpoint, &path, lasting, diagnostics);
+        let compiled = compile_one(name, endpoint, config, lasting);
+        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), forwarding, ..compiled }));
     }
     (sound && diagnostics.error_count() == errors_before).then_some(endpoints)
 }
 
-fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lockouts: &Lockouts) -> TokenEndpoint {
+fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lasting: &Lasting) -> TokenEndpoint {
     // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
     let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));
     let issuer = config.authorization_server.as_ref().map(|server| server.issuer.as_str());
-    let url = issuer.and_then(|issuer| authorization_server::url_on_issuer(issuer, host, &endpoint.path));
+    let own = issuer.filter(|_| endpoint.forward.is_none());
+    let url = own.and_then(|issuer| authorization_server::url_on_issuer(issuer, host, &endpoint.path));
     TokenEndpoint {
         name: Arc::from(name),
         host: endpoint.host.clone(),
         places: places::of(endpoint),
         url: url.map(Arc::from),
-        // One memory for all: their clients are the same, and so is whoever guesses.
-        lockout: lockouts.of(EMBEDDED, &endpoint.lockout),
+        // One memory for all that ask the same issuer: their clients are the same, and so is whoever guesses.
+        lockout: lasting.lockouts.of(endpoint.forward.as_deref().unwrap_or(EMBEDDED), &endpoint.lockout),
+        forwarding: None,
         management: None,
     }
 }
@@ -156,7 +160,7 @@ mod tests {
     fn compiled(toml: &str) -> (Option<Vec<Arc<TokenEndpoint>>>, Vec<String>) {
         let config: Config = toml::from_str(toml).unwrap();
         let mut diagnostics = Diagnostics::new();
-        let endpoints = compile(&config, None, &Lockouts::default(), &mut diagnostics);
+        let endpoints = compile(&config, None, &Lasting::offline(), &mut diagnostics);
         (
             endpoints,
             diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.message)).collect(),

@@ -3,27 +3,15 @@
 //! Always holds: a proof that failed is counted, one that was good ends the count; what the issuer refuses is told with the audience
 //! that was asked for.
 
-use std::net::IpAddr;
-
 use super::{
-    ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
-    TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
+    Arrival, ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
+    ProviderRefusalKind, RevocationRequest, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
     authorization_server::client::client_id_of,
-    clock::UnixTime,
     oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
 };
-
-/// When a request arrived, and from where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// Who sent it, as far as that can be believed.
-    pub peer: IpAddr,
-    /// When.
-    pub at: UnixTime,
-}
 
 /// What a dialect needs to answer one request: the endpoint at which it came in, and who issues there.
 #[derive(Clone, Copy, Debug)]
@@ -35,19 +23,19 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     pub(super) async fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenRefusal> {
-        let ask = async || self.issuer.issue(request, self.arrival.at).await;
+        let ask = async || self.issuer.issue(request, self.terms()).await;
         let issued = self.past_lockout(claimed(&request.authentication).as_deref(), ask).await;
         issued.map_err(|error| TokenRefusal::Issue { error, audience: request.audience.as_deref().map(Echo::of) })
     }
 
     pub(super) async fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangedToken, TokenRefusal> {
-        let ask = async || self.issuer.exchange(request, self.arrival.at).await;
+        let ask = async || self.issuer.exchange(request, self.terms()).await;
         Ok(self.past_lockout(Some(&request.client_id), ask).await?)
     }
 
     /// Nobody is locked out here: a refresh token names no client that could be guessed at, and is too long to be guessed itself.
     pub(super) async fn refresh(&self, refresh_token: &Secret) -> Result<ExchangedToken, TokenRefusal> {
-        Ok(self.issuer.refresh(refresh_token, self.arrival.at).await?)
+        Ok(self.issuer.refresh(refresh_token, self.terms()).await?)
     }
 
     pub(super) async fn revoke(&self, request: &RevocationRequest) -> Result<(), TokenRefusal> {
@@ -60,6 +48,10 @@ impl Desk<'_> {
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
+    const fn terms(&self) -> Terms {
+        Terms { arrival: self.arrival }
+    }
+
     /// Asks, unless `client_id` is locked out from where the request came.
     async fn past_lockout<T>(
         &self,
@@ -67,7 +59,7 @@ impl Desk<'_> {
         ask: impl AsyncFnOnce() -> Result<T, IssueError>,
     ) -> Result<T, IssueError> {
         let Some(client_id) = client_id else { return ask().await };
-        let (lockout, Arrival { peer, at }) = (&self.endpoint.lockout, self.arrival);
+        let (lockout, Arrival { peer, at, .. }) = (&self.endpoint.lockout, self.arrival);
         let locked = |locked: super::LockedOut| IssueError::LockedOut { retry_after: locked.retry_after };
         lockout.judge(client_id, peer, at).map_err(locked)?;
         let answered = ask().await;
@@ -100,6 +92,16 @@ const fn proven(error: &IssueError) -> Option<bool> {
         | IssueError::ApiTokensDisabled { .. }
         | IssueError::LockedOut { .. }
         | IssueError::Unavailable { .. } => None,
+        // A provider that refuses anything else has accepted the proof, or did not look at it.
+        IssueError::Provider(refusal) => match refusal.kind {
+            ProviderRefusalKind::InvalidClient | ProviderRefusalKind::InvalidGrant => Some(false),
+            ProviderRefusalKind::AccessDenied
+            | ProviderRefusalKind::UnauthorizedClient
+            | ProviderRefusalKind::InvalidScope
+            | ProviderRefusalKind::InvalidTarget
+            | ProviderRefusalKind::TooManyRequests
+            | ProviderRefusalKind::Other => None,
+        },
         IssueError::Refused { .. } => Some(true),
     }
 }

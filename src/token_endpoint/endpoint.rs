@@ -10,8 +10,8 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{
-    Answer, Arrival, Lockout, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal, auth0,
-    desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
+    Answer, Arrival, Forwarding, Lockout, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal,
+    auth0, desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
 };
 use crate::auth::Requirement;
 
@@ -26,6 +26,8 @@ pub struct TokenEndpoint {
     pub(super) places: Vec<Place>,
     pub(super) url: Option<Arc<str>>,
     pub(super) lockout: Lockout,
+    /// Who issues here, if it is an outside provider; none: the embedded issuer does.
+    pub(super) forwarding: Option<Forwarding>,
     /// What a token must show for the dialect's own management; none: that is not served.
     pub(super) management: Option<Requirement>,
 }
@@ -56,6 +58,12 @@ impl TokenEndpoint {
     #[must_use]
     pub const fn url(&self) -> Option<&Arc<str>> {
         self.url.as_ref()
+    }
+
+    /// Who issues here, if it is an outside provider.
+    #[must_use]
+    pub const fn forwarding(&self) -> Option<&Forwarding> {
+        self.forwarding.as_ref()
     }
 
     /// Answers a request to one of its places, whatever its method and body. If the body was not read to its end, the answer

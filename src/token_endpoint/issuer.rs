@@ -5,10 +5,11 @@
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
+use http::HeaderValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::ClientAuthentication;
+use super::{ClientAuthentication, ProviderRefusal, Terms};
 use crate::{
     clock::UnixTime,
     config::DialectConfig,
@@ -25,7 +26,7 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
     fn issue<'a>(
         &'a self,
         request: &'a TokenRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>>;
 
     /// Exchanges the credentials of an API token for tokens.
@@ -35,7 +36,7 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
     fn exchange<'a>(
         &'a self,
         request: &'a ExchangeRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>>;
 
     /// Exchanges a refresh token, which is good for that once, for the next tokens.
@@ -45,7 +46,7 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>>;
 
     /// Authenticates the client and withdraws a token of its own. A token that is unknown, has expired or is another's is
@@ -84,6 +85,8 @@ pub struct TokenRequest {
     pub authentication: ClientAuthentication,
     /// What the token is for: `audience`, or `resource` (RFC 8707 section 2).
     pub audience: Option<String>,
+    /// By which of the two it was said.
+    pub audience_parameter: AudienceParameter,
     /// The scopes asked for, separated by spaces, as they were written.
     pub scope: Option<String>,
     /// The organisation that the token is for (`auth0`).
@@ -92,6 +95,20 @@ pub struct TokenRequest {
     pub token_name: Option<String>,
     /// When it shall expire, in seconds since the Unix epoch, never 0 (`plgd`).
     pub expires_at: Option<i64>,
+    /// The `DPoP` header (RFC 9449 section 5), which is an outside provider's to judge.
+    pub proof_of_possession: Option<HeaderValue>,
+    /// What else was said, in the order in which it was: an outside provider may know what it means.
+    pub others: Vec<(String, String)>,
+}
+
+/// The parameter that says what a token is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AudienceParameter {
+    /// `audience`.
+    #[default]
+    Audience,
+    /// `resource` (RFC 8707 section 2).
+    Resource,
 }
 
 /// The credentials of an API token.
@@ -177,6 +194,9 @@ pub enum IssueError {
         /// Why.
         refusal: IssueRefusal,
     },
+    /// The outside provider refuses, in its own words.
+    #[error(transparent)]
+    Provider(ProviderRefusal),
     /// The issuer cannot issue now, through no fault of the client.
     #[error("the issuer failed")]
     Unavailable {

@@ -12,8 +12,10 @@ mod compile;
 mod desk;
 mod echo;
 mod endpoint;
+mod forwarding;
 mod frontegg;
 mod issuer;
+mod lasting;
 mod lockout;
 mod management;
 mod media_type;
@@ -24,22 +26,26 @@ mod parameters;
 mod places;
 mod plgd;
 mod refusal;
+mod terms;
 
 pub use self::{
     answer::{Answer, Outcome},
     authentication::{AuthenticationMethod, ClientAuthentication},
     compile::compile,
-    desk::Arrival,
     echo::Echo,
     endpoint::TokenEndpoint,
+    forwarding::{Forwarding, ProviderRefusal, ProviderRefusalKind},
     issuer::{
-        ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, TokenIssuer, TokenRequest,
+        AudienceParameter, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest,
+        TokenIssuer, TokenRequest,
     },
+    lasting::Lasting,
     lockout::{LockedOut, LockedOutBy, Lockout, Lockouts},
     management::{Managed, ManagementRefusal, Managing},
     operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
     places::Place,
     refusal::{RequestError, TokenRefusal},
+    terms::{Arrival, Spent, Terms},
 };
 
 #[cfg(test)]

@@ -99,6 +99,18 @@ impl Parameters {
         }
     }
 
+    /// Takes all that is left and is a text, a number, or yes or no, in its order.
+    pub(super) fn rest(&mut self) -> Vec<(String, String)> {
+        let values = std::mem::take(&mut self.values);
+        let text = |value| match value {
+            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        values.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()
+    }
+
     /// Takes a list of texts; none if there is nothing in it.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, RequestError> {
         Ok(self.list(name)?.filter(|texts| !texts.is_empty()))

@@ -75,12 +75,13 @@ fn frontegg(config: &TokenEndpointConfig) -> Vec<Place> {
             versions.sort_by_key(|(path, _)| *path != config.path);
         }
     }
+    // Whoever issues in another dialect gives no refresh tokens.
+    let refreshes = config.issuing_dialect() == DialectConfig::Frontegg;
     let both = |(path, naming): (String, Naming)| {
-        let refresh = format!("{path}/token/refresh");
-        [
-            Place { path, operation: Operation::Frontegg(FronteggOperation::Exchange(naming)) },
-            Place { path: refresh, operation: Operation::Frontegg(FronteggOperation::Refresh(naming)) },
-        ]
+        let refresh = FronteggOperation::Refresh(naming);
+        let refresh = refreshes.then(|| place(&format!("{path}/token/refresh"), Operation::Frontegg(refresh)));
+        let exchange = Place { path, operation: Operation::Frontegg(FronteggOperation::Exchange(naming)) };
+        std::iter::once(exchange).chain(refresh)
     };
     let mut places: Vec<Place> = versions.into_iter().flat_map(both).collect();
     if let Some(base) = config.management_base().filter(|_| config.management.is_some()) {

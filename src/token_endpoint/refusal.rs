@@ -4,9 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderValue;
 use thiserror::Error;
 
-use super::{Echo, IssueError};
+use super::{Echo, IssueError, ProviderRefusal, ProviderRefusalKind};
 use crate::oauth::IssueRefusal;
 
 /// When a client may try again after the issuer failed.
@@ -109,6 +110,7 @@ impl TokenRefusal {
                 IssueError::ApiTokensDisabled { .. } => "api_tokens_disabled",
                 IssueError::LockedOut { .. } => "locked_out",
                 IssueError::Refused { refusal, .. } => refusal_reason(*refusal),
+                IssueError::Provider(refusal) => provider_reason(refusal.kind),
                 IssueError::Unavailable { .. } => "issuer_unavailable",
             },
         }
@@ -127,12 +129,28 @@ impl TokenRefusal {
         }
     }
 
+    /// The nonce that the outside provider wants in a proof of possession (RFC 9449 section 8).
+    #[must_use]
+    pub const fn nonce(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Issue { error: IssueError::Provider(refusal), .. } => refusal.nonce.as_ref(),
+            Self::Issue { .. } | Self::Request(_) => None,
+        }
+    }
+
     /// How long to wait before trying again, if waiting helps.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Issue { error: IssueError::LockedOut { retry_after }, .. } => Some(*retry_after),
             Self::Issue { error: IssueError::Unavailable { .. }, .. } => Some(RETRY_AFTER_FAILURE),
+            Self::Issue { error: IssueError::Provider(ProviderRefusal { kind, retry_after, .. }), .. } => {
+                match (retry_after, kind) {
+                    (Some(retry_after), _) => Some(*retry_after),
+                    (None, ProviderRefusalKind::TooManyRequests) => Some(RETRY_AFTER_FAILURE),
+                    (None, _) => None,
+                }
+            }
             Self::Issue { .. } | Self::Request(_) => None,
         }
     }
@@ -159,6 +177,19 @@ impl RequestError {
             Self::AssertionIncomplete => "assertion_incomplete",
             Self::UnsupportedAssertionType => "unsupported_assertion_type",
         }
+    }
+}
+
+const fn provider_reason(kind: ProviderRefusalKind) -> &'static str {
+    match kind {
+        ProviderRefusalKind::InvalidClient => "provider_refused_client",
+        ProviderRefusalKind::AccessDenied => "provider_denied_access",
+        ProviderRefusalKind::UnauthorizedClient => "provider_refused_grant_type",
+        ProviderRefusalKind::InvalidScope => "provider_refused_scope",
+        ProviderRefusalKind::InvalidTarget => "provider_refused_audience",
+        ProviderRefusalKind::InvalidGrant => "provider_refused_grant",
+        ProviderRefusalKind::TooManyRequests => "provider_limits_requests",
+        ProviderRefusalKind::Other => "provider_refused_request",
     }
 }
 

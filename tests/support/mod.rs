@@ -18,6 +18,7 @@ pub(crate) mod observe;
 pub(crate) mod openmetrics;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod raw_socket;
 pub(crate) mod relay;

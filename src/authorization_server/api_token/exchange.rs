@@ -160,7 +160,7 @@ impl AuthorizationServer {
         let refresh_token = self.keep_refresh_token(&record, used, now).await?;
         Ok(ExchangedToken {
             access_token: signed.compact,
-            refresh_token,
+            refresh_token: Some(refresh_token),
             lifetime: Some(expires_at.since(issued_at)),
             expires_at: Some(expires_at),
             client_id: Arc::from(record.id.as_str()),

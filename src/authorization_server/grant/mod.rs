@@ -26,7 +26,7 @@ use crate::{
     clock::UnixTime,
     config::DialectConfig,
     id::TokenId,
-    oauth::{IssueRefusal, IssuedToken},
+    oauth::{AccessTokenType, IssueRefusal, IssuedToken},
     store,
 };
 
@@ -170,11 +170,13 @@ impl AuthorizationServer {
             .map_err(|source| GrantError::Recording { client_id: Arc::clone(client_id), source })?;
         Ok(IssuedToken {
             access_token: signed.compact,
+            token_type: AccessTokenType::Bearer,
             lifetime: granted.expires_at.map(|end| end.since(issued_at)),
             expires_at: granted.expires_at,
             scope: granted.scope,
             client_id: Arc::clone(client_id),
             token_id,
+            beside: Map::new(),
         })
     }
 }

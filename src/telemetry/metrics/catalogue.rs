@@ -114,6 +114,10 @@ catalogue! {
         "Revoked tokens of the embedded issuer that have not expired yet.";
     ISSUED_TOKENS: Counter "postern_issued_tokens_total" ["dialect"]
         "Tokens that the embedded issuer has issued here since the start.";
+    TOKEN_ENDPOINT_FORWARDED: Counter "postern_token_endpoint_forwarded_total" ["endpoint"]
+        "Requests that were made to the outside provider of a token endpoint.";
+    TOKEN_ENDPOINT_PROVIDER_FAILURES: Counter "postern_token_endpoint_provider_failures_total" ["endpoint", "reason"]
+        "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
     BUILD_INFO: Info "postern_build_info" ["version"]
         "The running version.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []

@@ -2,7 +2,11 @@
 
 use http::HeaderMap;
 
-use super::super::{Echo, RequestError, TokenEndpoint, TokenRequest, authentication::InBody, parameters::Parameters};
+use super::super::{
+    AudienceParameter, Echo, RequestError, TokenEndpoint, TokenRequest,
+    authentication::{DPOP, InBody},
+    parameters::Parameters,
+};
 use crate::config::DialectConfig;
 
 /// The one grant that is served.
@@ -19,6 +23,7 @@ pub(super) fn token(
     let scope = parameters.text("scope")?;
     let organization = parameters.text("organization")?;
     let in_body = InBody::take(&mut parameters)?;
+    let others = parameters.rest();
     match grant_type.as_deref() {
         None => return Err(RequestError::GrantTypeMissing),
         Some(CLIENT_CREDENTIALS) => {}
@@ -30,9 +35,12 @@ pub(super) fn token(
         token_endpoint_url: endpoint.url().cloned(),
         authentication: in_body.authentication(headers)?,
         audience,
+        audience_parameter: AudienceParameter::Audience,
         scope,
         organization,
         token_name: None,
         expires_at: None,
+        proof_of_possession: headers.get(DPOP).cloned(),
+        others,
     })
 }

@@ -4,7 +4,9 @@
 
 use http::StatusCode;
 
-use super::super::{Echo, IssueError, RequestError, TokenRefusal, oauth_error::Wording};
+use super::super::{
+    Echo, IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal, oauth_error::Wording,
+};
 use crate::oauth::IssueRefusal;
 
 pub(super) fn of(refusal: &TokenRefusal) -> Wording {
@@ -66,7 +68,26 @@ fn of_issue(error: &IssueError, audience: Option<&Echo>) -> Wording {
             "Tokens cannot be issued at the moment.",
         ),
         IssueError::Refused { refusal, .. } => of_refusal(*refusal, audience),
+        IssueError::Provider(refusal) => of_provider(refusal),
     }
+}
+
+fn of_provider(refusal: &ProviderRefusal) -> Wording {
+    let (status, code, description) = match refusal.kind {
+        ProviderRefusalKind::InvalidClient => return unauthorized(),
+        ProviderRefusalKind::TooManyRequests => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests; try again later.")
+        }
+        ProviderRefusalKind::AccessDenied => (StatusCode::FORBIDDEN, "access_denied", "The request is denied."),
+        ProviderRefusalKind::UnauthorizedClient => {
+            (StatusCode::FORBIDDEN, "unauthorized_client", "The client may not obtain tokens in this way.")
+        }
+        ProviderRefusalKind::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", "The scope is refused."),
+        ProviderRefusalKind::InvalidTarget => (StatusCode::FORBIDDEN, "access_denied", "The audience is refused."),
+        ProviderRefusalKind::InvalidGrant => (StatusCode::FORBIDDEN, "invalid_grant", "The grant is not valid."),
+        ProviderRefusalKind::Other => (StatusCode::BAD_REQUEST, "invalid_request", "The request is refused."),
+    };
+    Wording::of_provider(refusal, status, code, description)
 }
 
 fn of_refusal(refusal: IssueRefusal, audience: Option<&Echo>) -> Wording {

@@ -10,13 +10,14 @@ use httpdate::fmt_http_date;
 use serde::Serialize;
 
 use super::super::{Naming, answer};
-use crate::{clock::UnixTime, oauth::ExchangedToken};
+use crate::{clock::UnixTime, oauth::ExchangedToken, secret::Secret};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CamelCase<'a> {
     access_token: &'a str,
-    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +27,8 @@ struct CamelCase<'a> {
 #[derive(Serialize)]
 struct SnakeCase<'a> {
     access_token: &'a str,
-    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +37,7 @@ struct SnakeCase<'a> {
 
 /// The answer that carries `token`.
 pub(super) fn tokens(token: &ExchangedToken, naming: Naming) -> Response<Full<Bytes>> {
-    let (access_token, refresh_token) = (token.access_token.expose(), token.refresh_token.expose());
+    let (access_token, refresh_token) = (token.access_token.expose(), token.refresh_token.as_ref().map(Secret::expose));
     let (expires_in, expires) = (token.lifetime.map(|lifetime| lifetime.as_secs()), token.expires_at.and_then(date));
     match naming {
         Naming::CamelCase => {

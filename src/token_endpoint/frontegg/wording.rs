@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::super::{IssueError, RequestError, TokenRefusal, answer};
+use super::super::{IssueError, ProviderRefusalKind, RequestError, TokenRefusal, answer};
 use crate::oauth::IssueRefusal;
 
 /// What is said about a refusal.
@@ -74,8 +74,22 @@ fn of_issue(error: &IssueError) -> Wording {
         IssueError::LockedOut { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
         IssueError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
         IssueError::Refused { refusal, .. } => of_refusal(*refusal),
+        IssueError::Provider(refusal) => of_provider(refusal.kind),
     };
     Wording { status, what: what.into() }
+}
+
+/// What an outside provider's refusal is called here; its own words may be those of another dialect.
+const fn of_provider(kind: ProviderRefusalKind) -> (StatusCode, &'static str) {
+    match kind {
+        ProviderRefusalKind::InvalidClient => (StatusCode::UNAUTHORIZED, INVALID_AUTHENTICATION),
+        ProviderRefusalKind::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        ProviderRefusalKind::AccessDenied
+        | ProviderRefusalKind::UnauthorizedClient
+        | ProviderRefusalKind::InvalidScope
+        | ProviderRefusalKind::InvalidTarget => (StatusCode::FORBIDDEN, "Forbidden"),
+        ProviderRefusalKind::InvalidGrant | ProviderRefusalKind::Other => (StatusCode::BAD_REQUEST, "Invalid request"),
+    }
 }
 
 const fn of_refusal(refusal: IssueRefusal) -> (StatusCode, &'static str) {

@@ -4,7 +4,8 @@
 use http::HeaderMap;
 
 use super::super::{
-    Echo, IntrospectionRequest, RequestError, RevocationRequest, TokenEndpoint, TokenRequest, authentication::InBody,
+    AudienceParameter, Echo, IntrospectionRequest, RequestError, RevocationRequest, TokenEndpoint, TokenRequest,
+    authentication::{DPOP, InBody},
     parameters::Parameters,
 };
 use crate::{config::DialectConfig, secret::Secret};
@@ -23,11 +24,17 @@ pub(super) fn token(
     let (audience, resource) = (parameters.text("audience")?, parameters.text("resource")?);
     let scope = parameters.text("scope")?;
     let in_body = InBody::take(&mut parameters)?;
+    let others = parameters.rest();
     match grant_type.as_deref() {
         None => return Err(RequestError::GrantTypeMissing),
         Some(CLIENT_CREDENTIALS) => {}
         Some(other) => return Err(RequestError::UnsupportedGrantType { asked: Echo::of(other) }),
     }
+    let audience_parameter = if audience.is_none() && resource.is_some() {
+        AudienceParameter::Resource
+    } else {
+        AudienceParameter::Audience
+    };
     let audience = match (audience, resource) {
         (Some(audience), Some(resource)) if audience != resource => return Err(RequestError::TwoAudiences),
         (audience, resource) => audience.or(resource),
@@ -38,10 +45,13 @@ pub(super) fn token(
         token_endpoint_url: endpoint.url().cloned(),
         authentication: in_body.authentication(headers)?,
         audience,
+        audience_parameter,
         scope,
         organization: None,
         token_name: None,
         expires_at: None,
+        proof_of_possession: headers.get(DPOP).cloned(),
+        others,
     })
 }
 

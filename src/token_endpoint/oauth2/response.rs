@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::super::{Introspected, answer};
 use crate::oauth::IssuedToken;
 
-/// RFC 6749 section 5.1.
+/// RFC 6749 section 5.1, and what else the issuer says.
 #[derive(Serialize)]
 struct Success<'a> {
     access_token: &'a str,
@@ -18,15 +18,18 @@ struct Success<'a> {
     expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
+    #[serde(flatten)]
+    beside: &'a Map<String, Value>,
 }
 
 /// The answer that carries `token`. The `auth0` dialect has the same.
 pub(in super::super) fn token(token: &IssuedToken) -> Response<Full<Bytes>> {
     let body = Success {
         access_token: token.access_token.expose(),
-        token_type: "Bearer",
+        token_type: token.token_type.as_str(),
         expires_in: token.lifetime.map(|lifetime| lifetime.as_secs()),
         scope: token.scope.as_deref(),
+        beside: &token.beside,
     };
     answer::json(StatusCode::OK, &body)
 }

@@ -3,7 +3,9 @@
 
 use http::StatusCode;
 
-use super::super::{IssueError, RequestError, TokenRefusal, oauth_error::Wording};
+use super::super::{
+    IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal, oauth_error::Wording,
+};
 use crate::oauth::IssueRefusal;
 
 const AUTHENTICATION_FAILED: &str = "Client authentication failed.";
@@ -78,7 +80,27 @@ fn of_issue(error: &IssueError) -> Wording {
             "Tokens cannot be issued at the moment.",
         ),
         IssueError::Refused { refusal, .. } => of_refusal(*refusal),
+        IssueError::Provider(refusal) => of_provider(refusal),
     }
+}
+
+fn of_provider(refusal: &ProviderRefusal) -> Wording {
+    let (status, code, description) = match refusal.kind {
+        // Whatever the provider calls it, here it has one name and one status.
+        ProviderRefusalKind::InvalidClient => return invalid_client(AUTHENTICATION_FAILED),
+        ProviderRefusalKind::TooManyRequests => {
+            (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "Too many requests; try again later.")
+        }
+        ProviderRefusalKind::AccessDenied => (StatusCode::FORBIDDEN, "access_denied", "The request is denied."),
+        ProviderRefusalKind::UnauthorizedClient => {
+            (StatusCode::BAD_REQUEST, "unauthorized_client", "The client may not obtain tokens in this way.")
+        }
+        ProviderRefusalKind::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", "The scope is refused."),
+        ProviderRefusalKind::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target", AUDIENCE_REFUSED),
+        ProviderRefusalKind::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant", "The grant is not valid."),
+        ProviderRefusalKind::Other => (StatusCode::BAD_REQUEST, "invalid_request", "The request is refused."),
+    };
+    Wording::of_provider(refusal, status, code, description)
 }
 
 fn of_refusal(refusal: IssueRefusal) -> Wording {

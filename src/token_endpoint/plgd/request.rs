@@ -5,7 +5,7 @@
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use super::super::{
-    ClientAuthentication, Echo, PlgdOperation, RequestError, TokenEndpoint, TokenRequest,
+    AudienceParameter, ClientAuthentication, Echo, PlgdOperation, RequestError, TokenEndpoint, TokenRequest,
     authentication::{basic_credentials, decode_basic, jwt_bearer},
     media_type::only,
     parameters::Parameters,
@@ -74,10 +74,13 @@ pub(super) fn token(
         token_endpoint_url: endpoint.url().cloned(),
         authentication,
         audience,
+        audience_parameter: AudienceParameter::Audience,
         scope,
         organization: None,
         token_name,
         expires_at,
+        proof_of_possession: None,
+        others: Vec::new(),
     })
 }
 

@@ -34,7 +34,7 @@ struct Created<'a> {
 pub(super) fn token(token: &IssuedToken) -> Response<Full<Bytes>> {
     let body = Token {
         access_token: token.access_token.expose(),
-        token_type: "Bearer",
+        token_type: token.token_type.as_str(),
         scope: token.scope.as_deref().unwrap_or_default(),
         expires_in: token.lifetime.map(|lifetime| lifetime.as_secs()),
     };
@@ -45,7 +45,7 @@ pub(super) fn token(token: &IssuedToken) -> Response<Full<Bytes>> {
 pub(super) fn created(token: &IssuedToken) -> Response<Full<Bytes>> {
     let body = Created {
         access_token: token.access_token.expose(),
-        token_type: "Bearer",
+        token_type: token.token_type.as_str(),
         expires_in: token.lifetime.map(|lifetime| lifetime.as_secs().to_string()),
         scope: token.scope.as_deref().map(|scope| scope.split(' ').collect()).unwrap_or_default(),
     };

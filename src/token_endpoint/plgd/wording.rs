@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::super::{IssueError, RequestError, TokenRefusal, answer};
+use super::super::{IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal, answer};
 use crate::oauth::IssueRefusal;
 
 /// The numbers of gRPC's status codes.
@@ -89,6 +89,7 @@ fn of_issue(error: &IssueError) -> Wording {
         IssueError::Unavailable { .. } => {
             Wording { status: StatusCode::SERVICE_UNAVAILABLE, code: UNAVAILABLE, what: "temporarily unavailable" }
         }
+        IssueError::Provider(refusal) => of_provider(refusal),
         IssueError::Refused { refusal, .. } => refused(match refusal {
             IssueRefusal::Disabled => "tokens are switched off",
             IssueRefusal::ClientDisabled => "client is disabled",
@@ -101,6 +102,23 @@ fn of_issue(error: &IssueError) -> Wording {
             IssueRefusal::ExpirationPast => "invalid request: expiration must be in the future",
             IssueRefusal::ExpirationTooFar => "invalid request: expiration exceeds the lifetime that is allowed",
         }),
+    }
+}
+
+/// What an outside provider's refusal is called here; its own words may be those of another dialect.
+const fn of_provider(refusal: &ProviderRefusal) -> Wording {
+    match refusal.kind {
+        ProviderRefusalKind::InvalidClient => refused(INVALID_CLIENT),
+        ProviderRefusalKind::TooManyRequests => {
+            Wording { status: StatusCode::TOO_MANY_REQUESTS, code: RESOURCE_EXHAUSTED, what: "too many requests" }
+        }
+        ProviderRefusalKind::UnauthorizedClient | ProviderRefusalKind::InvalidGrant => {
+            refused("invalid request: invalid grant type")
+        }
+        ProviderRefusalKind::InvalidScope => refused("invalid request: invalid scope"),
+        ProviderRefusalKind::InvalidTarget => refused("invalid request: invalid audience"),
+        ProviderRefusalKind::AccessDenied => refused("access denied"),
+        ProviderRefusalKind::Other => malformed("invalid request"),
     }
 }
 

@@ -24,14 +24,15 @@ use crate::{
     config::Config,
     diagnostic::Diagnostics,
     id::TokenId,
-    oauth::{ExchangedToken, IssueRefusal, IssuedToken},
+    oauth::{AccessTokenType, ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
-const ARRIVAL: Arrival = Arrival { peer: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), at: NOW };
+const ARRIVAL: Arrival =
+    Arrival { peer: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), at: NOW, with_certificate: false };
 /// The name of every token that the script issues.
 const TOKEN_ID: TokenId = TokenId::from_bytes([7; 16]);
 
@@ -97,7 +98,7 @@ impl ScriptedIssuer {
     fn exchanged(&self) -> ExchangedToken {
         ExchangedToken {
             access_token: Secret::new("the.access.token".to_owned()),
-            refresh_token: Secret::new("the-refresh-token".to_owned()),
+            refresh_token: Some(Secret::new("the-refresh-token".to_owned())),
             lifetime: self.lifetime(),
             expires_at: self.lifetime().map(|lifetime| NOW.plus(lifetime)),
             client_id: "billing".into(),
@@ -122,7 +123,7 @@ impl TokenIssuer for ScriptedIssuer {
     fn issue<'a>(
         &'a self,
         request: &'a TokenRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
         let or_nothing = |text: &Option<String>| text.as_deref().unwrap_or("-").to_owned();
         self.note(format!(
@@ -136,11 +137,13 @@ impl TokenIssuer for ScriptedIssuer {
         ));
         let issued = self.judge_authentication(&request.authentication).map(|()| IssuedToken {
             access_token: Secret::new("the.access.token".to_owned()),
+            token_type: AccessTokenType::Bearer,
             lifetime: self.lifetime(),
             expires_at: self.lifetime().map(|lifetime| NOW.plus(lifetime)),
             scope: request.scope.clone(),
             client_id: "billing".into(),
             token_id: TOKEN_ID,
+            beside: Map::new(),
         });
         Box::pin(ready(issued))
     }
@@ -148,7 +151,7 @@ impl TokenIssuer for ScriptedIssuer {
     fn exchange<'a>(
         &'a self,
         request: &'a ExchangeRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         self.note(format!("exchange {}|{}", request.client_id, request.secret.expose()));
         Box::pin(ready(self.judge(&request.client_id, Some(&request.secret), None).map(|()| self.exchanged())))
@@ -157,7 +160,7 @@ impl TokenIssuer for ScriptedIssuer {
     fn refresh<'a>(
         &'a self,
         refresh_token: &'a Secret,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         self.note(format!("refresh {}", refresh_token.expose()));
         let judged = self.judge("billing", None, None);
@@ -217,7 +220,7 @@ issuer = "https://id.example/"
 /// Every place of every dialect.
 fn places() -> Vec<(std::sync::Arc<TokenEndpoint>, Place)> {
     let config: Config = toml::from_str(ENDPOINTS).unwrap();
-    let endpoints = compile(&config, None, &Lockouts::default(), &mut Diagnostics::new()).unwrap();
+    let endpoints = compile(&config, None, &Lasting::offline(), &mut Diagnostics::new()).unwrap();
     let with_endpoint = |endpoint: std::sync::Arc<TokenEndpoint>| {
         let places = endpoint.places().to_vec();
         places.into_iter().map(move |place| (std::sync::Arc::clone(&endpoint), place))

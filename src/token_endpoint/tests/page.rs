@@ -51,13 +51,30 @@ fn next_issue_error(error: &IssueError) -> Option<IssueError> {
         IssueError::InvalidRefreshToken => IssueError::ApiTokensDisabled { client_id: None },
         IssueError::ApiTokensDisabled { .. } => IssueError::LockedOut { retry_after: Duration::from_secs(60) },
         IssueError::LockedOut { .. } => IssueError::Unavailable { client_id: None, source: "x".into() },
-        IssueError::Unavailable { .. } => {
-            IssueError::Refused { client_id: "c".into(), refusal: IssueRefusal::Disabled }
-        }
+        IssueError::Unavailable { .. } => of_provider(ProviderRefusalKind::InvalidClient),
+        IssueError::Provider(refusal) => next_of_provider(refusal.kind)
+            .unwrap_or_else(|| IssueError::Refused { client_id: "c".into(), refusal: IssueRefusal::Disabled }),
         IssueError::Refused { refusal, .. } => {
             IssueError::Refused { client_id: "c".into(), refusal: next_issue_refusal(*refusal)? }
         }
     })
+}
+
+fn of_provider(kind: ProviderRefusalKind) -> IssueError {
+    IssueError::Provider(ProviderRefusal { kind, code: None, description: None, retry_after: None, nonce: None })
+}
+
+fn next_of_provider(kind: ProviderRefusalKind) -> Option<IssueError> {
+    Some(of_provider(match kind {
+        ProviderRefusalKind::InvalidClient => ProviderRefusalKind::AccessDenied,
+        ProviderRefusalKind::AccessDenied => ProviderRefusalKind::UnauthorizedClient,
+        ProviderRefusalKind::UnauthorizedClient => ProviderRefusalKind::InvalidScope,
+        ProviderRefusalKind::InvalidScope => ProviderRefusalKind::InvalidTarget,
+        ProviderRefusalKind::InvalidTarget => ProviderRefusalKind::InvalidGrant,
+        ProviderRefusalKind::InvalidGrant => ProviderRefusalKind::TooManyRequests,
+        ProviderRefusalKind::TooManyRequests => ProviderRefusalKind::Other,
+        ProviderRefusalKind::Other => return None,
+    }))
 }
 
 /// Status and code of one dialect's answer, as the page writes them.

@@ -1,0 +1,160 @@
+//! Owns: the clients that are known here under an id and secret of their own, and stand for others at the provider.
+//! Refuses: passing on what such a client presents; clients that are not known, where the operator says so.
+//! Always holds: a secret is compared in constant time, and compared with something for an unknown client as well.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use super::super::{AuthenticationMethod, ClientAuthentication, IssueError};
+use crate::{
+    authorization_server::client::client_id_of,
+    config::{ForwardedClientConfig, UnmappedClientsConfig},
+    secret::Secret,
+};
+
+/// The clients of one forwarded endpoint.
+pub(super) struct ClientMap {
+    clients: BTreeMap<Box<str>, MappedClient>,
+    refuses_unmapped: bool,
+    /// What the secret of a client is compared with that is not known.
+    nobody: Secret,
+}
+
+struct MappedClient {
+    client_id: Arc<str>,
+    secret: Secret,
+    other_secret: Option<Secret>,
+    provider_client_id: String,
+    provider_secret: Secret,
+}
+
+/// Who a client is, and what the provider is told.
+#[derive(Debug)]
+pub(super) struct Presented {
+    /// The id that it says it has here; none if it says none.
+    pub(super) client_id: Option<Arc<str>>,
+    /// What it proves it with at the provider.
+    pub(super) authentication: ClientAuthentication,
+    /// Whether it has proven itself here, and the provider is told other credentials than its own.
+    pub(super) is_mapped: bool,
+}
+
+impl ClientMap {
+    pub(super) fn new(raw: &BTreeMap<String, ForwardedClientConfig>, unmapped: Option<UnmappedClientsConfig>) -> Self {
+        let client = |(id, raw): (&String, &ForwardedClientConfig)| {
+            let client = MappedClient {
+                client_id: Arc::from(id.as_str()),
+                secret: raw.secret.secret().clone(),
+                other_secret: raw.other_secret.as_ref().map(|secret| secret.secret().clone()),
+                provider_client_id: raw.provider_client_id.clone().unwrap_or_else(|| id.clone()),
+                provider_secret: raw.provider_secret.secret().clone(),
+            };
+            (Box::from(id.as_str()), client)
+        };
+        Self {
+            clients: raw.iter().map(client).collect(),
+            refuses_unmapped: unmapped == Some(UnmappedClientsConfig::Refuse),
+            nobody: Secret::new("nobody".to_owned()),
+        }
+    }
+
+    /// Who presents `authentication`, and what the provider is told instead, if something else.
+    ///
+    /// # Errors
+    /// A client that is known here has not proven itself, or is not known and has to be.
+    pub(super) fn resolve(&self, authentication: &ClientAuthentication) -> Result<Presented, IssueError> {
+        let claimed = authentication.client_id().map(str::to_owned);
+        let claimed = claimed.or_else(|| authentication.client_assertion().and_then(client_id_of));
+        let client = claimed.as_deref().and_then(|id| self.clients.get(id));
+        let presented = authentication.secret();
+        let Some(client) = client else {
+            if self.refuses_unmapped {
+                let _same_work = presented.is_some_and(|secret| self.nobody.matches(secret.expose()));
+                return Err(IssueError::UnknownClient);
+            }
+            let client_id = claimed.map(Arc::from);
+            return Ok(Presented { client_id, authentication: authentication.clone(), is_mapped: false });
+        };
+        let (Some(secret), None) = (presented, authentication.client_assertion()) else {
+            return Err(IssueError::AuthenticationMethodNotAllowed);
+        };
+        client.prove(secret)?;
+        let (id, secret) = (client.provider_client_id.clone(), client.provider_secret.clone());
+        let authentication = match authentication.method() {
+            AuthenticationMethod::Basic => ClientAuthentication::basic(id, secret),
+            AuthenticationMethod::Post | AuthenticationMethod::Assertion => ClientAuthentication::post(id, secret),
+        };
+        Ok(Presented { client_id: Some(Arc::clone(&client.client_id)), authentication, is_mapped: true })
+    }
+}
+
+impl MappedClient {
+    fn prove(&self, presented: &Secret) -> Result<(), IssueError> {
+        let presented = presented.expose();
+        let other = self.other_secret.as_ref().is_some_and(|other| other.matches(presented));
+        if self.secret.matches(presented) | other { Ok(()) } else { Err(IssueError::WrongSecret) }
+    }
+}
+
+impl fmt::Debug for ClientMap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClientMap").field("clients", &self.clients.keys()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(unmapped: &str) -> ClientMap {
+        let text = format!(
+            "[token_endpoints.a]\npath = \"/t\"\nforward = \"https://id.example/t\"\nunmapped_clients = \"{unmapped}\"\n\
+             [token_endpoints.a.clients.reports]\nsecret = \"own\"\nother_secret = \"next\"\n\
+             provider_client_id = \"qJx8\"\nprovider_secret = \"theirs\"\n\
+             [token_endpoints.a.clients.same]\nsecret = \"own\"\nprovider_secret = \"theirs\"\n"
+        );
+        let (loaded, diagnostics) = crate::config::load_text("postern.toml", &text, &BTreeMap::new());
+        let config = loaded.config().unwrap_or_else(|| panic!("{diagnostics:?}"));
+        let endpoint = &config.token_endpoints["a"];
+        ClientMap::new(&endpoint.clients, endpoint.unmapped_clients)
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn resolved(map: &ClientMap, id: &str, presented: &str) -> Result<String, IssueError> {
+        let resolved = map.resolve(&ClientAuthentication::basic(id.to_owned(), secret(presented)))?;
+        let told = &resolved.authentication;
+        let id = resolved.client_id.unwrap_or_else(|| "-".into());
+        Ok(format!(
+            "{id} {} {} {:?}",
+            told.client_id().unwrap_or("-"),
+            told.secret().map_or("-", Secret::expose),
+            told.method()
+        ))
+    }
+
+    #[test]
+    fn the_provider_is_told_what_stands_for_the_client() {
+        let map = map("forward");
+        for presented in ["own", "next"] {
+            assert_eq!(resolved(&map, "reports", presented).unwrap(), "reports qJx8 theirs Basic");
+        }
+        assert_eq!(resolved(&map, "same", "own").unwrap(), "same same theirs Basic");
+        for presented in ["theirs", "ow", ""] {
+            assert!(matches!(resolved(&map, "reports", presented), Err(IssueError::WrongSecret)), "{presented}");
+        }
+        let assertion = ClientAuthentication::assertion(Some("reports".to_owned()), secret("a.b.c"));
+        assert!(matches!(map.resolve(&assertion), Err(IssueError::AuthenticationMethodNotAllowed)));
+        let both = ClientAuthentication::post("reports".to_owned(), secret("own")).beside(secret("a.b.c"));
+        assert!(matches!(map.resolve(&both), Err(IssueError::AuthenticationMethodNotAllowed)));
+    }
+
+    #[test]
+    fn whoever_is_not_in_the_map_goes_on_or_is_unknown() {
+        assert_eq!(resolved(&map("forward"), "other", "x").unwrap(), "other other x Basic");
+        assert!(matches!(resolved(&map("refuse"), "other", "x"), Err(IssueError::UnknownClient)));
+        assert!(matches!(resolved(&map("refuse"), "qJx8", "theirs"), Err(IssueError::UnknownClient)));
+        assert!(!format!("{:?}", map("refuse")).contains("theirs"));
+    }
+}
