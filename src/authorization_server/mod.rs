@@ -29,6 +29,7 @@ pub use self::{
     api_token::{
         ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenSwitchUpdate, ApiTokenUpdate,
         ApiTokenUser, Caller, CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
+        ProvenApiToken,
     },
     authentication::Proof,
     grant::{GrantError, GrantRequest},

@@ -128,6 +128,7 @@ impl Snapshot {
             key_sets: sources.remote,
             upstreams: upstreams?,
             listeners: listeners?,
+            token_endpoints: endpoints?,
             authorization_server,
             files: files.clone(),
         })

@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub upstreams: Upstreams,
     /// Where requests come from.
     pub listeners: Listeners,
+    /// Where clients get tokens, in the order of their names.
+    pub token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The headers that only the gateway may set, over all routes.
     pub identity_headers: IdentityHeaderNames,
     /// The embedded issuer before its keys are opened.

@@ -59,7 +59,10 @@ pub fn compile(
         let management = endpoint.management.as_ref().map(require);
         sound &= !matches!(management, Some(None));
         let compiled = compile_one(name, endpoint, config, lasting);
-        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), ..compiled }));
+        let quota = endpoint.quota.as_ref().map(|quota| {
+            Arc::new(lasting.quotas.of(&compiled.name, quota, &path.key("quota"), diagnostics))
+        });
+        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), quota, ..compiled }));
     }
     (sound && diagnostics.error_count() == errors_before).then_some(endpoints)
 }
@@ -76,6 +79,7 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, last
         url: url.map(Arc::from),
         // One memory for all: their clients are the same, and so is whoever guesses.
         lockout: lasting.lockouts.of(EMBEDDED, &endpoint.lockout),
+        quota: None,
         management: None,
     }
 }

@@ -10,7 +10,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{
-    Answer, Arrival, Lockout, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal, auth0,
+    Answer, Arrival, Lockout, Operation, Place, PlgdOperation, Quota, RequestError, TokenIssuer, TokenRefusal, auth0,
     desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
 };
 use crate::auth::Requirement;
@@ -26,6 +26,8 @@ pub struct TokenEndpoint {
     pub(super) places: Vec<Place>,
     pub(super) url: Option<Arc<str>>,
     pub(super) lockout: Lockout,
+    /// How many tokens everybody gets; none: as many as they ask for.
+    pub(super) quota: Option<Arc<Quota>>,
     /// What a token must show for the dialect's own management; none: that is not served.
     pub(super) management: Option<Requirement>,
 }
@@ -56,6 +58,12 @@ impl TokenEndpoint {
     #[must_use]
     pub const fn url(&self) -> Option<&Arc<str>> {
         self.url.as_ref()
+    }
+
+    /// How many tokens everybody gets here, if that is bounded.
+    #[must_use]
+    pub const fn quota(&self) -> Option<&Arc<Quota>> {
+        self.quota.as_ref()
     }
 
     /// Answers a request to one of its places, whatever its method and body. If the body was not read to its end, the answer

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Lockouts;
+use super::{Lockouts, Quotas};
 use crate::outbound::Outbound;
 
 /// What token endpoints keep over reloads.
@@ -10,6 +10,8 @@ use crate::outbound::Outbound;
 pub struct Lasting {
     /// Who is locked out.
     pub lockouts: Lockouts,
+    /// How many tokens everybody has had.
+    pub quotas: Quotas,
     /// How outside providers are asked.
     pub outbound: Arc<Outbound>,
 }
@@ -18,7 +20,7 @@ impl Lasting {
     /// Nothing kept yet.
     #[must_use]
     pub fn new(outbound: Arc<Outbound>) -> Self {
-        Self { lockouts: Lockouts::default(), outbound }
+        Self { lockouts: Lockouts::default(), quotas: Quotas::default(), outbound }
     }
 
     /// For a process that only looks at a configuration.

@@ -24,6 +24,7 @@ mod operation;
 mod parameters;
 mod places;
 mod plgd;
+mod quota;
 mod refusal;
 mod terms;
 
@@ -42,8 +43,9 @@ pub use self::{
     management::{Managed, ManagementRefusal, Managing},
     operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
     places::Place,
+    quota::{HolderKind, Period, Quota, QuotaExceeded, Quotas, Spent, Standing},
     refusal::{RequestError, TokenRefusal},
-    terms::{Arrival, Spent, Terms},
+    terms::{Arrival, Terms},
 };
 
 #[cfg(test)]

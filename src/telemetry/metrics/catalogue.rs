@@ -110,6 +110,8 @@ catalogue! {
         "Revoked tokens of the embedded issuer that have not expired yet.";
     ISSUED_TOKENS: Counter "postern_issued_tokens_total" ["dialect"]
         "Tokens that the embedded issuer has issued here since the start.";
+    QUOTA_WARNINGS: Counter "postern_token_endpoint_quota_warnings_total" ["endpoint", "threshold"]
+        "How often a client or an organisation had used 60, 80 or 100 hundredths of its quota of an hour or a day.";
     BUILD_INFO: Info "postern_build_info" ["version"]
         "The running version.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []

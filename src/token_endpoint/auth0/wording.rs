@@ -4,7 +4,7 @@
 
 use http::StatusCode;
 
-use super::super::{Echo, IssueError, RequestError, TokenRefusal, oauth_error::Wording};
+use super::super::{Echo, HolderKind, IssueError, RequestError, TokenRefusal, oauth_error::Wording};
 use crate::oauth::IssueRefusal;
 
 pub(super) fn of(refusal: &TokenRefusal) -> Wording {
@@ -59,6 +59,14 @@ fn of_issue(error: &IssueError, audience: Option<&Echo>) -> Wording {
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_attempts",
             "The client is locked out after too many failed attempts; try again later.",
+        ),
+        IssueError::QuotaExceeded { exceeded, .. } => Wording::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            match exceeded.whose {
+                HolderKind::Client => "Client quota exceeded",
+                HolderKind::Organization => "Organization quota exceeded",
+            },
         ),
         IssueError::Unavailable { .. } => Wording::new(
             StatusCode::SERVICE_UNAVAILABLE,

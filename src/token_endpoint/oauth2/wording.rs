@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use super::super::{IssueError, RequestError, TokenRefusal, oauth_error::Wording};
+use super::super::{HolderKind, IssueError, RequestError, TokenRefusal, oauth_error::Wording};
 use crate::oauth::IssueRefusal;
 
 const AUTHENTICATION_FAILED: &str = "Client authentication failed.";
@@ -71,6 +71,15 @@ fn of_issue(error: &IssueError) -> Wording {
             StatusCode::TOO_MANY_REQUESTS,
             "temporarily_unavailable",
             "Client authentication failed too often; try again later.",
+        ),
+        // Again the RFC has no code of its own; what the client is to do is the same as when it is locked out.
+        IssueError::QuotaExceeded { exceeded, .. } => Wording::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "temporarily_unavailable",
+            match exceeded.whose {
+                HolderKind::Client => "The client has used up its quota of tokens; try again later.",
+                HolderKind::Organization => "The organization has used up its quota of tokens; try again later.",
+            },
         ),
         IssueError::Unavailable { .. } => Wording::new(
             StatusCode::SERVICE_UNAVAILABLE,

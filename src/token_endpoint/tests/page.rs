@@ -50,7 +50,8 @@ fn next_issue_error(error: &IssueError) -> Option<IssueError> {
         IssueError::AuthenticationMethodNotAllowed => IssueError::InvalidRefreshToken,
         IssueError::InvalidRefreshToken => IssueError::ApiTokensDisabled { client_id: None },
         IssueError::ApiTokensDisabled { .. } => IssueError::LockedOut { retry_after: Duration::from_secs(60) },
-        IssueError::LockedOut { .. } => IssueError::Unavailable { client_id: None, source: "x".into() },
+        IssueError::LockedOut { .. } => IssueError::QuotaExceeded { client_id: None, exceeded: used_up() },
+        IssueError::QuotaExceeded { .. } => IssueError::Unavailable { client_id: None, source: "x".into() },
         IssueError::Unavailable { .. } => {
             IssueError::Refused { client_id: "c".into(), refusal: IssueRefusal::Disabled }
         }
@@ -58,6 +59,11 @@ fn next_issue_error(error: &IssueError) -> Option<IssueError> {
             IssueError::Refused { client_id: "c".into(), refusal: next_issue_refusal(*refusal)? }
         }
     })
+}
+
+fn used_up() -> Box<QuotaExceeded> {
+    let standing = Standing { client: None, organization: None };
+    Box::new(QuotaExceeded { whose: HolderKind::Client, retry_after: Duration::from_secs(60), standing })
 }
 
 /// Status and code of one dialect's answer, as the page writes them.
