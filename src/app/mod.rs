@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::{
     admin,
-    auth::key_set::KeySets,
+    auth::{Inquirers, key_set::KeySets},
     authorization_server::{ChangeError, Memory, OpenError, SealingError},
     clock::Clock,
     config::{Config, Environment},
@@ -115,6 +115,7 @@ pub fn offline_surroundings() -> Surroundings {
     let (metrics, _workers) = Metrics::new(1);
     Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),

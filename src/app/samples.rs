@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
-    auth::SharedTokenCache,
+    auth::{Introspector, RevocationLookup, SharedTokenCache},
     server::Server,
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
@@ -25,6 +25,7 @@ impl MetricsSource for Elsewhere {
         samples.add(&catalogue::TOKEN_CACHE_HITS, &[], self.tokens.hits());
         samples.add(&catalogue::TOKEN_CACHE_MISSES, &[], self.tokens.misses());
         key_sets(&snapshot, samples);
+        inquiries(&snapshot, samples);
         endpoints(&snapshot, samples);
         certificates(&snapshot, samples);
         self.listeners(samples);
@@ -82,6 +83,17 @@ fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::KEY_SET_FETCHES, &[issuer, result.label()], count);
         }
         samples.add(&catalogue::UNKNOWN_KEY, &[issuer], measures.unknown_keys);
+    }
+}
+
+fn inquiries(snapshot: &Snapshot, samples: &mut Samples) {
+    for issuer in snapshot.issuers.iter() {
+        for count in issuer.introspection().map(Introspector::counts).unwrap_or_default() {
+            samples.add(&catalogue::INTROSPECTION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+        for count in issuer.revocation().map(RevocationLookup::counts).unwrap_or_default() {
+            samples.add(&catalogue::REVOCATION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
     }
 }
 

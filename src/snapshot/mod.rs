@@ -21,7 +21,7 @@ use std::{
 use http::Method;
 
 use crate::{
-    auth::{Issuers, key_set::RemoteKeySet},
+    auth::{Inquirers, Issuers, key_set::RemoteKeySet},
     authorization_server::{self, AuthorizationServer},
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
@@ -115,6 +115,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
+    /// Who asks issuers about tokens.
+    pub inquirers: Arc<Inquirers>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
     /// What Postern itself asks of other servers.

@@ -66,6 +66,10 @@ catalogue! {
         "Attempts to fetch an issuer's keys, by how they ended.";
     UNKNOWN_KEY: Counter "postern_unknown_key_total" ["issuer"]
         "Tokens whose key the issuer does not list.";
+    INTROSPECTION_REQUESTS: Counter "postern_introspection_requests_total" ["issuer", "result"]
+        "Questions to an issuer what an opaque token means, by how they ended.";
+    REVOCATION_REQUESTS: Counter "postern_revocation_requests_total" ["issuer", "result"]
+        "Questions to an issuer whether a token was revoked, by how they ended.";
     UPSTREAM_REQUESTS: Counter "postern_upstream_requests_total" ["upstream", "status_class"]
         "Requests forwarded, by upstream and class of its status (none: it gave no answer).";
     UPSTREAM_FAILURES: Counter "postern_upstream_failures_total" ["upstream", "reason"]
