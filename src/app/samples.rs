@@ -30,6 +30,7 @@ impl MetricsSource for Elsewhere {
         self.listeners(samples);
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
+        shared(&snapshot, samples);
         for endpoint in snapshot.token_endpoints() {
             if let Some(forwarding) = endpoint.forwarding() {
                 forwarding.collect(samples);
@@ -97,6 +98,14 @@ fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);
     for (dialect, count) in registry.issued_tokens() {
         samples.add(&catalogue::ISSUED_TOKENS, &[dialect], count);
+    }
+}
+
+fn shared(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(shared) = &snapshot.shared else { return };
+    samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
+    for (reason, count) in shared.failures() {
+        samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
     }
 }
 

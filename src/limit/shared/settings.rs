@@ -101,7 +101,10 @@ mod tests {
     fn a_url_is_redis_or_rediss_and_never_shown() {
         for good in ["redis://h:6379/0", "redis://h", "rediss://user:canary@h:6380/1", "redis://:canary@[::1]:6379"] {
             let settings = compile(serde_json::json!({ "redis": good })).unwrap();
-            assert_eq!((settings.timeout, settings.full_name("a")), (Duration::from_millis(20), "postern:a".to_owned()));
+            assert_eq!(
+                (settings.timeout, settings.full_name("a")),
+                (Duration::from_millis(20), "postern:a".to_owned())
+            );
             assert!(!format!("{settings:?}").contains("canary"));
         }
         for bad in [
@@ -127,7 +130,9 @@ mod tests {
         assert!(compiled("1ms", "a:b-c_d.e").is_ok() && compiled("10s", "p").is_ok());
         let told = compiled("0s", "").unwrap_err();
         assert!(told.len() == 2 && told[0].starts_with("shared.timeout") && told[1].starts_with("shared.prefix"));
-        assert!(compiled("11s", "p").is_err() && compiled("1s", "a b").is_err() && compiled("1s", &"a".repeat(65)).is_err());
+        assert!(
+            compiled("11s", "p").is_err() && compiled("1s", "a b").is_err() && compiled("1s", &"a".repeat(65)).is_err()
+        );
     }
 
     #[test]
