@@ -31,11 +31,7 @@ impl MetricsSource for Elsewhere {
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
         shared(&snapshot, samples);
-        for endpoint in snapshot.token_endpoints() {
-            if let Some(forwarding) = endpoint.forwarding() {
-                forwarding.collect(samples);
-            }
-        }
+        token_endpoints(&snapshot, samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);
@@ -106,6 +102,17 @@ fn shared(snapshot: &Snapshot, samples: &mut Samples) {
     samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
     for (reason, count) in shared.failures() {
         samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
+    }
+}
+
+fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
+    for endpoint in &snapshot.token_endpoints {
+        if let Some(forwarding) = endpoint.forwarding() {
+            forwarding.collect(samples);
+        }
+        for (threshold, count) in endpoint.quota().into_iter().flat_map(|quota| quota.warnings()) {
+            samples.add(&catalogue::QUOTA_WARNINGS, &[endpoint.name(), threshold], count);
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 //! that there is a new one.
 //! Always holds: two configurations that say the same yield no words; a line never holds a line break.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use serde_json::{Map, Value};
 
@@ -36,37 +39,38 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
 
 /// Which secrets have another value than before, which nothing else shows.
 fn new_secrets(before: &Config, after: &Config) -> Vec<String> {
-    let differ = |before: &SecretConfig, after: &SecretConfig| !before.secret().matches(after.secret().expose());
-    let mut lines = Vec::new();
-    let admin_token = |config: &Config| config.admin.as_ref().and_then(|admin| admin.token.clone());
-    if let (Some(before), Some(after)) = (admin_token(before), admin_token(after))
-        && differ(&before, &after)
-    {
-        lines.push("admin: token has a new value".to_owned());
+    let before = secrets_of(before);
+    let is_new = |(place, after): (&String, &&SecretConfig)| {
+        let differs = before.get(place).is_some_and(|before| !before.secret().matches(after.secret().expose()));
+        differs.then(|| format!("{place} has a new value").replace(char::is_control, " "))
+    };
+    secrets_of(after).iter().filter_map(is_new).collect()
+}
+
+/// Every secret, by what it is called in a line about it.
+fn secrets_of(config: &Config) -> BTreeMap<String, &SecretConfig> {
+    let mut found: Vec<(String, Option<&SecretConfig>)> = Vec::new();
+    let mut add = |place: String, secret| found.push((place, secret));
+    add("admin: token".to_owned(), config.admin.as_ref().and_then(|admin| admin.token.as_ref()));
+    add("shared: redis".to_owned(), config.shared.as_ref().map(|shared| &shared.redis));
+    for (name, issuer) in &config.issuers {
+        let introspection = issuer.introspection.as_ref();
+        add(format!("issuer {name}: introspection.client_secret"), introspection.map(|it| &it.client_secret));
     }
-    if let (Some(before), Some(after)) = (&before.shared, &after.shared)
-        && differ(&before.redis, &after.redis)
-    {
-        lines.push("shared: redis has a new value".to_owned());
-    }
-    if let (Some(before), Some(after)) = (&before.authorization_server, &after.authorization_server) {
-        for (name, client) in &after.clients {
-            let Some(before) = before.clients.get(name) else { continue };
-            let secrets = [
-                ("secret", &before.secret, &client.secret),
-                ("other_secret", &before.other_secret, &client.other_secret),
-            ];
-            for (key, before, after) in secrets {
-                if let (Some(before), Some(after)) = (before, after)
-                    && differ(before, after)
-                {
-                    let line = format!("authorization_server: clients.{name}.{key} has a new value");
-                    lines.push(line.replace(char::is_control, " "));
-                }
-            }
+    for (name, endpoint) in &config.token_endpoints {
+        for (id, client) in &endpoint.clients {
+            let at = format!("token endpoint {name}: clients.{id}");
+            add(format!("{at}.secret"), Some(&client.secret));
+            add(format!("{at}.other_secret"), client.other_secret.as_ref());
+            add(format!("{at}.provider_secret"), Some(&client.provider_secret));
         }
     }
-    lines
+    for (id, client) in config.authorization_server.iter().flat_map(|server| &server.clients) {
+        let at = format!("authorization_server: clients.{id}");
+        add(format!("{at}.secret"), client.secret.as_ref());
+        add(format!("{at}.other_secret"), client.other_secret.as_ref());
+    }
+    found.into_iter().filter_map(|(place, secret)| Some((place, secret?))).collect()
 }
 
 /// The top-level tables, and what one thing in them is called where they hold things by name.
@@ -79,8 +83,8 @@ const SECTIONS: &[(&str, Option<&str>)] = &[
     ("upstreams", Some("upstream")),
     ("routes", Some("route")),
     ("token_endpoints", Some("token endpoint")),
-    ("shared", None),
     ("authorization_server", None),
+    ("shared", None),
 ];
 
 fn named_things(noun: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
