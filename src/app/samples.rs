@@ -31,6 +31,7 @@ impl MetricsSource for Elsewhere {
         self.listeners(samples);
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
+        shared(&snapshot, samples);
         token_endpoints(&snapshot, samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
@@ -105,6 +106,14 @@ fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);
     for (dialect, count) in registry.issued_tokens() {
         samples.add(&catalogue::ISSUED_TOKENS, &[dialect], count);
+    }
+}
+
+fn shared(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(shared) = &snapshot.shared else { return };
+    samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
+    for (reason, count) in shared.failures() {
+        samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
     }
 }
 
