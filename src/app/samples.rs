@@ -30,6 +30,7 @@ impl MetricsSource for Elsewhere {
         self.listeners(samples);
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
+        shared(&snapshot, samples);
         token_endpoints(&snapshot, samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
@@ -104,6 +105,14 @@ fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
         for (threshold, count) in endpoint.quota().into_iter().flat_map(|quota| quota.warnings()) {
             samples.add(&catalogue::QUOTA_WARNINGS, &[endpoint.name(), threshold], count);
         }
+    }
+}
+
+fn shared(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(shared) = &snapshot.shared else { return };
+    samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
+    for (reason, count) in shared.failures() {
+        samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
     }
 }
 
