@@ -23,6 +23,7 @@ use crate::{
     authorization_server::Memory,
     config::{self, Config},
     gateway::Shared,
+    limit::Limits,
     outbound::Outbound,
     server::Server,
     snapshot::{Activation, Reloader, Surroundings, Watch},
@@ -79,6 +80,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         issuer_memory,
         token_endpoints: Lasting::new(Arc::clone(&outbound)),
         outbound,
+        limits: Arc::new(Limits::new(options.clock.clone())),
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

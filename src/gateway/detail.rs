@@ -40,6 +40,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("path_claim_mismatch", "The token is not for what the path names."),
     ("path_malformed", "The request's path is malformed."),
     ("path_too_long", "The request's path is too long."),
+    ("rate_limited", "More requests came than are let through here."),
     ("revocation_unavailable", "The issuer of the token cannot be asked at the moment whether it was revoked."),
     ("scheme_not_accepted", "A bearer token is needed; other credentials are not accepted."),
     ("scope_missing", "The token lacks a scope that is needed here."),

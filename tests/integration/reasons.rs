@@ -90,6 +90,7 @@ stalling = { endpoints = ["http://${STALLING}"] }
 
 [routes]
 open = { path = "/open/{*rest}", upstream = "orders", public = true }
+limited = { path = "/limited", upstream = "orders", public = true, limit = { requests = 1, per = "1d", by = "peer" } }
 refusing = { path = "/refusing", upstream = "refusing", public = true }
 mute = { path = "/mute", upstream = "mute", public = true }
 silent = { path = "/silent", upstream = "silent", public = true, timeout = "300ms" }
@@ -349,6 +350,8 @@ impl World {
 
     async fn requests(&mut self) {
         self.get("no_route", "/nothing").await;
+        assert_eq!(self.client.get(&self.gateway.url("/limited"), None).await.status, 200);
+        self.get("rate_limited", "/limited").await;
         self.send("method_not_allowed", request(Method::DELETE, &self.gateway.url("/orders/acme"), None)).await;
         self.raw("method_not_forwarded", "TRACE /open/1 HTTP/1.1\r\nhost: a\r\n\r\n").await;
         self.raw("method_not_forwarded", "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n").await;

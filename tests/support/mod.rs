@@ -21,6 +21,8 @@ pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod raw_socket;
+pub(crate) mod real_provider;
+pub(crate) mod redis;
 pub(crate) mod relay;
 pub(crate) mod schema;
 pub(crate) mod scoped;
