@@ -30,11 +30,7 @@ impl MetricsSource for Elsewhere {
         self.listeners(samples);
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
-        for endpoint in snapshot.token_endpoints() {
-            if let Some(forwarding) = endpoint.forwarding() {
-                forwarding.collect(samples);
-            }
-        }
+        token_endpoints(&snapshot, samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);
@@ -97,6 +93,17 @@ fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);
     for (dialect, count) in registry.issued_tokens() {
         samples.add(&catalogue::ISSUED_TOKENS, &[dialect], count);
+    }
+}
+
+fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
+    for endpoint in &snapshot.token_endpoints {
+        if let Some(forwarding) = endpoint.forwarding() {
+            forwarding.collect(samples);
+        }
+        for (threshold, count) in endpoint.quota().into_iter().flat_map(|quota| quota.warnings()) {
+            samples.add(&catalogue::QUOTA_WARNINGS, &[endpoint.name(), threshold], count);
+        }
     }
 }
 

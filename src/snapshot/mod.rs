@@ -70,10 +70,10 @@ pub struct Snapshot {
     pub upstreams: Upstreams,
     /// Where requests come from.
     pub listeners: Listeners,
+    /// Where clients get tokens, in the order of their names.
+    pub token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The headers that only the gateway may set, over all routes.
     pub identity_headers: IdentityHeaderNames,
-    /// Where clients post to get a token.
-    token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
     /// The embedded issuer with its keys open: set once, before the snapshot comes into force.
@@ -151,11 +151,6 @@ impl Snapshot {
             None | Some(Err(NoMatch::NoRoute)) => self.table.match_route(host, path, method),
             Some(own) => own,
         }
-    }
-
-    /// The token endpoints, in the order of their names.
-    pub fn token_endpoints(&self) -> impl Iterator<Item = &Arc<TokenEndpoint>> {
-        self.token_endpoints.iter()
     }
 
     /// The embedded issuer, if this configuration has one.

@@ -114,6 +114,8 @@ catalogue! {
         "Requests that were made to the outside provider of a token endpoint.";
     TOKEN_ENDPOINT_PROVIDER_FAILURES: Counter "postern_token_endpoint_provider_failures_total" ["endpoint", "reason"]
         "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
+    QUOTA_WARNINGS: Counter "postern_token_endpoint_quota_warnings_total" ["endpoint", "threshold"]
+        "How often a client or an organisation had used 60, 80 or 100 hundredths of its quota of an hour or a day.";
     BUILD_INFO: Info "postern_build_info" ["version"]
         "The running version.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
