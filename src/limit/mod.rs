@@ -3,10 +3,19 @@
 //! Always holds: what is remembered of callers is bounded, whoever they say they are; nobody waits for Redis for longer than
 //! `shared.timeout`.
 
+mod buckets;
+mod key;
+mod limits;
+mod local;
 mod rate;
+mod route_limit;
 mod shared;
+mod steady;
 
 pub use self::{
+    key::Whose,
+    limits::Limits,
     rate::{Rate, Taken},
+    route_limit::{By, RouteLimit},
     shared::{Away, SharedCounters, SharedSettings, Window},
 };

@@ -116,6 +116,10 @@ fn compare(key: &str, before: &Value, after: &Value, words: &mut Vec<String>) {
         return;
     }
     match (before, after) {
+        // A limit is one thing: `limit 100 per 1s by client_id`.
+        (Value::Object(_), Value::Object(_)) if key == "limit" => {
+            words.push(format!("{key} {} -> {}", shown(before), shown(after)));
+        }
         (Value::Object(before), Value::Object(after)) => {
             for name in union_of_keys(before, after) {
                 // `require` and `identity` hold nothing but rules; the rule's own name says enough.
@@ -157,6 +161,10 @@ fn list_difference(key: &str, before: &[Value], after: &[Value]) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Object(limit) if limit.len() == 3 && limit.contains_key("requests") && limit.contains_key("per") => {
+            let part = |name: &str| limit.get(name).map(shown).unwrap_or_default();
+            format!("{} per {} by {}", part("requests"), part("per"), part("by"))
+        }
         other => other.to_string(),
     }
 }
@@ -197,6 +205,31 @@ mod tests {
             changes(&with_route("r", before), &with_route("r", after)),
             ["route r: host a.example; methods -GET; timeout 30s -> 1m; upstream u -> v"]
         );
+    }
+
+    #[test]
+    fn a_limit_is_told_in_words() {
+        let route = |limit: Value| with_route("r", json!({ "path": "/o", "upstream": "u", "limit": limit }));
+        let limit = |requests: u32, by: &str| json!({ "requests": requests, "per": "1s", "by": by });
+        for (before, after, told) in [
+            (Value::Null, limit(100, "client_id"), "route r: limit 100 per 1s by client_id"),
+            (limit(100, "peer"), limit(50, "route"), "route r: limit 100 per 1s by peer -> 50 per 1s by route"),
+            (limit(100, "peer"), Value::Null, "route r: limit no longer 100 per 1s by peer"),
+        ] {
+            assert_eq!(changes(&route(before), &route(after)), [told]);
+        }
+    }
+
+    #[test]
+    fn where_replicas_count_is_told_and_its_url_is_not() {
+        let shared = |url: &str, timeout: &str| -> Config {
+            let shared = json!({ "redis": url, "timeout": timeout });
+            Config { shared: Some(serde_json::from_value(shared).expect("one")), ..Config::default() }
+        };
+        let before = shared("redis://:canary@a", "20ms");
+        assert_eq!(changes(&before, &shared("redis://:canary@b", "20ms")), ["shared: redis has a new value"]);
+        assert_eq!(changes(&before, &shared("redis://:canary@a", "1s")), ["shared: timeout 20ms -> 1s"]);
+        assert!(!changes(&Config::default(), &before).join("").contains("canary"));
     }
 
     #[test]

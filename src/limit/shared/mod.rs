@@ -8,8 +8,6 @@ mod link;
 mod scripts;
 mod settings;
 mod subscription;
-#[cfg(test)]
-mod tests;
 
 use std::{
     fmt,
