@@ -116,6 +116,8 @@ catalogue! {
         "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
     QUOTA_WARNINGS: Counter "postern_token_endpoint_quota_warnings_total" ["endpoint", "threshold"]
         "How often a client or an organisation had used 60, 80 or 100 hundredths of its quota of an hour or a day.";
+    LOCKOUT_MESSAGES: Counter "postern_token_endpoint_lockout_messages_total" ["result"]
+        "What other replicas told of failures and successes at token endpoints: heard, or ignored because it made no sense.";
     SHARED_LIMITS_REACHABLE: Gauge "postern_shared_limits_reachable" []
         "1 if the server where replicas count together answered when it was last asked, 0 if each counts alone; absent without one.";
     SHARED_LIMITS_FAILURES: Counter "postern_shared_limits_failures_total" ["reason"]
