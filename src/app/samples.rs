@@ -8,6 +8,7 @@ use crate::{
     server::Server,
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
+    token_endpoint::Lockouts,
 };
 
 /// Where the numbers live.
@@ -15,6 +16,7 @@ pub(super) struct Elsewhere {
     pub(super) reloader: Arc<Reloader>,
     pub(super) server: Arc<Server>,
     pub(super) tokens: Arc<SharedTokenCache>,
+    pub(super) lockouts: Lockouts,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
 }
@@ -33,6 +35,10 @@ impl MetricsSource for Elsewhere {
         issuer(&snapshot, samples);
         shared(&snapshot, samples);
         token_endpoints(&snapshot, samples);
+        if snapshot.shared.is_some() {
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["heard"], self.lockouts.heard());
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["ignored"], self.lockouts.ignored());
+        }
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);

@@ -118,6 +118,8 @@ catalogue! {
         "Requests that were made to the outside provider of a token endpoint.";
     TOKEN_ENDPOINT_PROVIDER_FAILURES: Counter "postern_token_endpoint_provider_failures_total" ["endpoint", "reason"]
         "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
+    LOCKOUT_MESSAGES: Counter "postern_token_endpoint_lockout_messages_total" ["result"]
+        "What other replicas told of failures and successes at token endpoints: heard, or ignored because it made no sense.";
     SHARED_LIMITS_REACHABLE: Gauge "postern_shared_limits_reachable" []
         "1 if the server where replicas count together answered when it was last asked, 0 if each counts alone; absent without one.";
     SHARED_LIMITS_FAILURES: Counter "postern_shared_limits_failures_total" ["reason"]
