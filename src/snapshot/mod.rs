@@ -31,7 +31,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{self, Operation, TokenEndpoint},
+    token_endpoint::{self, Operation, Reuses, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -74,6 +74,8 @@ pub struct Snapshot {
     pub identity_headers: IdentityHeaderNames,
     /// Where clients post to get a token.
     token_endpoints: Vec<Arc<TokenEndpoint>>,
+    /// Which of their tokens are handed out again.
+    pub reuses: Reuses,
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
     /// The embedded issuer with its keys open: set once, before the snapshot comes into force.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Lockouts, forwarding::AllCounters};
+use super::{Lockouts, ReuseMemories, forwarding::AllCounters};
 use crate::outbound::Outbound;
 
 /// What token endpoints keep over reloads.
@@ -10,6 +10,8 @@ use crate::outbound::Outbound;
 pub struct Lasting {
     /// Who is locked out.
     pub lockouts: Lockouts,
+    /// Which of their tokens are handed out again.
+    pub reuse: ReuseMemories,
     /// How outside providers are asked.
     pub outbound: Arc<Outbound>,
     /// What is counted of those requests.
@@ -20,7 +22,8 @@ impl Lasting {
     /// Nothing kept yet.
     #[must_use]
     pub fn new(outbound: Arc<Outbound>) -> Self {
-        Self { lockouts: Lockouts::default(), outbound, counters: AllCounters::default() }
+        let (lockouts, reuse, counters) = (Lockouts::default(), ReuseMemories::default(), AllCounters::default());
+        Self { lockouts, reuse, outbound, counters }
     }
 
     /// For a process that only looks at a configuration.

@@ -26,6 +26,7 @@ mod parameters;
 mod places;
 mod plgd;
 mod refusal;
+mod reuse;
 mod terms;
 
 pub use self::{
@@ -45,6 +46,7 @@ pub use self::{
     operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
     places::Place,
     refusal::{RequestError, TokenRefusal},
+    reuse::{DropReason, NoSuchReuse, Reuse, ReuseMemories, ReuseStatus, Reuses},
     terms::{Arrival, Spent, Terms},
 };
 

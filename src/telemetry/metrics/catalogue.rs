@@ -114,6 +114,12 @@ catalogue! {
         "Requests that were made to the outside provider of a token endpoint.";
     TOKEN_ENDPOINT_PROVIDER_FAILURES: Counter "postern_token_endpoint_provider_failures_total" ["endpoint", "reason"]
         "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
+    TOKEN_ENDPOINT_REUSED: Counter "postern_token_endpoint_reused_total" ["endpoint"]
+        "Token requests answered without one of their own to the provider: with a token that was kept, or that another request had under way.";
+    TOKEN_ENDPOINT_REUSE_BYTES: Gauge "postern_token_endpoint_reuse_bytes" ["endpoint"]
+        "Memory that kept tokens take, about.";
+    TOKEN_ENDPOINT_REUSE_DROPPED: Counter "postern_token_endpoint_reuse_dropped_total" ["endpoint", "reason"]
+        "Kept tokens that are not handed out any more before their time: refused, upstream_401, revoked, invalid_client, credential_changed, operator, no_room.";
     BUILD_INFO: Info "postern_build_info" ["version"]
         "The running version.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
