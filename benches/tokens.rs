@@ -66,7 +66,9 @@ fn issuer_and_token(algorithm: Algorithm) -> (Issuers, String) {
     let keys = document.keys.into_iter().map(|key| Arc::new(TrustedKey::new(key, UnixTime::default()))).collect();
     let source: Arc<dyn KeySource> = Arc::new(Keys(TrustedKeySet::Usable(keys)));
     let config = serde_json::from_value(json!({ "issuers": { "corp": { "issuer": "https://id.corp.example/" } } }));
-    let supply = |_: &str, _: &_, _: &mut Diagnostics| Some(Keeper { keys: Arc::clone(&source), standing: None });
+    let supply = |_: &str, _: &_, _: &mut Diagnostics| {
+        Some(Keeper { keys: Arc::clone(&source), standing: None, introspection: None, revocation: None })
+    };
     let issuers = compile_issuers(&config.expect("config"), None, supply, &mut Diagnostics::new()).expect("issuers");
     let header = Header { kid: Some("k1".to_owned()), ..Header::new(algorithm) };
     let claims = json!({

@@ -7,15 +7,18 @@ mod moment;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
 
 pub use self::moment::Moment;
+
+/// Where the steady clock begins.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A moment of the wall clock, counted from the Unix epoch with millisecond resolution. In a stored document it is the
 /// number of milliseconds.
@@ -103,6 +106,16 @@ impl Clock {
             Source::Manual(milliseconds) => UnixTime::from_milliseconds(milliseconds.load(Ordering::SeqCst)),
         }
     }
+
+    /// The time since some moment that stays the same for the life of the process, by a clock that nobody can set: for what
+    /// must not jump when somebody sets the wall clock. Of a [`ManualClock`] it is all that it stands at.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        match &self.source {
+            Source::System => BEGINNING.elapsed(),
+            Source::Manual(_) => self.now().since(UnixTime::default()),
+        }
+    }
 }
 
 impl fmt::Debug for Clock {
@@ -155,7 +168,7 @@ mod tests {
         let clock = manual.clock();
         assert_eq!(clock.now(), UnixTime::from_seconds(1000));
         manual.advance(Duration::from_secs(5));
-        assert_eq!(clock.now().as_seconds(), 1005);
+        assert_eq!((clock.now().as_seconds(), clock.steady().as_secs()), (1005, 1005));
         manual.set(UnixTime::from_seconds(3));
         assert_eq!(clock.now().since(UnixTime::from_seconds(9)), Duration::ZERO);
     }

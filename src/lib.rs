@@ -47,6 +47,7 @@ pub mod gateway;
 pub mod http;
 pub mod id;
 pub mod jose;
+pub mod limit;
 pub mod oauth;
 pub mod outbound;
 pub mod pem;

@@ -109,6 +109,8 @@ fn issuer() -> IssuerStatus {
         state: IssuerState::Stale,
         key_set: None,
         embedded_keys: vec![],
+        introspection: None,
+        revocation: None,
     }
 }
 

@@ -108,6 +108,9 @@ impl Living {
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
+        if let Some(shared) = &next.shared {
+            shared.start(&self.control);
+        }
         self.server.look_again();
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))

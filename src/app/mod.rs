@@ -20,11 +20,12 @@ use thiserror::Error;
 
 use crate::{
     admin,
-    auth::key_set::KeySets,
+    auth::{Inquirers, key_set::KeySets},
     authorization_server::{ChangeError, Memory, OpenError, SealingError},
     clock::Clock,
     config::{Config, Environment},
     diagnostic::{Diagnostics, KeyPath},
+    limit::Limits,
     outbound::Outbound,
     snapshot::{ReloadRejection, Surroundings},
     store::StoreError,
@@ -115,6 +116,8 @@ pub fn offline_surroundings() -> Surroundings {
     let (metrics, _workers) = Metrics::new(1);
     Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
+        limits: Arc::new(Limits::new(clock.clone())),
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),

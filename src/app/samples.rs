@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
-    auth::SharedTokenCache,
+    auth::{Introspector, RevocationLookup, SharedTokenCache},
     clock::{Clock, UnixTime},
     server::Server,
     snapshot::{Reloader, Snapshot},
@@ -27,16 +27,14 @@ impl MetricsSource for Elsewhere {
         samples.add(&catalogue::TOKEN_CACHE_HITS, &[], self.tokens.hits());
         samples.add(&catalogue::TOKEN_CACHE_MISSES, &[], self.tokens.misses());
         key_sets(&snapshot, samples);
+        inquiries(&snapshot, samples);
         endpoints(&snapshot, samples);
         certificates(&snapshot, samples);
         self.listeners(samples);
         self.configuration(&snapshot, samples);
         issuer(&snapshot, samples);
-        for endpoint in snapshot.token_endpoints() {
-            if let Some(forwarding) = endpoint.forwarding() {
-                forwarding.collect(samples);
-            }
-        }
+        shared(&snapshot, samples);
+        token_endpoints(&snapshot, samples);
         reuses(&snapshot, self.clock.now(), samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
@@ -92,6 +90,17 @@ fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
     }
 }
 
+fn inquiries(snapshot: &Snapshot, samples: &mut Samples) {
+    for issuer in snapshot.issuers.iter() {
+        for count in issuer.introspection().map(Introspector::counts).unwrap_or_default() {
+            samples.add(&catalogue::INTROSPECTION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+        for count in issuer.revocation().map(RevocationLookup::counts).unwrap_or_default() {
+            samples.add(&catalogue::REVOCATION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+    }
+}
+
 fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     let Some(embedded) = snapshot.embedded() else { return };
     let registry = embedded.registry();
@@ -100,6 +109,25 @@ fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);
     for (dialect, count) in registry.issued_tokens() {
         samples.add(&catalogue::ISSUED_TOKENS, &[dialect], count);
+    }
+}
+
+fn shared(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(shared) = &snapshot.shared else { return };
+    samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
+    for (reason, count) in shared.failures() {
+        samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
+    }
+}
+
+fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
+    for endpoint in &snapshot.token_endpoints {
+        if let Some(forwarding) = endpoint.forwarding() {
+            forwarding.collect(samples);
+        }
+        for (threshold, count) in endpoint.quota().into_iter().flat_map(|quota| quota.warnings()) {
+            samples.add(&catalogue::QUOTA_WARNINGS, &[endpoint.name(), threshold], count);
+        }
     }
 }
 

@@ -17,12 +17,13 @@ use super::{
 use crate::{
     admin::{AdminListener, Operations, serve},
     auth::{
-        SharedTokenCache, WorkerTokenCache,
+        Inquirers, SharedTokenCache, WorkerTokenCache,
         key_set::{KeySetDirectory, KeySets},
     },
     authorization_server::Memory,
     config::{self, Config},
     gateway::Shared,
+    limit::Limits,
     outbound::Outbound,
     server::Server,
     snapshot::{Activation, Reloader, Surroundings, Watch},
@@ -75,9 +76,11 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         clock: options.clock.clone(),
         metrics: Arc::clone(&metrics),
         key_sets,
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
         issuer_memory,
         token_endpoints: Lasting::new(Arc::clone(&outbound)),
         outbound,
+        limits: Arc::new(Limits::new(options.clock.clone())),
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);

@@ -27,6 +27,11 @@ pub(super) enum TokenProof {
     Signature(Arc<TrustedKey>),
     /// The issuer's own memory: the token is opaque, and was looked up there.
     Memory,
+    /// The issuer's word: the token is opaque, and it was asked about.
+    Introspection {
+        /// Until when that may be believed.
+        until: UnixTime,
+    },
 }
 
 impl VerifiedToken {
@@ -131,7 +136,15 @@ impl VerifiedToken {
     pub(super) const fn key(&self) -> Option<&Arc<TrustedKey>> {
         match &self.proof {
             TokenProof::Signature(key) => Some(key),
-            TokenProof::Memory => None,
+            TokenProof::Memory | TokenProof::Introspection { .. } => None,
+        }
+    }
+
+    /// Whether what its issuer said of it may be believed at `now`; that of any other proof may be always.
+    pub(super) fn is_believed_at(&self, now: UnixTime) -> bool {
+        match self.proof {
+            TokenProof::Signature(_) | TokenProof::Memory => true,
+            TokenProof::Introspection { until } => now < until,
         }
     }
 }

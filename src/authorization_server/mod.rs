@@ -28,7 +28,7 @@ use self::registry::Configured;
 pub use self::{
     api_token::{
         ApiTokenAction, ApiTokenError, ApiTokenKind, ApiTokenRecord, ApiTokenSwitchUpdate, ApiTokenUpdate,
-        ApiTokenUser, Caller, CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership,
+        ApiTokenUser, Caller, CreatedApiToken, ExchangeError, NewApiToken, NotAllowed, Ownership, ProvenApiToken,
     },
     authentication::Proof,
     grant::{GrantError, GrantRequest},

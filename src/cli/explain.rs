@@ -162,6 +162,9 @@ fn judge(
     explanation.upstream = Some(route.upstream.name().to_string());
     let target = path.path_and_query(&parts.uri, route.strip_prefix.as_ref()).map_err(|_| PathError::TooLong)?;
     explanation.forwarded_as = Some(target.path().to_owned());
+    if let Some(limit) = &route.limit {
+        explanation.notes.push(format!("limit {limit}: what comes beyond that is answered 429"));
+    }
     match &route.access {
         Access::Public(_) => {
             explanation.notes.push("the route is public: no token is looked at".to_owned());

@@ -10,7 +10,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use super::{
     Rejection,
     body::{ManagedBody, RequestBody, RequestBytes, ResponseBody},
-    identity, own,
+    identity, limit, own,
     permit::permit,
     record::Record,
     respond, upgrade,
@@ -109,10 +109,12 @@ impl Gateway {
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };
+        limit::by_peer(route, &parts, connection, record).await?;
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())
             .map_err(|_| crate::http::PathError::TooLong)?;
         let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
+        limit::by_principal(route, &permit, record).await?;
 
         // The rewriting may take it away, and only the answer tells whether it was good.
         let presented = presented_token(&snapshot, route, &permit, &parts.headers);

@@ -6,6 +6,7 @@ mod body;
 mod detail;
 mod handle;
 mod identity;
+mod limit;
 mod own;
 mod permit;
 mod record;

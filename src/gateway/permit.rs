@@ -28,7 +28,7 @@ pub(super) async fn permit(
         Access::Public(public) => return Ok(Permit::public(public)),
         Access::Protected(requirement) => requirement,
     };
-    let (token, decision) = match verified(worker, snapshot, parts, record.time()).await {
+    let (token, decision) = match verified(worker, snapshot, requirement, parts, record.time()).await {
         Ok(token) => {
             let decision = authorize(requirement, route, &token, parameters);
             (Some(token), decision)
@@ -46,12 +46,14 @@ pub(super) async fn permit(
 async fn verified(
     worker: &Worker,
     snapshot: &Snapshot,
+    requirement: &Requirement,
     parts: &Parts,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, Rejection> {
     let issuers = &snapshot.issuers;
     let found = auth::extract(&parts.headers, parts.uri.query(), issuers.accepts_api_keys())?;
-    Ok(auth::verify(found.ok_or(Rejection::NoToken)?, issuers, worker.tokens(), now).await?)
+    let found = found.ok_or(Rejection::NoToken)?;
+    Ok(auth::verify(found, issuers, requirement.introspecting(), worker.tokens(), now).await?)
 }
 
 /// A token that is refused for itself is not handed out again.

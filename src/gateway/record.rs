@@ -17,6 +17,7 @@ use crate::{
     clock::UnixTime,
     http::{BodyEnd, BodyOutcome, NormalHost, headers},
     id::{RequestId, TokenId},
+    limit::Taken,
     server::ConnectionInfo,
     snapshot::{Route, RouteIndex},
     telemetry::{
@@ -44,6 +45,8 @@ pub(super) struct Record {
     caller: IpAddr,
     route: Option<RouteIndex>,
     own_metrics: Option<RouteMetrics>,
+    /// How the limit stands that it was counted by.
+    limit: Option<Taken>,
     token: Option<Arc<VerifiedToken>>,
     /// The client that asked the embedded issuer for a token, once it had proven itself.
     issued_to: Option<Arc<str>>,
@@ -80,6 +83,7 @@ impl Record {
             caller: connection.peer.ip(),
             route: None,
             own_metrics: None,
+            limit: None,
             token: None,
             issued_to: None,
             reason: None,
@@ -130,6 +134,16 @@ impl Record {
 
     pub(super) const fn matched(&mut self, route: RouteIndex) {
         self.route = Some(route);
+    }
+
+    /// Notes that it was counted by its route's limit.
+    pub(super) const fn limited(&mut self, taken: Taken) {
+        self.limit = Some(taken);
+    }
+
+    /// How that limit stands, if there is one.
+    pub(super) const fn limit(&self) -> Option<Taken> {
+        self.limit
     }
 
     /// Notes that the embedded issuer answers, and where that is counted.

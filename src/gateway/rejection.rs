@@ -3,9 +3,12 @@
 //! Always holds: reasons are stable `snake_case`: metric label, log field and a row of `docs/errors.md`. The caller gets a
 //! fixed sentence; causes go to the log.
 
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
+use super::limit::whole_seconds;
 use crate::{
     auth::{self, CredentialError, Denial, VerifyError},
     http::{BodyError, HostError, PathError},
@@ -16,7 +19,7 @@ use crate::{
 /// The protection space that challenges name (RFC 9110 section 11.5).
 const REALM: &str = "postern";
 /// What a caller is asked to wait where nothing better is known.
-const RETRY_AFTER_SECONDS: u16 = 1;
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a request was not answered by its upstream.
 #[derive(Debug, Error)]
@@ -56,6 +59,12 @@ pub enum Rejection {
     ClaimNotForwardable {
         /// Its name.
         claim: Box<str>,
+    },
+    /// More came than the route's limit lets through.
+    #[error("the route's limit lets no more through")]
+    LimitExceeded {
+        /// In what time one like it would be let through.
+        retry_after: Duration,
     },
     /// The body is too long, too slow, or broke off.
     #[error("the request's body is refused")]
@@ -114,6 +123,7 @@ impl Rejection {
             Self::Token(error) => error.reason(),
             Self::Denied(denial) => denial.reason(),
             Self::ClaimNotForwardable { .. } => "claim_not_forwardable",
+            Self::LimitExceeded { .. } => "rate_limited",
             Self::Body(BodyError::TooLarge { .. }) => "body_too_large",
             Self::Body(BodyError::Idle) => "body_timeout",
             Self::Body(BodyError::DeadlinePassed) => "deadline_exceeded",
@@ -143,6 +153,7 @@ impl Rejection {
                 auth::Fault::Issuer => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::Denied(_) | Self::ClaimNotForwardable { .. } => StatusCode::FORBIDDEN,
+            Self::LimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Idle | BodyError::DeadlinePassed) => StatusCode::REQUEST_TIMEOUT,
             Self::Forward(error) => forward_status(error),
@@ -163,6 +174,7 @@ impl Rejection {
             | Self::Credential(_)
             | Self::Denied(_)
             | Self::ClaimNotForwardable { .. }
+            | Self::LimitExceeded { .. }
             | Self::Body(_)
             | Self::TooManyHeaders
             | Self::TransferCoding => Fault::Downstream,
@@ -203,6 +215,7 @@ impl Rejection {
             | Self::NoRoute
             | Self::MethodNotAllowed { .. }
             | Self::ClaimNotForwardable { .. }
+            | Self::LimitExceeded { .. }
             | Self::Body(_)
             | Self::Forward(_)
             | Self::TooManyHeaders
@@ -212,7 +225,10 @@ impl Rejection {
 
     /// Seconds to wait before trying again (RFC 9110 section 10.2.3), where trying again may help.
     #[must_use]
-    pub fn retry_after_seconds(&self) -> Option<u16> {
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        if let Self::LimitExceeded { retry_after } = self {
+            return Some(whole_seconds(*retry_after).max(1));
+        }
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS)
     }
 

@@ -10,6 +10,7 @@ use super::{
     Fault, Rejection,
     body::{ResponseBody, ResponseEnd},
     handle::Answer,
+    limit,
     record::Record,
 };
 use crate::{
@@ -27,6 +28,7 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
             let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             strip_hop_by_hop_from_response(response.headers_mut(), upgraded);
             set_request_id(response.headers_mut(), record.request_id());
+            limit::tell(response.headers_mut(), record.limit());
             record.status(response.status());
             response.map(|body| ResponseBody::Forwarded(MeteredBody::new(body, limits, ResponseEnd::new(record))))
         }
@@ -65,6 +67,7 @@ pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>)
     if let Some(seconds) = rejection.retry_after_seconds() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    limit::tell(headers, record.limit());
     // Over HTTP/2 each request stands alone: a bad one says nothing about its neighbours, who may be other callers' behind a
     // proxy.
     if rejection.closes_connection() && record.version() < Version::HTTP_2 {

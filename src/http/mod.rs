@@ -10,6 +10,7 @@ pub mod headers;
 mod host;
 mod path;
 mod path_parameters;
+mod peer;
 mod problem;
 
 pub use self::{
@@ -17,5 +18,6 @@ pub use self::{
     host::{HostError, NormalHost},
     path::{NormalPath, PathError, PathPrefix},
     path_parameters::PathParameters,
+    peer::Peer,
     problem::{GrpcStatus, Problem, is_grpc},
 };

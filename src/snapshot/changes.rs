@@ -3,7 +3,10 @@
 //! that there is a new one.
 //! Always holds: two configurations that say the same yield no words; a line never holds a line break.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use serde_json::{Map, Value};
 
@@ -36,32 +39,38 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
 
 /// Which secrets have another value than before, which nothing else shows.
 fn new_secrets(before: &Config, after: &Config) -> Vec<String> {
-    let differ = |before: &SecretConfig, after: &SecretConfig| !before.secret().matches(after.secret().expose());
-    let mut lines = Vec::new();
-    let admin_token = |config: &Config| config.admin.as_ref().and_then(|admin| admin.token.clone());
-    if let (Some(before), Some(after)) = (admin_token(before), admin_token(after))
-        && differ(&before, &after)
-    {
-        lines.push("admin: token has a new value".to_owned());
+    let before = secrets_of(before);
+    let is_new = |(place, after): (&String, &&SecretConfig)| {
+        let differs = before.get(place).is_some_and(|before| !before.secret().matches(after.secret().expose()));
+        differs.then(|| format!("{place} has a new value").replace(char::is_control, " "))
+    };
+    secrets_of(after).iter().filter_map(is_new).collect()
+}
+
+/// Every secret, by what it is called in a line about it.
+fn secrets_of(config: &Config) -> BTreeMap<String, &SecretConfig> {
+    let mut found: Vec<(String, Option<&SecretConfig>)> = Vec::new();
+    let mut add = |place: String, secret| found.push((place, secret));
+    add("admin: token".to_owned(), config.admin.as_ref().and_then(|admin| admin.token.as_ref()));
+    add("shared: redis".to_owned(), config.shared.as_ref().map(|shared| &shared.redis));
+    for (name, issuer) in &config.issuers {
+        let introspection = issuer.introspection.as_ref();
+        add(format!("issuer {name}: introspection.client_secret"), introspection.map(|it| &it.client_secret));
     }
-    if let (Some(before), Some(after)) = (&before.authorization_server, &after.authorization_server) {
-        for (name, client) in &after.clients {
-            let Some(before) = before.clients.get(name) else { continue };
-            let secrets = [
-                ("secret", &before.secret, &client.secret),
-                ("other_secret", &before.other_secret, &client.other_secret),
-            ];
-            for (key, before, after) in secrets {
-                if let (Some(before), Some(after)) = (before, after)
-                    && differ(before, after)
-                {
-                    let line = format!("authorization_server: clients.{name}.{key} has a new value");
-                    lines.push(line.replace(char::is_control, " "));
-                }
-            }
+    for (name, endpoint) in &config.token_endpoints {
+        for (id, client) in &endpoint.clients {
+            let at = format!("token endpoint {name}: clients.{id}");
+            add(format!("{at}.secret"), Some(&client.secret));
+            add(format!("{at}.other_secret"), client.other_secret.as_ref());
+            add(format!("{at}.provider_secret"), Some(&client.provider_secret));
         }
     }
-    lines
+    for (id, client) in config.authorization_server.iter().flat_map(|server| &server.clients) {
+        let at = format!("authorization_server: clients.{id}");
+        add(format!("{at}.secret"), client.secret.as_ref());
+        add(format!("{at}.other_secret"), client.other_secret.as_ref());
+    }
+    found.into_iter().filter_map(|(place, secret)| Some((place, secret?))).collect()
 }
 
 /// The top-level tables, and what one thing in them is called where they hold things by name.
@@ -75,6 +84,7 @@ const SECTIONS: &[(&str, Option<&str>)] = &[
     ("routes", Some("route")),
     ("token_endpoints", Some("token endpoint")),
     ("authorization_server", None),
+    ("shared", None),
 ];
 
 fn named_things(noun: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
@@ -106,6 +116,10 @@ fn compare(key: &str, before: &Value, after: &Value, words: &mut Vec<String>) {
         return;
     }
     match (before, after) {
+        // A limit is one thing: `limit 100 per 1s by client_id`.
+        (Value::Object(_), Value::Object(_)) if key == "limit" => {
+            words.push(format!("{key} {} -> {}", shown(before), shown(after)));
+        }
         (Value::Object(before), Value::Object(after)) => {
             for name in union_of_keys(before, after) {
                 // `require` and `identity` hold nothing but rules; the rule's own name says enough.
@@ -147,6 +161,10 @@ fn list_difference(key: &str, before: &[Value], after: &[Value]) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Object(limit) if limit.len() == 3 && limit.contains_key("requests") && limit.contains_key("per") => {
+            let part = |name: &str| limit.get(name).map(shown).unwrap_or_default();
+            format!("{} per {} by {}", part("requests"), part("per"), part("by"))
+        }
         other => other.to_string(),
     }
 }
@@ -187,6 +205,31 @@ mod tests {
             changes(&with_route("r", before), &with_route("r", after)),
             ["route r: host a.example; methods -GET; timeout 30s -> 1m; upstream u -> v"]
         );
+    }
+
+    #[test]
+    fn a_limit_is_told_in_words() {
+        let route = |limit: Value| with_route("r", json!({ "path": "/o", "upstream": "u", "limit": limit }));
+        let limit = |requests: u32, by: &str| json!({ "requests": requests, "per": "1s", "by": by });
+        for (before, after, told) in [
+            (Value::Null, limit(100, "client_id"), "route r: limit 100 per 1s by client_id"),
+            (limit(100, "peer"), limit(50, "route"), "route r: limit 100 per 1s by peer -> 50 per 1s by route"),
+            (limit(100, "peer"), Value::Null, "route r: limit no longer 100 per 1s by peer"),
+        ] {
+            assert_eq!(changes(&route(before), &route(after)), [told]);
+        }
+    }
+
+    #[test]
+    fn where_replicas_count_is_told_and_its_url_is_not() {
+        let shared = |url: &str, timeout: &str| -> Config {
+            let shared = json!({ "redis": url, "timeout": timeout });
+            Config { shared: Some(serde_json::from_value(shared).expect("one")), ..Config::default() }
+        };
+        let before = shared("redis://:canary@a", "20ms");
+        assert_eq!(changes(&before, &shared("redis://:canary@b", "20ms")), ["shared: redis has a new value"]);
+        assert_eq!(changes(&before, &shared("redis://:canary@a", "1s")), ["shared: timeout 20ms -> 1s"]);
+        assert!(!changes(&Config::default(), &before).join("").contains("canary"));
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Snapshot {
         let upstreams = upstream::compile(config, previous.map(|previous| &previous.upstreams), diagnostics);
         let listeners = Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
         let authorization_server = authorization_server::compile(config, diagnostics).map(Arc::new);
+        let shared = surroundings.limits.shared(config, diagnostics);
         let endpoints = token_endpoint::compile(config, issuers.as_ref(), &surroundings.token_endpoints, diagnostics);
         for compile in surroundings.also_compile {
             compile(config, diagnostics);
@@ -88,6 +89,8 @@ impl Snapshot {
             upstreams: upstreams.as_ref(),
             upstream_names: config.upstreams.keys().map(String::as_str).collect(),
             metrics: &surroundings.metrics,
+            limits: &surroundings.limits,
+            shared: shared.as_ref(),
         };
         let mut table = RouteTableBuilder::new();
         let mut routes = Vec::with_capacity(config.routes.len());
@@ -132,6 +135,7 @@ impl Snapshot {
             listeners: listeners?,
             reuses,
             token_endpoints: endpoints?,
+            shared,
             authorization_server,
             files: files.clone(),
         })

@@ -12,7 +12,7 @@ use tracing::error;
 use crate::{
     auth::{BearerToken, Fault, Issuers, verify_once},
     authorization_server::{
-        AuthorizationServer, ExchangeError, GrantError, GrantRequest, Proof,
+        AuthorizationServer, ExchangeError, GrantError, GrantRequest, Proof, ProvenApiToken,
         client::{AssertionFault, AuthenticationFailure, AuthenticationMethod, Client},
     },
     clock::UnixTime,
@@ -52,7 +52,9 @@ impl TokenIssuer for Issuing<'_> {
                 expires_at: request.expires_at,
                 carried: carried.as_ref(),
             };
-            let spent = terms.spend(&client.id, request.organization.as_deref()).await?;
+            // One that the client may not ask for is about to be refused, and nothing of its quota is touched.
+            let organization = request.organization.as_deref().filter(|asked| client.organizations.contains(*asked));
+            let spent = terms.spend(&client.id, organization).await.map_err(|error| error.of_client(&client.id))?;
             let token = self.server.grant(&client, request.dialect, grant, now).await.map_err(issue_error)?;
             spent.kept();
             Ok(token)
@@ -65,12 +67,8 @@ impl TokenIssuer for Issuing<'_> {
         terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
-            // Proving and issuing are one step there, so it is given back if the proof is none.
-            let spent = terms.spend(&request.client_id, None).await?;
-            let exchanged = self.server.exchange(&request.client_id, &request.secret, terms.arrival.at).await;
-            let token = exchanged.map_err(|error| exchange_error(error, Some(&request.client_id)))?;
-            spent.kept();
-            Ok(token)
+            let proven = self.server.prove_api_token(&request.client_id, &request.secret, terms.arrival.at);
+            self.exchange_proven(proven.map_err(|error| exchange_error(error, None))?, &terms).await
         })
     }
 
@@ -80,8 +78,8 @@ impl TokenIssuer for Issuing<'_> {
         terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
-            let refreshed = self.server.refresh(refresh_token, terms.arrival.at).await;
-            refreshed.map_err(|error| exchange_error(error, None))
+            let proven = self.server.prove_refresh(refresh_token, terms.arrival.at).await;
+            self.exchange_proven(proven.map_err(|error| exchange_error(error, None))?, &terms).await
         })
     }
 
@@ -112,6 +110,17 @@ impl TokenIssuer for Issuing<'_> {
 }
 
 impl Issuing<'_> {
+    /// Issues for an API token, within its quota: also one that is refreshed is one token more. A refresh token that meets a quota
+    /// that is used up stays good.
+    async fn exchange_proven(&self, proven: ProvenApiToken, terms: &Terms) -> Result<ExchangedToken, IssueError> {
+        let client_id: Arc<str> = proven.client_id().into();
+        let spent = terms.spend(&client_id, None).await.map_err(|error| error.of_client(&client_id))?;
+        let exchanged = self.server.exchange(proven, terms.arrival.at).await;
+        let token = exchanged.map_err(|error| exchange_error(error, Some(&client_id)))?;
+        spent.kept();
+        Ok(token)
+    }
+
     /// The client that authenticates by its secret or by an assertion of its own (RFC 7523).
     async fn authenticate(
         &self,

@@ -21,12 +21,13 @@ use std::{
 use http::Method;
 
 use crate::{
-    auth::{Issuers, key_set::RemoteKeySet},
+    auth::{Inquirers, Issuers, key_set::RemoteKeySet},
     authorization_server::{self, AuthorizationServer},
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
     diagnostic::{Diagnostics, KeyPath},
     http::{NormalHost, NormalPath, headers::IdentityHeaderNames},
+    limit::{Limits, SharedCounters},
     outbound::Outbound,
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
@@ -70,12 +71,14 @@ pub struct Snapshot {
     pub upstreams: Upstreams,
     /// Where requests come from.
     pub listeners: Listeners,
+    /// Where clients get tokens, in the order of their names.
+    pub token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The headers that only the gateway may set, over all routes.
     pub identity_headers: IdentityHeaderNames,
-    /// Where clients post to get a token.
-    token_endpoints: Vec<Arc<TokenEndpoint>>,
-    /// Which of their tokens are handed out again.
+    /// Which of the token endpoints' tokens are handed out again.
     pub reuses: Reuses,
+    /// What replicas count together, if they do.
+    pub shared: Option<Arc<SharedCounters>>,
     /// The embedded issuer before its keys are opened.
     pub authorization_server: Option<Arc<authorization_server::Settings>>,
     /// The embedded issuer with its keys open: set once, before the snapshot comes into force.
@@ -117,12 +120,16 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
+    /// Who asks issuers about tokens.
+    pub inquirers: Arc<Inquirers>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
     /// What Postern itself asks of other servers.
     pub outbound: Arc<Outbound>,
     /// What token endpoints keep over reloads.
     pub token_endpoints: token_endpoint::Lasting,
+    /// What limits remember, and what replicas count together.
+    pub limits: Arc<Limits>,
     /// Compilers of parts that requests are not decided by, run for their diagnostics.
     pub also_compile: &'static [fn(&Config, &mut Diagnostics)],
 }
@@ -153,11 +160,6 @@ impl Snapshot {
             None | Some(Err(NoMatch::NoRoute)) => self.table.match_route(host, path, method),
             Some(own) => own,
         }
-    }
-
-    /// The token endpoints, in the order of their names.
-    pub fn token_endpoints(&self) -> impl Iterator<Item = &Arc<TokenEndpoint>> {
-        self.token_endpoints.iter()
     }
 
     /// The embedded issuer, if this configuration has one.

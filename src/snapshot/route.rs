@@ -11,6 +11,7 @@ use crate::{
     config::{AuthorizationConfig, IdentityConfig, RouteConfig},
     diagnostic::{Diagnostics, KeyPath, nearest},
     http::PathPrefix,
+    limit::{Limits, RouteLimit, SharedCounters},
     routing::RoutePattern,
     telemetry::{Metrics, RouteMetrics, UpstreamMetrics},
     upstream::{Upstream, Upstreams},
@@ -31,6 +32,8 @@ pub struct Route {
     pub strip_prefix: Option<PathPrefix>,
     /// What the upstream is told about the caller.
     pub identity: Identity,
+    /// How many requests are let through, if not as many as come.
+    pub limit: Option<RouteLimit>,
     /// Its series.
     pub metrics: RouteMetrics,
     /// The series of its upstream.
@@ -84,6 +87,8 @@ pub(super) struct Parts<'a> {
     pub(super) upstreams: Option<&'a Upstreams>,
     pub(super) upstream_names: Vec<&'a str>,
     pub(super) metrics: &'a Metrics,
+    pub(super) limits: &'a Limits,
+    pub(super) shared: Option<&'a Arc<SharedCounters>>,
 }
 
 impl Route {
@@ -112,8 +117,13 @@ impl Route {
             let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";
             diagnostics.error(&at.key("timeout"), "the timeout leaves no time at all", remedy);
         }
+        let limiting = (parts.limits, parts.shared);
+        let limit = match &raw.limit {
+            Some(limit) => RouteLimit::compile(name, limit, raw, limiting, diagnostics).map(Some),
+            None => Some(None),
+        };
         let upstream = upstream(&at.key("upstream"), &raw.upstream, parts, diagnostics);
-        let compile = || {
+        let compile = move || {
             Some(Self {
                 name: Arc::from(name),
                 access: access?,
@@ -122,6 +132,7 @@ impl Route {
                 timeout: raw.timeout.0,
                 strip_prefix: strip_prefix?,
                 identity: identity?,
+                limit: limit?,
                 metrics: parts.metrics.route(name),
             })
         };

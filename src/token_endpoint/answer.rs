@@ -12,8 +12,9 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::{Operation, TokenRefusal, auth0, authentication::DPOP_NONCE, frontegg, oauth2, plgd};
+use super::{IssueError, Operation, Standing, TokenRefusal, auth0, authentication::DPOP_NONCE, frontegg, oauth2, plgd};
 use crate::{
+    config::DialectConfig,
     id::TokenId,
     oauth::{ExchangedToken, IssuedToken},
 };
@@ -56,6 +57,14 @@ impl Answer {
         Self { response, outcome: Outcome::Issued { client_id, token_id: token.token_id } }
     }
 
+    /// The same, telling what is left of the client's quota.
+    pub(super) fn told(mut self, dialect: DialectConfig, standing: Option<Standing>) -> Self {
+        if let Some(standing) = standing {
+            standing.tell(dialect, self.response.headers_mut());
+        }
+        self
+    }
+
     /// A refusal in the words of the operation's dialect.
     pub(super) fn refused(operation: Operation, refusal: TokenRefusal) -> Self {
         let mut response = match operation {
@@ -77,6 +86,9 @@ impl Answer {
         }
         if let Some(nonce) = refusal.nonce() {
             headers.insert(DPOP_NONCE, nonce.clone());
+        }
+        if let TokenRefusal::Issue { error: IssueError::QuotaExceeded { exceeded, .. }, .. } = &refusal {
+            exceeded.tell(operation.dialect(), headers);
         }
         if let Some(wait) = refusal.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));

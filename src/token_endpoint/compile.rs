@@ -60,7 +60,11 @@ pub fn compile(
         sound &= !matches!(management, Some(None));
         let forwarding = forwarding::compile(name, endpoint, &path, lasting, diagnostics);
         let compiled = compile_one(name, endpoint, config, lasting);
-        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), forwarding, ..compiled }));
+        let quota = endpoint
+            .quota
+            .as_ref()
+            .map(|quota| Arc::new(lasting.quotas.of(&compiled.name, quota, &path.key("quota"), diagnostics)));
+        endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), forwarding, quota, ..compiled }));
     }
     (sound && diagnostics.error_count() == errors_before).then_some(endpoints)
 }
@@ -79,6 +83,7 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, last
         // One memory for all that ask the same issuer: their clients are the same, and so is whoever guesses.
         lockout: lasting.lockouts.of(endpoint.forward.as_deref().unwrap_or(EMBEDDED), &endpoint.lockout),
         forwarding: None,
+        quota: None,
         management: None,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     Arrival, ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
-    ProviderRefusalKind, RevocationRequest, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
+    ProviderRefusalKind, RevocationRequest, Standing, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
 };
 use crate::{
     authorization_server::client::client_id_of,
@@ -48,8 +48,14 @@ impl Desk<'_> {
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
-    const fn terms(&self) -> Terms {
-        Terms { arrival: self.arrival }
+    /// What is left to a client, and to an organisation, if that is bounded here.
+    pub(super) fn standing(&self, client_id: &str, organization: Option<&str>) -> Option<Standing> {
+        let quota = self.endpoint.quota.as_ref()?;
+        Some(quota.standing(client_id, organization, self.arrival.at))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { arrival: self.arrival, quota: self.endpoint.quota.clone() }
     }
 
     /// Asks, unless `client_id` is locked out from where the request came.
@@ -90,6 +96,7 @@ const fn proven(error: &IssueError) -> Option<bool> {
         // What is switched off may be refused before any proof is looked at.
         IssueError::Refused { refusal: IssueRefusal::Disabled | IssueRefusal::ClientDisabled, .. }
         | IssueError::ApiTokensDisabled { .. }
+        | IssueError::QuotaExceeded { client_id: None, .. }
         | IssueError::LockedOut { .. }
         | IssueError::Unavailable { .. } => None,
         // A provider that refuses anything else has accepted the proof, or did not look at it.
@@ -102,6 +109,6 @@ const fn proven(error: &IssueError) -> Option<bool> {
             | ProviderRefusalKind::TooManyRequests
             | ProviderRefusalKind::Other => None,
         },
-        IssueError::Refused { .. } => Some(true),
+        IssueError::Refused { .. } | IssueError::QuotaExceeded { client_id: Some(_), .. } => Some(true),
     }
 }

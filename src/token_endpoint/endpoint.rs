@@ -10,8 +10,8 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{
-    Answer, Arrival, Forwarding, Lockout, Operation, Place, PlgdOperation, RequestError, TokenIssuer, TokenRefusal,
-    auth0, desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
+    Answer, Arrival, Forwarding, Lockout, Operation, Place, PlgdOperation, Quota, RequestError, TokenIssuer,
+    TokenRefusal, auth0, desk::Desk, frontegg, media_type::MediaType, oauth2, parameters::Parameters, plgd,
 };
 use crate::auth::Requirement;
 
@@ -28,6 +28,8 @@ pub struct TokenEndpoint {
     pub(super) lockout: Lockout,
     /// Who issues here, if it is an outside provider; none: the embedded issuer does.
     pub(super) forwarding: Option<Forwarding>,
+    /// How many tokens everybody gets; none: as many as they ask for.
+    pub(super) quota: Option<Arc<Quota>>,
     /// What a token must show for the dialect's own management; none: that is not served.
     pub(super) management: Option<Requirement>,
 }
@@ -64,6 +66,12 @@ impl TokenEndpoint {
     #[must_use]
     pub const fn forwarding(&self) -> Option<&Forwarding> {
         self.forwarding.as_ref()
+    }
+
+    /// How many tokens everybody gets here, if that is bounded.
+    #[must_use]
+    pub const fn quota(&self) -> Option<&Arc<Quota>> {
+        self.quota.as_ref()
     }
 
     /// Answers a request to one of its places, whatever its method and body. If the body was not read to its end, the answer

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{ClientAuthentication, ProviderRefusal, Terms};
+use super::{ClientAuthentication, ProviderRefusal, QuotaExceeded, Terms};
 use crate::{
     clock::UnixTime,
     config::DialectConfig,
@@ -186,6 +186,15 @@ pub enum IssueError {
         /// How long it has to wait.
         retry_after: Duration,
     },
+    /// The client, or the organisation that it asks for, gets no more for now.
+    #[error("there is no more for now: {exceeded}")]
+    QuotaExceeded {
+        /// The client, if it was authenticated already.
+        client_id: Option<Arc<str>>,
+        /// Whose quota is used up, and until when.
+        #[source]
+        exceeded: Box<QuotaExceeded>,
+    },
     /// The client is authenticated, and gets nothing.
     #[error("the client {client_id} is refused: {refusal}")]
     Refused {
@@ -206,4 +215,15 @@ pub enum IssueError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl IssueError {
+    /// The same with the id of the client, which has proven who it is, where it makes a difference.
+    #[must_use]
+    pub fn of_client(self, id: &Arc<str>) -> Self {
+        match self {
+            Self::QuotaExceeded { exceeded, .. } => Self::QuotaExceeded { client_id: Some(Arc::clone(id)), exceeded },
+            other => other,
+        }
+    }
 }

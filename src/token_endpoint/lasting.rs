@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Lockouts, ReuseMemories, forwarding::AllCounters};
+use super::{Lockouts, Quotas, ReuseMemories, forwarding::AllCounters};
 use crate::outbound::Outbound;
 
 /// What token endpoints keep over reloads.
@@ -10,7 +10,9 @@ use crate::outbound::Outbound;
 pub struct Lasting {
     /// Who is locked out.
     pub lockouts: Lockouts,
-    /// Which of their tokens are handed out again.
+    /// How many tokens everybody has had.
+    pub quotas: Quotas,
+    /// Which of providers' tokens are handed out again.
     pub reuse: ReuseMemories,
     /// How outside providers are asked.
     pub outbound: Arc<Outbound>,
@@ -22,8 +24,8 @@ impl Lasting {
     /// Nothing kept yet.
     #[must_use]
     pub fn new(outbound: Arc<Outbound>) -> Self {
-        let (lockouts, reuse, counters) = (Lockouts::default(), ReuseMemories::default(), AllCounters::default());
-        Self { lockouts, reuse, outbound, counters }
+        let (lockouts, quotas, counters) = (Lockouts::default(), Quotas::default(), AllCounters::default());
+        Self { lockouts, quotas, reuse: ReuseMemories::default(), outbound, counters }
     }
 
     /// For a process that only looks at a configuration.

@@ -25,6 +25,7 @@ mod operation;
 mod parameters;
 mod places;
 mod plgd;
+mod quota;
 mod refusal;
 mod reuse;
 mod terms;
@@ -45,9 +46,10 @@ pub use self::{
     management::{Managed, ManagementRefusal, Managing},
     operation::{FronteggOperation, Naming, Oauth2Operation, Operation, PlgdOperation},
     places::Place,
+    quota::{HolderKind, Period, Quota, QuotaExceeded, Quotas, Spent, Standing},
     refusal::{RequestError, TokenRefusal},
     reuse::{DropReason, NoSuchReuse, Reuse, ReuseMemories, ReuseStatus, Reuses},
-    terms::{Arrival, Spent, Terms},
+    terms::{Arrival, Terms},
 };
 
 #[cfg(test)]

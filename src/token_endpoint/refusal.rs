@@ -109,6 +109,7 @@ impl TokenRefusal {
                 IssueError::InvalidRefreshToken => "invalid_refresh_token",
                 IssueError::ApiTokensDisabled { .. } => "api_tokens_disabled",
                 IssueError::LockedOut { .. } => "locked_out",
+                IssueError::QuotaExceeded { .. } => "quota_exceeded",
                 IssueError::Refused { refusal, .. } => refusal_reason(*refusal),
                 IssueError::Provider(refusal) => provider_reason(refusal.kind),
                 IssueError::Unavailable { .. } => "issuer_unavailable",
@@ -122,7 +123,10 @@ impl TokenRefusal {
         match self {
             Self::Issue { error: IssueError::Refused { client_id, .. }, .. } => Some(client_id),
             Self::Issue {
-                error: IssueError::Unavailable { client_id, .. } | IssueError::ApiTokensDisabled { client_id },
+                error:
+                    IssueError::Unavailable { client_id, .. }
+                    | IssueError::ApiTokensDisabled { client_id }
+                    | IssueError::QuotaExceeded { client_id, .. },
                 ..
             } => client_id.as_ref(),
             Self::Issue { .. } | Self::Request(_) => None,
@@ -143,6 +147,7 @@ impl TokenRefusal {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Issue { error: IssueError::LockedOut { retry_after }, .. } => Some(*retry_after),
+            Self::Issue { error: IssueError::QuotaExceeded { exceeded, .. }, .. } => Some(exceeded.retry_after),
             Self::Issue { error: IssueError::Unavailable { .. }, .. } => Some(RETRY_AFTER_FAILURE),
             Self::Issue { error: IssueError::Provider(ProviderRefusal { kind, retry_after, .. }), .. } => {
                 match (retry_after, kind) {

@@ -1,9 +1,9 @@
 //! Owns: what a request for a token is served under: from where and when it came, and what it may cost.
 //! Always holds: what was reserved for a token that was not issued is given back.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use super::IssueError;
+use super::{IssueError, Quota, Spent};
 use crate::clock::UnixTime;
 
 /// When a request arrived, and from where.
@@ -22,24 +22,18 @@ pub struct Arrival {
 pub struct Terms {
     /// When it arrived, and from where.
     pub arrival: Arrival,
+    /// How many tokens the client gets; none: as many as it asks for.
+    pub quota: Option<Arc<Quota>>,
 }
-
-/// What was reserved for one token. It is given back when this is dropped.
-#[derive(Debug)]
-pub struct Spent;
 
 impl Terms {
-    /// Reserves one token for the client, right before it is made.
+    /// Reserves one token for the client, and for the organisation that it asks for, right before it is made.
     ///
     /// # Errors
-    /// It gets no more for now.
-    #[expect(clippy::unused_async, reason = "replicas may have to be asked")]
-    pub async fn spend(&self, _client_id: &str, _organization: Option<&str>) -> Result<Spent, IssueError> {
-        Ok(Spent)
+    /// [`IssueError::QuotaExceeded`], without the client's id: whoever knows that it has proven itself adds it.
+    pub async fn spend(&self, client_id: &str, organization: Option<&str>) -> Result<Spent, IssueError> {
+        let Some(quota) = &self.quota else { return Ok(Spent::default()) };
+        let spent = quota.spend(client_id, organization, self.arrival.at).await;
+        spent.map_err(|exceeded| IssueError::QuotaExceeded { client_id: None, exceeded })
     }
-}
-
-impl Spent {
-    /// The token was issued.
-    pub fn kept(self) {}
 }

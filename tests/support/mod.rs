@@ -2,6 +2,7 @@
 //!
 //! Everything listens on loopback at ports that the kernel chooses, and stops when it is dropped.
 
+pub(crate) mod asked;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod connection;
@@ -17,8 +18,11 @@ pub(crate) mod observe;
 pub(crate) mod openmetrics;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod raw_socket;
+pub(crate) mod real_provider;
+pub(crate) mod redis;
 pub(crate) mod relay;
 pub(crate) mod schema;
 pub(crate) mod scoped;

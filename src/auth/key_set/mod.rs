@@ -38,6 +38,7 @@ mod tests;
 mod transport;
 mod whereabouts;
 
+pub(super) use self::report::in_words;
 pub use self::{
     counters::FetchResult,
     directory::{DirectoryError, KeySetDirectory},

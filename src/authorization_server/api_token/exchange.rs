@@ -69,17 +69,33 @@ pub enum ExchangeError {
     Change(#[from] ChangeError),
 }
 
+/// An API token whose owner has proven that it has it. Nothing of it is used up yet.
+#[derive(Clone, Debug)]
+pub struct ProvenApiToken {
+    record: Arc<ApiTokenRecord>,
+    /// The refresh token that proved it, which is gone once it has been exchanged.
+    used: Option<SecretHash>,
+}
+
+impl ProvenApiToken {
+    /// Its id, which is that of the client.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.record.id
+    }
+}
+
 impl AuthorizationServer {
-    /// Exchanges client credentials for a token.
+    /// The API token of these client credentials.
     ///
     /// # Errors
-    /// Why there is none.
-    pub async fn exchange(
+    /// They are not good.
+    pub fn prove_api_token(
         &self,
         client_id: &str,
         secret: &Secret,
         now: UnixTime,
-    ) -> Result<ExchangedToken, ExchangeError> {
+    ) -> Result<ProvenApiToken, ExchangeError> {
         let state = self.registry().memory().state();
         let found = state.api_tokens.find(client_id).filter(|record| record.kind.is_credentials()).map(Arc::clone);
         drop(state);
@@ -90,20 +106,19 @@ impl AuthorizationServer {
             verify_slices_are_equal(kept.as_ref().unwrap_or(&SecretHash::NOTHING).as_bytes(), presented.as_bytes());
         let proven = equal.is_ok() & kept.is_some();
         // Who is not authenticated learns nothing of switches.
-        let record = match found {
-            Some(record) if proven && !record.has_expired(now) => record,
-            Some(_) => return Err(ExchangeError::WrongSecret),
-            None if !self.registry().is_store_reachable() => return Err(ExchangeError::StoreAway),
-            None => return Err(ExchangeError::UnknownClient),
-        };
-        self.issue_for(record, None, now).await
+        match found {
+            Some(record) if proven && !record.has_expired(now) => Ok(ProvenApiToken { record, used: None }),
+            Some(_) => Err(ExchangeError::WrongSecret),
+            None if !self.registry().is_store_reachable() => Err(ExchangeError::StoreAway),
+            None => Err(ExchangeError::UnknownClient),
+        }
     }
 
-    /// Exchanges a refresh token for a new pair.
+    /// The API token of a refresh token, which stays good until it is exchanged.
     ///
     /// # Errors
-    /// Why there is none.
-    pub async fn refresh(&self, refresh_token: &Secret, now: UnixTime) -> Result<ExchangedToken, ExchangeError> {
+    /// It is not good, or nobody can tell.
+    pub async fn prove_refresh(&self, refresh_token: &Secret, now: UnixTime) -> Result<ProvenApiToken, ExchangeError> {
         if !self.api_tokens_enabled() {
             // The token stays unused, for when they are switched on again.
             return Err(ExchangeError::Disabled);
@@ -121,16 +136,15 @@ impl AuthorizationServer {
         let id = found.ok_or(ExchangeError::BadRefreshToken)?;
         let record = self.registry().memory().state().api_tokens.find(&id).map(Arc::clone);
         let record = record.filter(|record| !record.has_expired(now)).ok_or(ExchangeError::BadRefreshToken)?;
-        self.issue_for(record, Some(used), now).await
+        Ok(ProvenApiToken { record, used: Some(used) })
     }
 
-    /// Issues for `record`; what was `used` to ask for it is gone when the answer is there, and only then.
-    async fn issue_for(
-        &self,
-        record: Arc<ApiTokenRecord>,
-        used: Option<SecretHash>,
-        now: UnixTime,
-    ) -> Result<ExchangedToken, ExchangeError> {
+    /// Exchanges an API token for a new pair; the refresh token that proved it is gone when the answer is there, and only then.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn exchange(&self, proven: ProvenApiToken, now: UnixTime) -> Result<ExchangedToken, ExchangeError> {
+        let ProvenApiToken { record, used } = proven;
         if !self.api_tokens_enabled() {
             return Err(ExchangeError::Disabled);
         }

@@ -15,7 +15,7 @@ mod switch;
 pub use self::{
     caller::{ApiTokenAction, Caller, NotAllowed},
     create::{CreatedApiToken, NewApiToken},
-    exchange::ExchangeError,
+    exchange::{ExchangeError, ProvenApiToken},
     manage::{ApiTokenError, ApiTokenUpdate, Ownership},
     record::{ApiTokenKind, ApiTokenRecord, ApiTokenUser},
     switch::ApiTokenSwitchUpdate,

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response};
 use http_body_util::Full;
 
 use super::{Answer, TokenRefusal, desk::Desk, oauth2, parameters::Parameters};
+use crate::config::DialectConfig;
 
 /// Answers a request whose parameters are read.
 pub(super) async fn respond(
@@ -19,7 +20,8 @@ pub(super) async fn respond(
 ) -> Result<Answer, TokenRefusal> {
     let request = request::token(headers, parameters, desk.endpoint)?;
     let token = desk.issue(&request).await?;
-    Ok(Answer::issued(oauth2::token_response(&token), &token))
+    let standing = desk.standing(&token.client_id, request.organization.as_deref());
+    Ok(Answer::issued(oauth2::token_response(&token), &token).told(DialectConfig::Auth0, standing))
 }
 
 /// The answer that says why there is no token.

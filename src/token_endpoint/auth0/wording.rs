@@ -5,7 +5,8 @@
 use http::StatusCode;
 
 use super::super::{
-    Echo, IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal, oauth_error::Wording,
+    Echo, HolderKind, IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal,
+    oauth_error::Wording,
 };
 use crate::oauth::IssueRefusal;
 
@@ -61,6 +62,14 @@ fn of_issue(error: &IssueError, audience: Option<&Echo>) -> Wording {
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_attempts",
             "The client is locked out after too many failed attempts; try again later.",
+        ),
+        IssueError::QuotaExceeded { exceeded, .. } => Wording::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            match exceeded.whose {
+                HolderKind::Client => "Client quota exceeded",
+                HolderKind::Organization => "Organization quota exceeded",
+            },
         ),
         IssueError::Unavailable { .. } => Wording::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,8 +1,14 @@
 //! Owns: the clients that are known here under an id and secret of their own, and stand for others at the provider.
 //! Refuses: passing on what such a client presents; clients that are not known, where the operator says so.
-//! Always holds: a secret is compared in constant time, and compared with something for an unknown client as well.
+//! Always holds: every attempt by secret costs one hash and two comparisons of 32 bytes, whoever the client is and whatever comes
+//! of it, so that the time says nothing of who is known here, how many secrets it has, or how much of a guess was right.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{SHA256, SHA256_OUTPUT_LEN, digest},
+};
 
 use super::super::{AuthenticationMethod, ClientAuthentication, IssueError};
 use crate::{
@@ -15,14 +21,16 @@ use crate::{
 pub(super) struct ClientMap {
     clients: BTreeMap<Box<str>, MappedClient>,
     refuses_unmapped: bool,
-    /// What the secret of a client is compared with that is not known.
-    nobody: Secret,
 }
+
+/// What a secret is compared by, which is as long for every secret. A plain hash, since the secret itself is in memory beside it.
+#[derive(Clone, Copy)]
+struct Fingerprint([u8; SHA256_OUTPUT_LEN]);
 
 struct MappedClient {
     client_id: Arc<str>,
-    secret: Secret,
-    other_secret: Option<Secret>,
+    /// Of its one secret, or of its two.
+    secrets: [Fingerprint; 2],
     provider_client_id: String,
     provider_secret: Secret,
 }
@@ -41,10 +49,11 @@ pub(super) struct Presented {
 impl ClientMap {
     pub(super) fn new(raw: &BTreeMap<String, ForwardedClientConfig>, unmapped: Option<UnmappedClientsConfig>) -> Self {
         let client = |(id, raw): (&String, &ForwardedClientConfig)| {
+            let secret = Fingerprint::of(raw.secret.secret());
+            let other = raw.other_secret.as_ref().map(|other| Fingerprint::of(other.secret()));
             let client = MappedClient {
                 client_id: Arc::from(id.as_str()),
-                secret: raw.secret.secret().clone(),
-                other_secret: raw.other_secret.as_ref().map(|secret| secret.secret().clone()),
+                secrets: [secret, other.unwrap_or(secret)],
                 provider_client_id: raw.provider_client_id.clone().unwrap_or_else(|| id.clone()),
                 provider_secret: raw.provider_secret.secret().clone(),
             };
@@ -53,7 +62,6 @@ impl ClientMap {
         Self {
             clients: raw.iter().map(client).collect(),
             refuses_unmapped: unmapped == Some(UnmappedClientsConfig::Refuse),
-            nobody: Secret::new("nobody".to_owned()),
         }
     }
 
@@ -65,19 +73,19 @@ impl ClientMap {
         let claimed = authentication.client_id().map(str::to_owned);
         let claimed = claimed.or_else(|| authentication.client_assertion().and_then(client_id_of));
         let client = claimed.as_deref().and_then(|id| self.clients.get(id));
-        let presented = authentication.secret();
+        let proven = authentication.secret().map(|secret| is_proven(client, secret));
         let Some(client) = client else {
             if self.refuses_unmapped {
-                let _same_work = presented.is_some_and(|secret| self.nobody.matches(secret.expose()));
                 return Err(IssueError::UnknownClient);
             }
             let client_id = claimed.map(Arc::from);
             return Ok(Presented { client_id, authentication: authentication.clone(), is_mapped: false });
         };
-        let (Some(secret), None) = (presented, authentication.client_assertion()) else {
-            return Err(IssueError::AuthenticationMethodNotAllowed);
-        };
-        client.prove(secret)?;
+        match (proven, authentication.client_assertion()) {
+            (None, _) | (_, Some(_)) => return Err(IssueError::AuthenticationMethodNotAllowed),
+            (Some(false), None) => return Err(IssueError::WrongSecret),
+            (Some(true), None) => {}
+        }
         let (id, secret) = (client.provider_client_id.clone(), client.provider_secret.clone());
         let authentication = match authentication.method() {
             AuthenticationMethod::Basic => ClientAuthentication::basic(id, secret),
@@ -87,11 +95,28 @@ impl ClientMap {
     }
 }
 
-impl MappedClient {
-    fn prove(&self, presented: &Secret) -> Result<(), IssueError> {
-        let presented = presented.expose();
-        let other = self.other_secret.as_ref().is_some_and(|other| other.matches(presented));
-        if self.secret.matches(presented) | other { Ok(()) } else { Err(IssueError::WrongSecret) }
+/// Whether `presented` is a secret of `client`. Somebody who is not known has two that nobody has, so that this is the same work
+/// for everybody.
+fn is_proven(client: Option<&MappedClient>, presented: &Secret) -> bool {
+    let presented = Fingerprint::of(presented);
+    let secrets = client.map_or([Fingerprint::NOBODYS; 2], |client| client.secrets);
+    // Unlike `||`, this never leaves a comparison out.
+    secrets.iter().fold(false, |proven, secret| proven | secret.is(&presented))
+}
+
+impl Fingerprint {
+    /// Nothing is known that hashes to zeros.
+    const NOBODYS: Self = Self([0; SHA256_OUTPUT_LEN]);
+
+    fn of(secret: &Secret) -> Self {
+        let mut fingerprint = Self::NOBODYS;
+        let hash = digest(&SHA256, secret.expose().as_bytes());
+        fingerprint.0.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+        fingerprint
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 }
 

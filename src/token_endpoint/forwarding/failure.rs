@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderValue;
 use thiserror::Error;
 
-use super::super::{Echo, IssueError};
+use super::super::{Echo, IssueError, QuotaExceeded};
 use crate::outbound::{FlightError, OutboundError};
 
 /// Why a provider gave no token.
@@ -42,6 +42,9 @@ pub(in super::super) enum Failure {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The client, or the organisation that it asks for, gets no more for now.
+    #[error(transparent)]
+    QuotaExceeded(QuotaExceeded),
     /// As many requests are under way as may be.
     #[error("too many requests to the provider are under way")]
     Busy,
@@ -121,7 +124,7 @@ impl Failure {
     /// Its stable name, for metrics; none if the provider did what it should.
     pub(super) fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Refused(_) | Self::GivenUp => None,
+            Self::Refused(_) | Self::QuotaExceeded(_) | Self::GivenUp => None,
             Self::CredentialsRefused { .. } => Some("credentials_refused"),
             Self::Away(error) => Some(error.reason()),
             Self::Status { .. } => Some("status"),
@@ -154,6 +157,7 @@ impl From<Failure> for IssueError {
                 // The client has proven itself here.
                 Self::Unavailable { client_id: Some(Arc::clone(client_id)), source: failure.into() }
             }
+            Failure::QuotaExceeded(exceeded) => Self::QuotaExceeded { client_id: None, exceeded: exceeded.into() },
             failure => Self::Unavailable { client_id: None, source: failure.into() },
         }
     }

@@ -167,11 +167,20 @@ struct Asking {
 }
 
 impl Asking {
+    /// Asks, to the end even if whoever waits for the answer leaves: the provider has made the token by then.
+    async fn go(self) -> Result<ProviderToken, Failure> {
+        let control = self.provider.client.control().cloned().ok_or(Failure::GivenUp)?;
+        control.spawn(self.ask()).await.unwrap_or(Err(Failure::GivenUp))
+    }
+
     /// Asks, which costs the client one token if there is one.
     async fn ask(self) -> Result<ProviderToken, Failure> {
         let Self { provider, client_id, is_mapped, written, terms, organization } = self;
         let spent = terms.spend(client_id.as_deref().unwrap_or_default(), organization.as_deref()).await;
-        let spent = spent.map_err(|_| Failure::Busy)?;
+        let spent = spent.map_err(|error| match error {
+            IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(*exceeded),
+            _ => Failure::Busy,
+        })?;
         let now = terms.arrival.at;
         let answered = provider.token(written, now).await;
         let token = judged(is_mapped, client_id.as_ref(), answered).inspect_err(|failure| {

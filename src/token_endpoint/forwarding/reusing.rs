@@ -26,10 +26,10 @@ impl Forwarding {
     ) -> Result<Obtained, Failure> {
         let arrival = asking.terms.arrival;
         let (Some(reuse), Some(client_id)) = (&self.reuse, &presented.client_id) else {
-            return asking.ask().await.map(Obtained::fresh);
+            return asking.go().await.map(Obtained::fresh);
         };
         if !Reuse::is_for(own, proof_of_possession, arrival) {
-            return asking.ask().await.map(Obtained::fresh);
+            return asking.go().await.map(Obtained::fresh);
         }
         let told = &presented.authentication;
         let bytes = |secret| Secret::expose(secret).as_bytes();
@@ -42,7 +42,7 @@ impl Forwarding {
             ],
         );
         let key = asking.written.as_fields_of(reuse.key(asker)).finish();
-        let obtained = reuse.obtain(asker, key, arrival.at, || asking.ask()).await?;
+        let obtained = reuse.obtain(asker, key, arrival.at, || asking.go()).await?;
         let (endpoint, is_reused) = (&*self.provider.endpoint, obtained.is_reused);
         debug!(endpoint, %client_id, is_reused, "a token of the provider is handed out");
         Ok(obtained)

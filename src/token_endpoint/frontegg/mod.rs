@@ -13,6 +13,7 @@ use http_body_util::Full;
 
 pub(super) use self::management::{manage, refuse_management};
 use super::{Answer, FronteggOperation, RequestError, TokenRefusal, desk::Desk, parameters::Parameters};
+use crate::config::DialectConfig;
 
 /// Answers a request whose parameters are read.
 pub(super) async fn respond(
@@ -30,7 +31,8 @@ pub(super) async fn respond(
             return Err(RequestError::MethodNotAllowed.into());
         }
     };
-    Ok(Answer::exchanged(response::tokens(&token, naming), &token))
+    let standing = desk.standing(&token.client_id, None);
+    Ok(Answer::exchanged(response::tokens(&token, naming), &token).told(DialectConfig::Frontegg, standing))
 }
 
 /// The answer that says why there is no token.

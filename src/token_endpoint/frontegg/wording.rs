@@ -72,6 +72,7 @@ fn of_issue(error: &IssueError) -> Wording {
         | IssueError::InvalidRefreshToken => (StatusCode::UNAUTHORIZED, INVALID_AUTHENTICATION),
         IssueError::ApiTokensDisabled { .. } => (StatusCode::FORBIDDEN, API_TOKENS_DISABLED),
         IssueError::LockedOut { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
+        IssueError::QuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         IssueError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
         IssueError::Refused { refusal, .. } => of_refusal(*refusal),
         IssueError::Provider(refusal) => of_provider(refusal.kind),

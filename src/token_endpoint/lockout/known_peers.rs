@@ -3,8 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::peer::Peer;
-use crate::clock::UnixTime;
+use crate::{clock::UnixTime, http::Peer};
 
 /// How many peers are known of one client.
 const MOST_PEERS: usize = 32;

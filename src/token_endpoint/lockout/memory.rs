@@ -14,10 +14,9 @@ use moka::{policy::EvictionPolicy, sync::Cache};
 use super::{
     Lockout,
     known_peers::KnownPeers,
-    peer::Peer,
     streak::{Limit, Streak},
 };
-use crate::{clock::UnixTime, config::LockoutConfig};
+use crate::{clock::UnixTime, config::LockoutConfig, http::Peer};
 
 /// How many pairs of id and peer are remembered. To push a lock out of memory takes as many failures, and a single peer is
 /// locked out long before.

@@ -15,14 +15,13 @@
 
 mod known_peers;
 mod memory;
-mod peer;
 mod streak;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 pub use self::memory::Lockouts;
-use self::{memory::Memory, peer::Peer, streak::Limit};
-use crate::{clock::UnixTime, config::LockoutConfig};
+use self::{memory::Memory, streak::Limit};
+use crate::{clock::UnixTime, config::LockoutConfig, http::Peer};
 
 /// How many times the failures of one pair it takes to lock out by client id alone, or by peer alone.
 const WIDE: u32 = 10;

@@ -12,6 +12,7 @@ use http_body_util::Full;
 
 pub(super) use self::response::token as token_response;
 use super::{Answer, Oauth2Operation, Outcome, TokenRefusal, desk::Desk, parameters::Parameters};
+use crate::config::DialectConfig;
 
 /// Answers a request whose parameters are read.
 pub(super) async fn respond(
@@ -24,7 +25,8 @@ pub(super) async fn respond(
         Oauth2Operation::Token => {
             let request = request::token(headers, parameters, desk.endpoint)?;
             let token = desk.issue(&request).await?;
-            Ok(Answer::issued(response::token(&token), &token))
+            let standing = desk.standing(&token.client_id, request.organization.as_deref());
+            Ok(Answer::issued(response::token(&token), &token).told(DialectConfig::Oauth2, standing))
         }
         Oauth2Operation::Revocation => {
             desk.revoke(&request::revocation(headers, parameters, desk.endpoint)?).await?;

@@ -4,7 +4,7 @@
 use http::StatusCode;
 
 use super::super::{
-    IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal, oauth_error::Wording,
+    HolderKind, IssueError, ProviderRefusal, ProviderRefusalKind, RequestError, TokenRefusal, oauth_error::Wording,
 };
 use crate::oauth::IssueRefusal;
 
@@ -73,6 +73,15 @@ fn of_issue(error: &IssueError) -> Wording {
             StatusCode::TOO_MANY_REQUESTS,
             "temporarily_unavailable",
             "Client authentication failed too often; try again later.",
+        ),
+        // Again the RFC has no code of its own; what the client is to do is the same as when it is locked out.
+        IssueError::QuotaExceeded { exceeded, .. } => Wording::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "temporarily_unavailable",
+            match exceeded.whose {
+                HolderKind::Client => "The client has used up its quota of tokens; try again later.",
+                HolderKind::Organization => "The organization has used up its quota of tokens; try again later.",
+            },
         ),
         IssueError::Unavailable { .. } => Wording::new(
             StatusCode::SERVICE_UNAVAILABLE,

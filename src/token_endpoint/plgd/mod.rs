@@ -13,6 +13,7 @@ use http_body_util::Full;
 
 pub(super) use self::management::{manage, refuse_management};
 use super::{Answer, PlgdOperation, TokenRefusal, desk::Desk, parameters::Parameters};
+use crate::config::DialectConfig;
 
 /// Answers a request whose parameters are read.
 pub(super) async fn respond(
@@ -28,7 +29,8 @@ pub(super) async fn respond(
         // Whoever blacklists is not asking for a token, and does not come here.
         PlgdOperation::Tokens | PlgdOperation::ManagedTokens | PlgdOperation::Blacklist => response::created(&token),
     };
-    Ok(Answer::issued(response, &token))
+    let standing = desk.standing(&token.client_id, request.organization.as_deref());
+    Ok(Answer::issued(response, &token).told(DialectConfig::Plgd, standing))
 }
 
 /// The answer that says why there is no token.

@@ -86,6 +86,9 @@ fn of_issue(error: &IssueError) -> Wording {
             code: RESOURCE_EXHAUSTED,
             what: "too many failed attempts",
         },
+        IssueError::QuotaExceeded { .. } => {
+            Wording { status: StatusCode::TOO_MANY_REQUESTS, code: RESOURCE_EXHAUSTED, what: "quota exceeded" }
+        }
         IssueError::Unavailable { .. } => {
             Wording { status: StatusCode::SERVICE_UNAVAILABLE, code: UNAVAILABLE, what: "temporarily unavailable" }
         }

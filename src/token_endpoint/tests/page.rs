@@ -50,10 +50,11 @@ fn next_issue_error(error: &IssueError) -> Option<IssueError> {
         IssueError::AuthenticationMethodNotAllowed => IssueError::InvalidRefreshToken,
         IssueError::InvalidRefreshToken => IssueError::ApiTokensDisabled { client_id: None },
         IssueError::ApiTokensDisabled { .. } => IssueError::LockedOut { retry_after: Duration::from_secs(60) },
-        IssueError::LockedOut { .. } => IssueError::Unavailable { client_id: None, source: "x".into() },
         IssueError::Unavailable { .. } => of_provider(ProviderRefusalKind::InvalidClient),
         IssueError::Provider(refusal) => next_of_provider(refusal.kind)
             .unwrap_or_else(|| IssueError::Refused { client_id: "c".into(), refusal: IssueRefusal::Disabled }),
+        IssueError::LockedOut { .. } => IssueError::QuotaExceeded { client_id: None, exceeded: used_up() },
+        IssueError::QuotaExceeded { .. } => IssueError::Unavailable { client_id: None, source: "x".into() },
         IssueError::Refused { refusal, .. } => {
             IssueError::Refused { client_id: "c".into(), refusal: next_issue_refusal(*refusal)? }
         }
@@ -75,6 +76,11 @@ fn next_of_provider(kind: ProviderRefusalKind) -> Option<IssueError> {
         ProviderRefusalKind::TooManyRequests => ProviderRefusalKind::Other,
         ProviderRefusalKind::Other => return None,
     }))
+}
+
+fn used_up() -> Box<QuotaExceeded> {
+    let retry_after = Duration::from_secs(60);
+    Box::new(QuotaExceeded { whose: HolderKind::Client, retry_after, standing: Standing::default() })
 }
 
 /// Status and code of one dialect's answer, as the page writes them.

@@ -6,13 +6,17 @@ use std::net::IpAddr;
 /// Where somebody comes from: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has at least and one
 /// machine can use all addresses of (RFC 6177 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Peer {
+pub enum Peer {
+    /// The address.
     V4([u8; 4]),
+    /// The first 64 bits of the address.
     V6([u16; 4]),
 }
 
 impl Peer {
-    pub(super) fn of(address: IpAddr) -> Self {
+    /// The peer with this address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         // A socket for both families shows IPv4 addresses as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.octets()),

@@ -1,0 +1,111 @@
+//! Owns: steps 4 and 8: letting no more through than a route's limit says, and telling callers how it stands.
+//! Refuses: an upstream's word on a limit that is not its own.
+//! Always holds: a request is counted by one limit, once.
+
+use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+
+use super::{Rejection, record::Record};
+use crate::{
+    auth::{Permit, VerifiedToken},
+    http::forwarded,
+    limit::{By, RouteLimit, Taken, Whose},
+    server::ConnectionInfo,
+    snapshot::Route,
+};
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+/// What says the same in one field, in later drafts.
+const OTHERS: [HeaderName; 2] = [HeaderName::from_static("ratelimit"), HeaderName::from_static("ratelimit-policy")];
+
+/// Counts a request by its peer, where the route has it so: before anything is made of its token.
+pub(super) async fn by_peer(
+    route: &Route,
+    parts: &Parts,
+    connection: &ConnectionInfo,
+    record: &mut Record,
+) -> Result<(), Rejection> {
+    let Some(limit) = route.limit.as_ref().filter(|limit| *limit.by() == By::Peer) else { return Ok(()) };
+    let trusted = &connection.settings().trusted_proxies;
+    let caller = forwarded::caller(&parts.headers, connection.peer.ip(), trusted);
+    record.caller(caller);
+    count(limit, &Whose::Peer(caller), record).await
+}
+
+/// Counts a request that may be forwarded by who asks, or with all others of the route.
+pub(super) async fn by_principal(route: &Route, permit: &Permit, record: &mut Record) -> Result<(), Rejection> {
+    let Some(limit) = &route.limit else { return Ok(()) };
+    match (limit.by(), permit.token()) {
+        (By::Peer, _) => Ok(()),
+        (By::Route, _) => count(limit, &Whose::Everybody, record).await,
+        (By::Claim(_), None) => count(limit, &Whose::NoToken, record).await,
+        (By::Claim(claim), Some(token)) => {
+            let value = value_of(token, claim);
+            count(limit, &Whose::Token { issuer: token.issuer(), value: value.as_deref() }, record).await
+        }
+    }
+}
+
+fn value_of<'t>(token: &'t VerifiedToken, claim: &str) -> Option<std::borrow::Cow<'t, str>> {
+    match claim {
+        "client_id" => token.client_id().map(Into::into),
+        claim => token.claim_text(claim),
+    }
+}
+
+async fn count(limit: &RouteLimit, whose: &Whose<'_>, record: &mut Record) -> Result<(), Rejection> {
+    let taken = limit.take(whose).await;
+    record.limited(taken);
+    match taken.retry_after {
+        None => Ok(()),
+        Some(retry_after) => Err(Rejection::LimitExceeded { retry_after }),
+    }
+}
+
+/// Says how the limit stands that a request was counted by.
+pub(super) fn tell(headers: &mut HeaderMap, taken: Option<Taken>) {
+    let Some(taken) = taken else { return };
+    for other in &OTHERS {
+        headers.remove(other);
+    }
+    headers.insert(LIMIT, HeaderValue::from(taken.limit.get()));
+    headers.insert(REMAINING, HeaderValue::from(taken.remaining));
+    headers.insert(RESET, HeaderValue::from(whole_seconds(taken.reset)));
+}
+
+/// Rounded up: whoever comes back then is not too early.
+pub(super) fn whole_seconds(duration: std::time::Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroU32, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn an_upstreams_word_is_replaced_only_where_a_limit_applies() {
+        let names = ["ratelimit", "ratelimit-policy", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.append(name, "upstream".parse().unwrap());
+            headers.append(name, "twice".parse().unwrap());
+        }
+        tell(&mut headers, None);
+        assert_eq!(headers.len(), 10);
+        let limit = NonZeroU32::new(5).unwrap();
+        tell(&mut headers, Some(Taken { limit, remaining: 4, reset: Duration::from_millis(200), retry_after: None }));
+        let told = |name: &str| headers[name].to_str().unwrap();
+        assert_eq!((told("ratelimit-limit"), told("ratelimit-remaining"), told("ratelimit-reset")), ("5", "4", "1"));
+        assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        for (milliseconds, seconds) in [(0, 0), (1, 1), (1000, 1), (1001, 2)] {
+            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds);
+        }
+    }
+}

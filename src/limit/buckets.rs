@@ -1,0 +1,101 @@
+//! Owns: what is remembered of everybody whose requests are counted by themselves.
+//! Refuses: more than some 65 000 of them: newcomers beyond share one bucket until others have been let go of.
+//! Always holds: who is let go of would be let through as often as a newcomer; a request looks through a small part at most.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher as _,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use governor::{
+    clock::Clock as _,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed, StateStore},
+};
+
+use super::{key::Key, steady::Steady};
+
+/// In how many parts they are kept, so that workers seldom meet.
+const SHARDS: usize = 64;
+/// How many are remembered in a part.
+const MOST_IN_SHARD: usize = 1024;
+/// How many are remembered at most; parts fill unevenly.
+#[cfg(test)]
+pub(super) const MOST_KEYS: usize = SHARDS * MOST_IN_SHARD;
+
+/// How often a part is looked through at least, if newcomers come.
+const SWEPT_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked through at most, when it is full.
+const SWEPT_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// Buckets reckon from a moment that is later by a little than the one that sweeping reckons from.
+const MARGIN: Duration = Duration::from_millis(10);
+
+/// The buckets of one limit, by whose they are.
+pub(super) struct Buckets {
+    hashing: RandomState,
+    shards: Box<[RwLock<Shard>]>,
+    /// The bucket of all for whom there is no room.
+    overflow: InMemoryState,
+    clock: Steady,
+}
+
+#[derive(Default)]
+struct Shard {
+    kept: HashMap<Key, InMemoryState>,
+    swept_at: Duration,
+}
+
+impl Buckets {
+    pub(super) fn new(clock: Steady) -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self { hashing: RandomState::new(), shards, overflow: InMemoryState::default(), clock }
+    }
+
+    fn shard(&self, key: &Key) -> Option<&RwLock<Shard>> {
+        let index = self.hashing.hash_one(key) % u64::try_from(SHARDS).unwrap_or(u64::MAX);
+        self.shards.get(usize::try_from(index).unwrap_or_default())
+    }
+}
+
+impl Shard {
+    /// Lets go of full buckets, from time to time.
+    fn sweep(&mut self, now: Duration) {
+        let full = self.kept.len() >= MOST_IN_SHARD;
+        let every = if full { SWEPT_AT_MOST_EVERY } else { SWEPT_EVERY };
+        if now.saturating_sub(self.swept_at) < every {
+            return;
+        }
+        self.swept_at = now;
+        let full_by = Nanos::from(now.saturating_sub(MARGIN));
+        // A closure that gives an error changes nothing.
+        let is_full = |bucket: &InMemoryState| {
+            let looked = bucket.measure_and_replace(&NotKeyed::NonKey, |at| Err::<((), Nanos), _>(at));
+            looked.err().flatten().is_none_or(|at| at <= full_by)
+        };
+        self.kept.retain(|_, bucket| !is_full(bucket));
+    }
+}
+
+impl StateStore for Buckets {
+    type Key = Key;
+
+    fn measure_and_replace<T, F, E>(&self, key: &Key, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let overflow = || self.overflow.measure_and_replace(&NotKeyed::NonKey, &measure);
+        let Some(shard) = self.shard(key) else { return overflow() };
+        if let Some(bucket) = shard.read().unwrap_or_else(PoisonError::into_inner).kept.get(key) {
+            return bucket.measure_and_replace(&NotKeyed::NonKey, measure);
+        }
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        shard.sweep(Duration::from(self.clock.now()));
+        if shard.kept.len() >= MOST_IN_SHARD && !shard.kept.contains_key(key) {
+            drop(shard);
+            return overflow();
+        }
+        shard.kept.entry(*key).or_default().measure_and_replace(&NotKeyed::NonKey, measure)
+    }
+}

@@ -1,0 +1,214 @@
+//! The shared counters before a real server, which `scripts/with-redis` starts; without one there is nothing to see.
+
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use postern::{
+    config::SharedConfig,
+    diagnostic::Diagnostics,
+    limit::{Away, Rate, SharedCounters, SharedSettings, Window},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    runtime::Handle,
+    sync::mpsc::Receiver,
+    task::JoinSet,
+    time::sleep,
+};
+
+use crate::support::{
+    raw::nobody,
+    redis::{RedisRelay, fresh_prefix, server},
+    wait::until,
+};
+
+fn counters(address: &str, timeout: &str, prefix: &str) -> SharedCounters {
+    let raw = serde_json::json!({ "redis": format!("redis://{address}/0"), "timeout": timeout, "prefix": prefix });
+    let raw: SharedConfig = serde_json::from_value(raw).unwrap();
+    let shared = SharedCounters::new(SharedSettings::compile(&raw, &mut Diagnostics::new()).unwrap());
+    shared.start(&Handle::current());
+    shared
+}
+
+fn rate(requests: u32, per: Duration) -> Rate {
+    Rate { requests: NonZeroU32::new(requests).unwrap(), per }
+}
+
+fn failures(shared: &SharedCounters, reason: &str) -> u64 {
+    shared.failures().find(|(name, _)| *name == reason).unwrap().1
+}
+
+/// Waits until something is so.
+async fn once(what: &str, mut condition: impl FnMut() -> bool) {
+    until(what, || std::future::ready(condition().then_some(()))).await;
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_add_up_over_replicas_give_back_and_end() {
+    let Some(server) = server() else { return };
+    let prefix = fresh_prefix();
+    let (one, other) = (counters(&server, "5s", &prefix), counters(&server, "5s", &prefix));
+    let windows = [Window { name: "hour", ends_in: HOUR }, Window { name: "day", ends_in: HOUR * 24 }];
+    assert_eq!(one.add(&windows, 0).await, Ok(vec![0, 0]), "asking writes nothing");
+    assert_eq!(one.add(&windows, 3).await, Ok(vec![3, 3]));
+    assert_eq!(other.add(&windows[..1], 2).await, Ok(vec![5]));
+    assert_eq!(other.add(&windows, -1).await, Ok(vec![4, 2]));
+    assert_eq!(one.add(&windows, -3).await, Ok(vec![1, 0]), "never below zero");
+    assert_eq!(one.add(&windows, 1).await, Ok(vec![2, 1]));
+    assert_eq!(one.add(&[], 1).await, Ok(vec![]));
+    let elsewhere = counters(&server, "5s", &fresh_prefix());
+    assert_eq!(elsewhere.add(&windows, 0).await, Ok(vec![0, 0]), "another prefix, other counters");
+
+    let brief = [Window { name: "brief", ends_in: Duration::from_millis(300) }];
+    assert_eq!(one.add(&brief, 7).await, Ok(vec![7]));
+    assert_eq!(one.add(&[Window { ends_in: HOUR, ..brief[0] }], 1).await, Ok(vec![8]), "it ends when it was to end");
+    sleep(Duration::from_millis(400)).await;
+    assert_eq!(one.add(&brief, 0).await, Ok(vec![0]));
+    let ended = Window { name: "ended", ends_in: Duration::ZERO };
+    assert_eq!(one.add(&[ended], 1).await, Ok(vec![1]));
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(one.add(&[ended], 0).await, Ok(vec![0]), "what ends at once is not kept for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_together_let_through_what_the_rate_says() {
+    let Some(server) = server() else { return };
+    let prefix = fresh_prefix();
+    let replicas: Vec<_> = (0..3).map(|_| Arc::new(counters(&server, "5s", &prefix))).collect();
+    let slow = rate(20, Duration::from_hours(24));
+    let mut asking = JoinSet::new();
+    for number in 0..60 {
+        let replica = Arc::clone(&replicas[number % 3]);
+        asking.spawn(async move { replica.take("slow", slow).await.unwrap() });
+    }
+    let taken = asking.join_all().await;
+    let passed = taken.iter().filter(|taken| taken.retry_after.is_none());
+    let mut remaining: Vec<u32> = passed.map(|taken| taken.remaining).collect();
+    remaining.sort_unstable();
+    assert_eq!(remaining, (0..20).collect::<Vec<u32>>());
+    let refused = taken.iter().find(|taken| taken.retry_after.is_some()).unwrap();
+    assert_eq!((refused.limit.get(), refused.remaining), (20, 0));
+    let (retry_after, each) = (refused.retry_after.unwrap(), Duration::from_secs(24 * 3600 / 20));
+    assert!(retry_after <= each && retry_after > each - Duration::from_secs(60), "{retry_after:?}");
+    assert!(refused.reset <= each * 20 && refused.reset > each * 19, "{:?}", refused.reset);
+
+    let fast = rate(4, Duration::from_millis(400));
+    let one = &replicas[0];
+    for _ in 0..4 {
+        assert_eq!(one.take("fast", fast).await.unwrap().retry_after, None);
+    }
+    let refused = one.take("fast", fast).await.unwrap();
+    sleep(refused.retry_after.unwrap()).await;
+    assert_eq!(replicas[1].take("fast", fast).await.unwrap().retry_after, None, "one is back when it was said");
+    assert_eq!(one.take("other", fast).await.unwrap().remaining, 3, "another name, another bucket");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_reach_every_replica_and_subscriptions_come_back() {
+    let Some(server) = server() else { return };
+    let relay = RedisRelay::to(&server).await;
+    let prefix = fresh_prefix();
+    let (one, other) = (counters(&server, "5s", &prefix), counters(&relay.address, "5s", &prefix));
+    let (mut near, mut far) = (one.subscribe("news"), other.subscribe("news"));
+    let mut unrelated = one.subscribe("weather");
+    // Nobody is told when a subscription is there.
+    let heard = |receiver: &mut Receiver<String>| receiver.try_recv().is_ok();
+    once("both hear", || {
+        one.publish("news", "first".to_owned());
+        heard(&mut near) && heard(&mut far)
+    })
+    .await;
+    relay.cut();
+    once("the one that was cut hears again", || {
+        one.publish("news", "second".to_owned());
+        std::iter::from_fn(|| far.try_recv().ok()).any(|message| message == "second")
+    })
+    .await;
+    assert!(unrelated.try_recv().is_err());
+    for _ in 0..5000 {
+        one.publish("weather", "rain".to_owned());
+    }
+    assert!(failures(&one, "skipped") > 0, "what waits is bounded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_slow_is_away_until_it_answers_in_time() {
+    let Some(server) = server() else { return };
+    let relay = RedisRelay::to(&server).await;
+    let shared = counters(&relay.address, "100ms", &fresh_prefix());
+    once("it is reached", || shared.is_reachable()).await;
+    let windows = [Window { name: "w", ends_in: HOUR }];
+    assert_eq!(shared.add(&windows, 1).await, Ok(vec![1]));
+
+    relay.delay(Duration::from_secs(3600));
+    let begun = Instant::now();
+    assert_eq!(shared.add(&windows, 1).await, Err(Away));
+    assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
+    assert!(!shared.is_reachable());
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        assert_eq!(shared.add(&windows, 1).await, Err(Away));
+    }
+    assert!(begun.elapsed() < Duration::from_millis(600), "nobody is asked meanwhile: {:?}", begun.elapsed());
+    assert_eq!(failures(&shared, "skipped"), 1000);
+    assert!(failures(&shared, "timed_out") >= 1);
+
+    relay.delay(Duration::ZERO);
+    once("it is back", || shared.is_reachable()).await;
+    assert!(shared.add(&windows, 0).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_is_found_again_without_anybody_asking() {
+    let Some(server) = server() else { return };
+    let relay = RedisRelay::to(&server).await;
+    let shared = counters(&relay.address, "500ms", &fresh_prefix());
+    once("it is reached", || shared.is_reachable()).await;
+    relay.cut();
+    once("that it is gone is found out", || !shared.is_reachable()).await;
+    assert!(failures(&shared, "broken_off") >= 1);
+    once("it is back", || shared.is_reachable()).await;
+    drop(shared);
+    once("nothing is left of it", || relay.open() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there_is_away_at_once() {
+    let shared = counters(&nobody().await.to_string(), "200ms", "x");
+    let rate = rate(1, HOUR);
+    assert_eq!(shared.take("a", rate).await, Err(Away));
+    once("it was tried", || failures(&shared, "unreachable") >= 1).await;
+    assert_eq!(shared.take("a", rate).await, Err(Away));
+    assert!(!shared.is_reachable() && failures(&shared, "skipped") >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_repeats_the_password_is_not_quoted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut heard = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut heard).await {
+                    // Several commands may come at once.
+                    let commands = String::from_utf8_lossy(&heard[..count]).matches("\r\n*").count() + 1;
+                    let answer = "-ERR unknown command 'AUTH', with args beginning with: 'canary'\r\n".repeat(commands);
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let shared = counters(&format!(":canary@{address}"), "200ms", "x");
+    once("it was tried", || failures(&shared, "refused") >= 1).await;
+    assert_eq!(shared.add(&[Window { name: "w", ends_in: HOUR }], 1).await, Err(Away));
+    assert!(!format!("{shared:?}").contains("canary"));
+}

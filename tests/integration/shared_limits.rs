@@ -1,0 +1,210 @@
+//! Limits that replicas count together in Redis, and what becomes of them when it is slow or away. Without a Redis
+//! (`scripts/with-redis`) there is nothing to see.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::support::{
+    client::HttpClient,
+    gateway::{Gateway, GatewayBuilder},
+    observe::{metric, reload},
+    process::PosternProcess,
+    redis::{RedisRelay, fresh_prefix, server},
+    upstream::RecordedUpstream,
+    wait::until,
+};
+
+const CONFIG: &str = r#"
+[upstreams.orders]
+endpoints = ["${UPSTREAM}"]
+[routes.all]
+path = "/all"
+upstream = "orders"
+public = true
+limit = { requests = 10, per = "1d", by = "route" }
+[routes.peer]
+path = "/peer"
+upstream = "orders"
+public = true
+limit = { requests = 1_000_000, per = "1d", by = "peer" }
+[shared]
+redis = "redis://${REDIS}/0"
+timeout = "${TIMEOUT}"
+prefix = "${PREFIX}"
+"#;
+
+/// What a caller may wait at most, where a gateway waits 100 ms for Redis: generous, since other tests run beside.
+const BOUNDED: Duration = Duration::from_secs(2);
+
+async fn replica(redis: &str, timeout: &str, prefix: &str, upstream: &RecordedUpstream) -> Gateway {
+    let builder = GatewayBuilder::new(CONFIG).upstream(upstream).variable("REDIS", redis);
+    let gateway = builder.variable("TIMEOUT", timeout).variable("PREFIX", prefix).start().await;
+    until_reachable(&gateway, 1.0).await;
+    gateway
+}
+
+async fn until_reachable(gateway: &Gateway, value: f64) {
+    let reachable = || metric(gateway, "postern_shared_limits_reachable", &[]);
+    until("reachable or not", || async { (reachable().await == value).then_some(()) }).await;
+}
+
+async fn statuses(gateway: &Gateway, path: &str, count: usize) -> Vec<u16> {
+    let (client, mut statuses) = (HttpClient::http1(), Vec::new());
+    for _ in 0..count {
+        statuses.push(client.get(&gateway.url(path), None).await.status.as_u16());
+    }
+    statuses
+}
+
+fn passed(statuses: &[u16]) -> usize {
+    statuses.iter().filter(|status| **status == 200).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_let_through_together_what_the_limit_says() {
+    let Some(server) = server() else { return };
+    let (prefix, upstream) = (fresh_prefix(), RecordedUpstream::start().await);
+    let replicas = [
+        replica(&server, "5s", &prefix, &upstream).await,
+        replica(&server, "5s", &prefix, &upstream).await,
+        replica(&server, "5s", &prefix, &upstream).await,
+    ];
+    let mut asking = JoinSet::new();
+    for number in 0..30 {
+        let url = replicas[number % 3].url("/all");
+        asking.spawn(async move { HttpClient::http1().get(&url, None).await.status.as_u16() });
+    }
+    assert_eq!(passed(&asking.join_all().await), 10);
+    assert_eq!(upstream.count(), 10);
+    // Who has not refused anything itself tells how it stands for all.
+    let answer = HttpClient::http1().get(&replicas[0].url("/all"), None).await;
+    assert_eq!((answer.status.as_u16(), answer.header("ratelimit-remaining")), (429, "0"));
+    assert!((8000..=8640).contains(&answer.header("retry-after").parse::<u32>().unwrap()));
+    let apart = replica(&server, "5s", &fresh_prefix(), &upstream).await;
+    assert_eq!(statuses(&apart, "/all", 1).await, [200], "the control: another prefix");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_each_counts_alone_and_nobody_waits() {
+    let Some(server) = server() else { return };
+    let (prefix, upstream) = (fresh_prefix(), RecordedUpstream::start().await);
+    let relay = RedisRelay::to(&server).await;
+    let one = replica(&relay.address, "2s", &prefix, &upstream).await;
+    let other = replica(&server, "2s", &prefix, &upstream).await;
+    assert_eq!(passed(&statuses(&other, "/all", 6).await), 6);
+    assert_eq!(passed(&statuses(&one, "/all", 2).await), 2);
+    relay.go_away();
+    until_reachable(&one, 0.0).await;
+    let begun = Instant::now();
+    // Together two were left; alone this one has let through two of ten.
+    assert_eq!(passed(&statuses(&one, "/all", 20).await), 8);
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    assert!(metric(&one, "postern_shared_limits_failures_total", &[("reason", "skipped")]).await >= 8.0);
+    assert!(metric(&one, "postern_shared_limits_failures_total", &[("reason", "broken_off")]).await >= 1.0);
+    assert_eq!(passed(&statuses(&other, "/all", 5).await), 2, "what others count goes on");
+    relay.come_back();
+    until_reachable(&one, 1.0).await;
+    let answer = HttpClient::http1().get(&one.url("/peer"), None).await;
+    let elsewhere = HttpClient::http1().get(&other.url("/peer"), None).await;
+    assert_eq!((answer.header("ratelimit-remaining"), elsewhere.header("ratelimit-remaining")), ("999999", "999998"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_redis_holds_up_few_and_them_not_long() {
+    let Some(server) = server() else { return };
+    let upstream = RecordedUpstream::start().await;
+    let relay = RedisRelay::to(&server).await;
+    let gateway = replica(&relay.address, "100ms", &fresh_prefix(), &upstream).await;
+    relay.delay(Duration::from_secs(3600));
+    let mut asking = JoinSet::new();
+    for _ in 0..50 {
+        let url = gateway.url("/peer");
+        asking.spawn(async move {
+            let begun = Instant::now();
+            (HttpClient::http1().get(&url, None).await.status.as_u16(), begun.elapsed())
+        });
+    }
+    for (status, took) in asking.join_all().await {
+        assert!(status == 200 && took < BOUNDED, "{status} {took:?}");
+    }
+    let begun = Instant::now();
+    assert_eq!(passed(&statuses(&gateway, "/peer", 50).await), 50);
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    assert!(metric(&gateway, "postern_shared_limits_failures_total", &[("reason", "timed_out")]).await >= 1.0);
+    relay.delay(Duration::ZERO);
+    until_reachable(&gateway, 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_takes_up_where_replicas_count_and_leaves_it_off() {
+    let Some(server) = server() else { return };
+    let upstream = RecordedUpstream::start().await;
+    let relay = RedisRelay::to(&server).await;
+    let gateway = replica(&relay.address, "2s", &fresh_prefix(), &upstream).await;
+    until("connected", || async { (relay.open() == 1).then_some(()) }).await;
+    gateway.edit("path = \"/all\"", "path = \"/all/of/them\"");
+    assert_eq!(reload(&gateway).await.status, 200);
+    assert_eq!(passed(&statuses(&gateway, "/all/of/them", 1).await), 1, "the reload took effect");
+    assert_eq!(relay.open(), 1, "the same settings, the same connection");
+    gateway.edit("timeout = \"${TIMEOUT}\"", "timeout = \"3s\"");
+    assert_eq!(reload(&gateway).await.status, 200);
+    until_reachable(&gateway, 1.0).await;
+    gateway.edit("[shared]\nredis = \"redis://${REDIS}/0\"\ntimeout = \"3s\"\nprefix = \"${PREFIX}\"\n", "");
+    assert_eq!(reload(&gateway).await.status, 200);
+    // Workers let go of a snapshot at their next request, or when they are told.
+    until("nobody is connected any more", || async { (relay.open() == 0).then_some(()) }).await;
+    let text = HttpClient::http1().get(&gateway.admin_url("/metrics"), None).await.text();
+    assert!(!text.contains("\npostern_shared_limits_reachable "), "{text}");
+    assert_eq!(passed(&statuses(&gateway, "/all/of/them", 20).await), 9, "this replica's own count goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_and_coming_back_is_logged_once_and_the_url_never() {
+    let Some(server) = server() else { return };
+    let upstream = RecordedUpstream::start().await;
+    let relay = RedisRelay::to(&server).await;
+    let address = relay.address.clone();
+    let config = CONFIG.replace("redis://${REDIS}/0", "redis://:canary-password@${REDIS}/0");
+    let listeners = "[listeners.public]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
+    let variables =
+        [("UPSTREAM", upstream.url()), ("REDIS", address), ("TIMEOUT", "1s".to_owned()), ("PREFIX", fresh_prefix())];
+    let environment: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    // The server of the tests has no password, and says so to whoever brings one: that is a refusal.
+    let refused = PosternProcess::start(&format!("{listeners}{config}"), &environment).await;
+    let says = |process: &PosternProcess, words: &str| process.written().1.matches(words).count();
+    let away = "the server is away";
+    until("it is told", || async { (says(&refused, away) == 1).then_some(()) }).await;
+    assert!(refused.written().1.contains("refused"));
+
+    let mut process = PosternProcess::start(&format!("{listeners}{CONFIG}"), &environment).await;
+    until("connected", || async { (says(&process, "shared counters: connected") == 1).then_some(()) }).await;
+    relay.go_away();
+    until("it went", || async { (says(&process, away) == 1).then_some(()) }).await;
+    let get = async || HttpClient::http1().get(&format!("http://{}/peer", process.public), None).await.status;
+    for _ in 0..20 {
+        assert_eq!(get().await, 200);
+    }
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(says(&process, away), 1, "once, however often it is looked for");
+    relay.come_back();
+    until("it is back", || async { (says(&process, "the server is back") == 1).then_some(()) }).await;
+    assert_eq!((says(&process, away), says(&refused, away)), (1, 1));
+    process.terminate().await;
+    for process in [&process, &refused] {
+        let (access, log) = process.written();
+        assert!(!access.contains("canary") && !log.contains("canary"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_stops_nobody_from_starting() {
+    let upstream = RecordedUpstream::start().await;
+    let builder = GatewayBuilder::new(CONFIG).upstream(&upstream).variable("TIMEOUT", "20ms");
+    let nobody = crate::support::raw::nobody().await.to_string();
+    let gateway = builder.variable("REDIS", &nobody).variable("PREFIX", "x").start().await;
+    assert_eq!(passed(&statuses(&gateway, "/all", 12).await), 10);
+    until_reachable(&gateway, 0.0).await;
+    let failures = || metric(&gateway, "postern_shared_limits_failures_total", &[("reason", "unreachable")]);
+    until("it was tried", || async { (failures().await >= 1.0).then_some(()) }).await;
+}
