@@ -4,10 +4,12 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
-    auth::SharedTokenCache,
+    auth::{Introspector, RevocationLookup, SharedTokenCache},
+    clock::{Clock, UnixTime},
     server::Server,
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
+    token_endpoint::Lockouts,
 };
 
 /// Where the numbers live.
@@ -15,8 +17,10 @@ pub(super) struct Elsewhere {
     pub(super) reloader: Arc<Reloader>,
     pub(super) server: Arc<Server>,
     pub(super) tokens: Arc<SharedTokenCache>,
+    pub(super) lockouts: Lockouts,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
+    pub(super) clock: Clock,
 }
 
 impl MetricsSource for Elsewhere {
@@ -25,6 +29,7 @@ impl MetricsSource for Elsewhere {
         samples.add(&catalogue::TOKEN_CACHE_HITS, &[], self.tokens.hits());
         samples.add(&catalogue::TOKEN_CACHE_MISSES, &[], self.tokens.misses());
         key_sets(&snapshot, samples);
+        inquiries(&snapshot, samples);
         endpoints(&snapshot, samples);
         certificates(&snapshot, samples);
         self.listeners(samples);
@@ -32,6 +37,11 @@ impl MetricsSource for Elsewhere {
         issuer(&snapshot, samples);
         shared(&snapshot, samples);
         token_endpoints(&snapshot, samples);
+        if snapshot.shared.is_some() {
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["heard"], self.lockouts.heard());
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["ignored"], self.lockouts.ignored());
+        }
+        reuses(&snapshot, self.clock.now(), samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);
@@ -86,6 +96,17 @@ fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
     }
 }
 
+fn inquiries(snapshot: &Snapshot, samples: &mut Samples) {
+    for issuer in snapshot.issuers.iter() {
+        for count in issuer.introspection().map(Introspector::counts).unwrap_or_default() {
+            samples.add(&catalogue::INTROSPECTION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+        for count in issuer.revocation().map(RevocationLookup::counts).unwrap_or_default() {
+            samples.add(&catalogue::REVOCATION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+    }
+}
+
 fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     let Some(embedded) = snapshot.embedded() else { return };
     let registry = embedded.registry();
@@ -125,6 +146,17 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
             samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
             samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+    }
+}
+
+fn reuses(snapshot: &Snapshot, now: UnixTime, samples: &mut Samples) {
+    for status in snapshot.reuses.status(now) {
+        let endpoint = &*status.endpoint;
+        samples.add(&catalogue::TOKEN_ENDPOINT_REUSED, &[endpoint], status.reused);
+        samples.add(&catalogue::TOKEN_ENDPOINT_REUSE_BYTES, &[endpoint], status.bytes);
+        for (reason, count) in status.dropped {
+            samples.add(&catalogue::TOKEN_ENDPOINT_REUSE_DROPPED, &[endpoint, reason.label()], count);
         }
     }
 }
