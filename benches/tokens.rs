@@ -66,7 +66,9 @@ fn issuer_and_token(algorithm: Algorithm) -> (Issuers, String) {
     let keys = document.keys.into_iter().map(|key| Arc::new(TrustedKey::new(key, UnixTime::default()))).collect();
     let source: Arc<dyn KeySource> = Arc::new(Keys(TrustedKeySet::Usable(keys)));
     let config = serde_json::from_value(json!({ "issuers": { "corp": { "issuer": "https://id.corp.example/" } } }));
-    let supply = |_: &str, _: &_, _: &mut Diagnostics| Some(Keeper { keys: Arc::clone(&source), standing: None });
+    let supply = |_: &str, _: &_, _: &mut Diagnostics| {
+        Some(Keeper { keys: Arc::clone(&source), standing: None, introspection: None, revocation: None })
+    };
     let issuers = compile_issuers(&config.expect("config"), None, supply, &mut Diagnostics::new()).expect("issuers");
     let header = Header { kid: Some("k1".to_owned()), ..Header::new(algorithm) };
     let claims = json!({
@@ -84,9 +86,9 @@ fn tokens(criterion: &mut Criterion) {
     let (issuers, token) = issuer_and_token(Algorithm::RS256);
     let token = BearerToken::parse(&token).expect("token");
     let cache = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
-    runtime.block_on(verify(token, &issuers, &cache, now)).expect("verified");
+    runtime.block_on(verify(token, &issuers, None, &cache, now)).expect("verified");
     criterion.bench_function("token/cache_hit", |bencher| {
-        bencher.iter(|| runtime.block_on(verify(black_box(token), &issuers, &cache, now)).expect("verified"));
+        bencher.iter(|| runtime.block_on(verify(black_box(token), &issuers, None, &cache, now)).expect("verified"));
     });
 
     for (name, algorithm) in [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)] {
@@ -97,7 +99,7 @@ fn tokens(criterion: &mut Criterion) {
         criterion.bench_function(&format!("token/cache_miss/{name}"), |bencher| {
             bencher.iter_batched_ref(
                 fresh,
-                |cache| runtime.block_on(verify(black_box(token), &issuers, cache, now)).expect("verified"),
+                |cache| runtime.block_on(verify(black_box(token), &issuers, None, cache, now)).expect("verified"),
                 BatchSize::NumIterations(32),
             );
         });

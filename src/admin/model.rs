@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 
 use super::moment::Moment;
 use crate::{
-    auth::key_set::{KeySetStatus, KeyStatus},
+    auth::{
+        InquiryStatus,
+        key_set::{KeySetStatus, KeyStatus},
+    },
     clock::UnixTime,
     telemetry::Rfc3339,
 };
@@ -122,6 +125,14 @@ pub struct IssuerStatus {
     /// The keys that the embedded issuer publishes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub embedded_keys: Vec<KeyStatus>,
+    /// How asking it about opaque tokens goes, where it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub introspection: Option<InquiryStatus>,
+    /// How asking it about revoked tokens goes, where it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub revocation: Option<InquiryStatus>,
 }
 
 /// Whether an issuer's tokens can be verified.

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::{
     admin,
-    auth::key_set::KeySets,
+    auth::{Inquirers, key_set::KeySets},
     authorization_server::{ChangeError, Memory, OpenError, SealingError},
     clock::Clock,
     config::{Config, Environment},
@@ -117,6 +117,7 @@ pub fn offline_surroundings() -> Surroundings {
     Surroundings {
         key_sets: Arc::new(KeySets::new(clock.clone(), None)),
         limits: Arc::new(Limits::new(clock.clone())),
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
         clock,
         metrics,
         issuer_memory: Arc::new(Memory::default()),

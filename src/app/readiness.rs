@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     admin::{IssuerState, IssuerStatus, Missing, MissingKind, Readiness},
     auth::{
-        Issuer,
+        Introspector, Issuer, RevocationLookup,
         key_set::{KeySetState, KeySetStatus, KeyStatus},
     },
     authorization_server::Memory,
@@ -70,9 +70,15 @@ pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Mem
         None if issuer.is_enabled() => IssuerState::Usable,
         None => IssuerState::Disabled,
     };
-    let embedded_keys = if key_set.is_some() { Vec::new() } else { embedded_keys(embedded) };
-    let (name, issuer) = (Arc::clone(issuer.name()), issuer.issuer().to_owned());
-    IssuerStatus { name, issuer, state, key_set, embedded_keys }
+    IssuerStatus {
+        name: Arc::clone(issuer.name()),
+        issuer: issuer.issuer().to_owned(),
+        state,
+        key_set,
+        embedded_keys: issuer.standing().map(|_| embedded_keys(embedded)).unwrap_or_default(),
+        introspection: issuer.introspection().map(Introspector::status),
+        revocation: issuer.revocation().map(RevocationLookup::status),
+    }
 }
 
 fn embedded_keys(embedded: &Memory) -> Vec<KeyStatus> {

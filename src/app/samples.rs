@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
-    auth::SharedTokenCache,
+    auth::{Introspector, RevocationLookup, SharedTokenCache},
+    clock::{Clock, UnixTime},
     server::Server,
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
@@ -19,6 +20,7 @@ pub(super) struct Elsewhere {
     pub(super) lockouts: Lockouts,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
+    pub(super) clock: Clock,
 }
 
 impl MetricsSource for Elsewhere {
@@ -27,6 +29,7 @@ impl MetricsSource for Elsewhere {
         samples.add(&catalogue::TOKEN_CACHE_HITS, &[], self.tokens.hits());
         samples.add(&catalogue::TOKEN_CACHE_MISSES, &[], self.tokens.misses());
         key_sets(&snapshot, samples);
+        inquiries(&snapshot, samples);
         endpoints(&snapshot, samples);
         certificates(&snapshot, samples);
         self.listeners(samples);
@@ -38,6 +41,7 @@ impl MetricsSource for Elsewhere {
             samples.add(&catalogue::LOCKOUT_MESSAGES, &["heard"], self.lockouts.heard());
             samples.add(&catalogue::LOCKOUT_MESSAGES, &["ignored"], self.lockouts.ignored());
         }
+        reuses(&snapshot, self.clock.now(), samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);
@@ -92,6 +96,17 @@ fn key_sets(snapshot: &Snapshot, samples: &mut Samples) {
     }
 }
 
+fn inquiries(snapshot: &Snapshot, samples: &mut Samples) {
+    for issuer in snapshot.issuers.iter() {
+        for count in issuer.introspection().map(Introspector::counts).unwrap_or_default() {
+            samples.add(&catalogue::INTROSPECTION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+        for count in issuer.revocation().map(RevocationLookup::counts).unwrap_or_default() {
+            samples.add(&catalogue::REVOCATION_REQUESTS, &[issuer.name(), count.result], count.count);
+        }
+    }
+}
+
 fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     let Some(embedded) = snapshot.embedded() else { return };
     let registry = embedded.registry();
@@ -100,6 +115,14 @@ fn issuer(snapshot: &Snapshot, samples: &mut Samples) {
     samples.add(&catalogue::REVOKED_TOKENS, &[], revoked);
     for (dialect, count) in registry.issued_tokens() {
         samples.add(&catalogue::ISSUED_TOKENS, &[dialect], count);
+    }
+}
+
+fn shared(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(shared) = &snapshot.shared else { return };
+    samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
+    for (reason, count) in shared.failures() {
+        samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
     }
 }
 
@@ -114,14 +137,6 @@ fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
     }
 }
 
-fn shared(snapshot: &Snapshot, samples: &mut Samples) {
-    let Some(shared) = &snapshot.shared else { return };
-    samples.add(&catalogue::SHARED_LIMITS_REACHABLE, &[], u64::from(shared.is_reachable()));
-    for (reason, count) in shared.failures() {
-        samples.add(&catalogue::SHARED_LIMITS_FAILURES, &[reason], count);
-    }
-}
-
 fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
     for upstream in snapshot.upstreams.iter() {
         for endpoint in upstream.endpoints() {
@@ -131,6 +146,17 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
             samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
             samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+    }
+}
+
+fn reuses(snapshot: &Snapshot, now: UnixTime, samples: &mut Samples) {
+    for status in snapshot.reuses.status(now) {
+        let endpoint = &*status.endpoint;
+        samples.add(&catalogue::TOKEN_ENDPOINT_REUSED, &[endpoint], status.reused);
+        samples.add(&catalogue::TOKEN_ENDPOINT_REUSE_BYTES, &[endpoint], status.bytes);
+        for (reason, count) in status.dropped {
+            samples.add(&catalogue::TOKEN_ENDPOINT_REUSE_DROPPED, &[endpoint, reason.label()], count);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     admin::{AdminListener, Operations, serve},
     auth::{
-        SharedTokenCache, WorkerTokenCache,
+        Inquirers, SharedTokenCache, WorkerTokenCache,
         key_set::{KeySetDirectory, KeySets},
     },
     authorization_server::Memory,
@@ -78,6 +78,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         clock: options.clock.clone(),
         metrics: Arc::clone(&metrics),
         key_sets,
+        inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
         issuer_memory,
         token_endpoints,
         outbound,

@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{Claims, Denial, Issuers, require::RequireCompiler, rules::Rule};
+use super::{
+    Claims, Denial, Issuer, Issuers,
+    require::{CompiledRequire, RequireCompiler},
+    rules::Rule,
+};
 use crate::{
     config::{ModeConfig, RequireConfig, RouteConfig},
     diagnostic::{Diagnostics, KeyPath},
@@ -38,6 +42,7 @@ pub struct ReportOnly {
 pub struct Requirement {
     route: Arc<str>,
     rules: Box<[Rule]>,
+    introspecting: Option<Arc<Issuer>>,
     report_only: Option<ReportOnly>,
 }
 
@@ -85,9 +90,9 @@ impl Access {
             (false, Some(require)) => {
                 let compiler =
                     RequireCompiler { path: path.key("require"), issuers: issuers?, parameters, diagnostics };
-                let rules = compiler.rules(require)?.into_boxed_slice();
+                let CompiledRequire { rules, introspecting } = compiler.compile(require)?;
                 let report_only = (raw.mode == ModeConfig::Report).then(|| ReportOnly { route: Arc::clone(&route) });
-                Some(Self::Protected(Requirement { route, rules, report_only }))
+                Some(Self::Protected(Requirement { route, rules, introspecting, report_only }))
             }
         }
     }
@@ -119,14 +124,20 @@ impl Requirement {
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let compiler = RequireCompiler { path: path.clone(), issuers: issuers?, parameters: &[], diagnostics };
-        let rules = compiler.rules(raw)?.into_boxed_slice();
-        Some(Self { route: Arc::from(path.to_string()), rules, report_only: None })
+        let CompiledRequire { rules, introspecting } = compiler.compile(raw)?;
+        Some(Self { route: Arc::from(path.to_string()), rules, introspecting, report_only: None })
     }
 
     /// The route whose rules these are.
     #[must_use]
     pub const fn route(&self) -> &Arc<str> {
         &self.route
+    }
+
+    /// The issuer that may be shown an opaque token here and asked what it means: the only one of those accepted that can be asked.
+    #[must_use]
+    pub const fn introspecting(&self) -> Option<&Arc<Issuer>> {
+        self.introspecting.as_ref()
     }
 
     /// The operator's word that the rules are only reported, with which [`super::Permit::report_only`] lets a request

@@ -1,6 +1,6 @@
 //! Owns: the claims of a token in typed form (RFC 7519 section 4, RFC 9068 section 2.2), and judging their times.
 //! Refuses: a registered claim of the wrong type, tokens made for something else than access, tokens bound to a key.
-//! Always holds: `exp` is there, unless its issuer can take the token back at any moment; every claim that is read by name
+//! Always holds: `exp` is there, unless its issuer can take the token back at any moment or is asked again and again; every claim that is read by name
 //! here has the type that its RFC gives it.
 
 use std::{borrow::Cow, fmt, time::Duration};
@@ -27,6 +27,12 @@ pub struct Claims {
     issued_at: Option<UnixTime>,
 }
 
+/// What `token_use` says of a token that is made for access.
+#[derive(Clone, Copy)]
+struct TokenUse {
+    access: &'static [&'static str],
+}
+
 /// Who presents a token: a client, under the issuer that vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Principal<'a> {
@@ -45,16 +51,39 @@ impl Claims {
         token_type: TokenType,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
+        // Without end there is nothing but taking it back, which takes an issuer that can be asked.
+        let may_lack_end = verification.standing.is_some();
+        let token_use = TokenUse { access: &["access"] };
+        Self::read_as(members, token_type, token_use, may_lack_end, verification)
+    }
+
+    /// Reads `members` as what this issuer said of an opaque token. Such a token has no `typ`, and RFC 7662 section 2.2 leaves its
+    /// `exp` to the issuer, which is asked anew soon.
+    pub(super) fn read_introspected(
+        members: Map<String, Value>,
+        verification: &Verification,
+    ) -> Result<Self, VerifyError> {
+        // Ory's Hydra, which introspects its refresh tokens as well, calls it `access_token`.
+        let token_use = TokenUse { access: &["access", "access_token"] };
+        Self::read_as(members, TokenType::AccessToken, token_use, true, verification)
+    }
+
+    fn read_as(
+        members: Map<String, Value>,
+        token_type: TokenType,
+        token_use: TokenUse,
+        may_lack_end: bool,
+        verification: &Verification,
+    ) -> Result<Self, VerifyError> {
         for name in TEXT_CLAIMS {
             if members.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(VerifyError::InvalidClaim { name });
             }
         }
-        refuse_other_kinds(&members, token_type, verification)?;
+        refuse_other_kinds(&members, token_type, token_use, verification)?;
         refuse_wrong_audience(members.get("aud"))?;
         let expires_at = numeric_date(&members, "exp")?;
-        // Without end there is nothing but taking it back, which takes an issuer that can be asked.
-        if expires_at.is_none() && verification.standing.is_none() {
+        if expires_at.is_none() && !may_lack_end {
             return Err(VerifyError::MissingClaim { name: "exp".into() });
         }
         let not_before = numeric_date(&members, "nbf")?;
@@ -196,6 +225,7 @@ impl fmt::Display for Principal<'_> {
 fn refuse_other_kinds(
     members: &Map<String, Value>,
     token_type: TokenType,
+    token_use: TokenUse,
     verification: &Verification,
 ) -> Result<(), VerifyError> {
     let is_access_token = token_type == TokenType::AccessToken;
@@ -204,10 +234,9 @@ fn refuse_other_kinds(
     }
     let is_id_token = ID_TOKEN_CLAIMS.into_iter().any(|name| members.contains_key(name));
     let is_event = members.get("events").is_some_and(Value::is_object);
-    let says_otherwise = |name: &str, access: &str| {
-        members.get(name).is_some_and(|kind| !kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(access)))
-    };
-    if (!is_access_token && (is_id_token || is_event)) || says_otherwise("token_use", "access") {
+    let is_for_access = |kind: &str| token_use.access.iter().any(|access| kind.eq_ignore_ascii_case(access));
+    let says_otherwise = members.get("token_use").is_some_and(|kind| !kind.as_str().is_some_and(is_for_access));
+    if (!is_access_token && (is_id_token || is_event)) || says_otherwise {
         return Err(VerifyError::NotForAccess);
     }
     if members.get("typ").is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].iter().any(|other| kind == other)) {

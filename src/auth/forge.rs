@@ -86,6 +86,10 @@ impl TokenStanding for FixedStanding {
         self.withdrawn.lock().unwrap().get(&name).map_or(Ok(()), |withdrawal| Err(*withdrawal))
     }
 
+    fn has_own_form(&self, text: &str) -> bool {
+        text.starts_with("own_")
+    }
+
     fn resolve(&self, text: &str, _now: UnixTime) -> Option<OpaqueToken> {
         assert!(!text.contains('.'), "only what cannot be a JWT is looked up");
         self.opaque.lock().unwrap().get(text).cloned()
@@ -115,7 +119,12 @@ pub(crate) fn issuers_with_standing(
     let mut sources = sources.iter();
     let next = |_: &str, _: &_, _: &mut Diagnostics| {
         let standing = standing.map(|standing| -> Arc<dyn TokenStanding> { Arc::<FixedStanding>::clone(standing) });
-        Some(Keeper { keys: Arc::<FixedKeys>::clone(sources.next().unwrap()), standing })
+        Some(Keeper {
+            keys: Arc::<FixedKeys>::clone(sources.next().unwrap()),
+            standing,
+            introspection: None,
+            revocation: None,
+        })
     };
     compile_issuers(config, previous, next, &mut diagnostics).unwrap_or_else(|| panic!("{diagnostics:?}"))
 }

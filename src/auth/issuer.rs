@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{KeySource, TokenStanding};
+use super::{Introspector, KeySource, RevocationLookup, TokenStanding};
 use crate::{
     config::{Config, DialectConfig, IssuerConfig, KeySetConfig, OneOrMany, TokenTypeConfig},
     diagnostic::{Diagnostics, KeyPath, nearest},
@@ -31,6 +31,10 @@ pub struct Keeper {
     pub keys: Arc<dyn KeySource>,
     /// Says which of its tokens have been withdrawn, and what its opaque ones mean; only for the embedded issuer.
     pub standing: Option<Arc<dyn TokenStanding>>,
+    /// Asks it what its opaque tokens mean.
+    pub introspection: Option<Arc<Introspector>>,
+    /// Asks it which of its tokens have been revoked.
+    pub revocation: Option<Arc<RevocationLookup>>,
 }
 
 /// All that verifying an issuer's token depends on.
@@ -44,6 +48,8 @@ pub(super) struct Verification {
     pub(super) key_source: Arc<dyn KeySource>,
     pub(super) standing: Option<Arc<dyn TokenStanding>>,
     pub(super) api_keys: bool,
+    pub(super) introspection: Option<Arc<Introspector>>,
+    pub(super) revocation: Option<Arc<RevocationLookup>>,
 }
 
 impl Issuer {
@@ -61,7 +67,7 @@ impl Issuer {
         let algorithms = algorithms(raw, config, &path, diagnostics);
         let audience = raw.audience.as_ref().map(|own| audiences(own, &path.key("audience"), diagnostics));
         let bounds = refuse_bad_bounds(raw, &path, diagnostics);
-        let Keeper { keys, standing } = keeper?;
+        let Keeper { keys, standing, introspection, revocation } = keeper?;
         let verification = Verification {
             issuer: issuer?.into(),
             algorithms: algorithms?.into_boxed_slice(),
@@ -72,6 +78,8 @@ impl Issuer {
             key_source: keys,
             standing: standing.filter(|_| raw.embedded),
             api_keys: raw.embedded && has_api_tokens(config),
+            introspection,
+            revocation,
         };
         let kept = previous.map(|previous| &previous.verification).filter(|kept| ***kept == verification);
         let audience = audience.map_or(Some(Box::default()), |audience| audience)?;
@@ -115,7 +123,19 @@ impl Issuer {
         self.verification.standing.as_deref()
     }
 
-    /// The algorithms it signs with.
+    /// Whoever asks it what its opaque tokens mean; none where they are refused.
+    #[must_use]
+    pub fn introspection(&self) -> Option<&Introspector> {
+        self.verification.introspection.as_deref()
+    }
+
+    /// Whoever asks it which of its tokens have been revoked; none where they are good until they expire.
+    #[must_use]
+    pub fn revocation(&self) -> Option<&RevocationLookup> {
+        self.verification.revocation.as_deref()
+    }
+
+    /// The algorithms it signs with; none if it signs no JWTs.
     #[must_use]
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.verification.algorithms
@@ -156,11 +176,9 @@ impl PartialEq for Verification {
             key_source,
             standing,
             api_keys,
+            introspection,
+            revocation,
         } = self;
-        let same_standing = match (standing, &other.standing) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-            (own, other) => own.is_none() && other.is_none(),
-        };
         *issuer == other.issuer
             && *algorithms == other.algorithms
             && *leeway == other.leeway
@@ -168,8 +186,17 @@ impl PartialEq for Verification {
             && *required_claims == other.required_claims
             && *max_lifetime == other.max_lifetime
             && Arc::ptr_eq(key_source, &other.key_source)
-            && same_standing
+            && is_same(standing.as_ref(), other.standing.as_ref())
             && *api_keys == other.api_keys
+            && is_same(introspection.as_ref(), other.introspection.as_ref())
+            && is_same(revocation.as_ref(), other.revocation.as_ref())
+    }
+}
+
+fn is_same<T: ?Sized>(left: Option<&Arc<T>>, right: Option<&Arc<T>>) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+        (left, right) => left.is_none() && right.is_none(),
     }
 }
 
@@ -234,6 +261,8 @@ fn issuer_claim(raw: &IssuerConfig, config: &Config, path: &KeyPath, diagnostics
         ("issuer", raw.issuer.is_some()),
         ("jwks_uri", raw.jwks_uri.is_some()),
         ("key_set", raw.key_set != KeySetConfig::default()),
+        ("introspection", raw.introspection.is_some()),
+        ("revocation", raw.revocation.is_some()),
     ] {
         if given {
             let message = format!("`{key}` has no meaning for the embedded issuer, which has its own");
@@ -258,7 +287,14 @@ fn algorithms(
     let path = path.key("algorithms");
     let known = || Algorithm::ALL.map(Algorithm::name);
     if raw.algorithms.is_empty() {
-        diagnostics.error(&path, "no algorithm is accepted", format!("name at least one of {}", known().join(", ")));
+        if raw.introspection.is_some() && !raw.embedded {
+            return Some(Vec::new());
+        }
+        let remedy = format!(
+            "name at least one of {}; none is for an issuer with `introspection` whose tokens are no JWTs",
+            known().join(", ")
+        );
+        diagnostics.error(&path, "no algorithm is accepted", remedy);
         return None;
     }
     let mut algorithms = Vec::with_capacity(raw.algorithms.len());

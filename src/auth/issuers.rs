@@ -105,7 +105,12 @@ mod tests {
     fn compile(config: &Config, previous: Option<&Issuers>, source: &Arc<FixedKeys>) -> Result<Issuers, Vec<String>> {
         let mut diagnostics = Diagnostics::new();
         let keeper = |_: &str, _: &IssuerConfig, _: &mut Diagnostics| {
-            Some(Keeper { keys: Arc::<FixedKeys>::clone(source), standing: None })
+            Some(Keeper {
+                keys: Arc::<FixedKeys>::clone(source),
+                standing: None,
+                introspection: None,
+                revocation: None,
+            })
         };
         compile_issuers(config, previous, keeper, &mut diagnostics).ok_or_else(|| {
             assert!(diagnostics.has_errors());

@@ -9,12 +9,17 @@ mod bearer;
 mod claims;
 mod credential;
 mod denial;
+mod inquirers;
+mod inquiry;
+mod introspected;
+mod introspection;
 mod issuer;
 mod issuers;
 pub mod key_set;
 mod key_source;
 mod permit;
 mod require;
+mod revocation;
 mod rules;
 mod standing;
 mod token_cache;
@@ -33,14 +38,18 @@ mod withdrawals;
 
 pub use self::{
     access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},
-    bearer::{BearerToken, CredentialError},
+    bearer::{BearerToken, CredentialError, from_authorization},
     claims::{Claims, Principal},
     credential::{Credential, CredentialHeader, extract},
     denial::Denial,
+    inquirers::Inquirers,
+    inquiry::{InquiryCount, InquiryStatus},
+    introspection::{IntrospectionSettings, Introspector},
     issuer::{Issuer, Keeper},
     issuers::{Issuers, compile_issuers},
     key_source::{KeySource, KeyStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch},
     permit::Permit,
+    revocation::{RevocationLookup, RevocationSettings},
     standing::{OpaqueToken, TokenStanding, Withdrawal},
     token_cache::SharedTokenCache,
     unverified::UnverifiedToken,

@@ -1,6 +1,6 @@
 //! Owns: turning a `require` table into rules.
 //! Refuses: what could not be enforced: unknown issuers, no audience, parameters that the path does not have, scopes
-//! outside the grammar, empty lists.
+//! outside the grammar, empty lists; two issuers that could be shown one opaque token.
 //! Always holds: every problem of the table is noted, each with what to write instead.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -24,10 +24,20 @@ pub(super) struct RequireCompiler<'a> {
     pub(super) diagnostics: &'a mut Diagnostics,
 }
 
+/// What a `require` table says.
+pub(super) struct CompiledRequire {
+    /// The rules in the order in which they are judged.
+    pub(super) rules: Box<[Rule]>,
+    /// The issuer that is asked about opaque tokens.
+    pub(super) introspecting: Option<Arc<Issuer>>,
+}
+
 impl RequireCompiler<'_> {
-    /// The rules in the order in which they are judged. All parts are looked at before the first error ends it.
-    pub(super) fn rules(mut self, raw: &RequireConfig) -> Option<Vec<Rule>> {
-        let audience = self.audience(raw);
+    /// All parts are looked at before the first error ends it.
+    pub(super) fn compile(mut self, raw: &RequireConfig) -> Option<CompiledRequire> {
+        let accepted = self.accepted_issuers(raw);
+        let introspecting = accepted.as_deref().and_then(|accepted| self.introspecting(raw, accepted));
+        let audience = accepted.as_deref().and_then(|accepted| self.audience(raw, accepted));
         let scopes = self.scopes("scopes", &raw.scopes);
         let any_scope = self.scopes("any_scope", &raw.any_scope);
         let claims = self.claims(&raw.claims);
@@ -43,17 +53,37 @@ impl RequireCompiler<'_> {
         }
         rules.extend(claims?);
         rules.extend(path_claims?);
-        Some(rules)
+        Some(CompiledRequire { rules: rules.into_boxed_slice(), introspecting: introspecting? })
     }
 
-    fn audience(&mut self, raw: &RequireConfig) -> Option<Rule> {
+    /// An opaque token does not say whose it is, and must not be shown to an issuer whose it is not.
+    fn introspecting(&mut self, raw: &RequireConfig, accepted: &[Arc<Issuer>]) -> Option<Option<Arc<Issuer>>> {
+        let mut asked = accepted.iter().filter(|issuer| issuer.introspection().is_some());
+        let first = asked.next().map(Arc::clone);
+        let others: Vec<&str> = asked.map(|issuer| &**issuer.name()).collect();
+        let Some(one) = first.as_ref().filter(|_| !others.is_empty()) else { return Some(first) };
+        let message = format!(
+            "an opaque token could be one of issuer `{}` or of `{}`, and must not be shown to the wrong one",
+            one.name(),
+            others.join("`, `")
+        );
+        let remedy = "name one of them in `issuers`, and give the tokens of the other a route of their own";
+        if raw.issuers.is_some() {
+            self.diagnostics.error(&self.path.key("issuers"), message, remedy);
+        } else {
+            self.diagnostics.key_error(&self.path, message, remedy);
+        }
+        None
+    }
+
+    fn audience(&mut self, raw: &RequireConfig, issuers: &[Arc<Issuer>]) -> Option<Rule> {
         let own_path = self.path.key("audience");
         let own = match &raw.audience {
             Some(own) => Some(audiences(own, &own_path, self.diagnostics)?),
             None => None,
         };
         let mut accepted = Vec::new();
-        for issuer in self.accepted_issuers(raw)? {
+        for issuer in issuers {
             let audience: Box<[Box<str>]> = own.clone().unwrap_or_else(|| issuer.audience().into());
             if audience.is_empty() {
                 let message = format!("the route needs an audience for tokens of issuer `{}`", issuer.name());

@@ -50,7 +50,7 @@ impl World {
     fn verify_at(&self, token: &str, seconds: u64) -> Result<Arc<VerifiedToken>, VerifyError> {
         let token = BearerToken::parse(token).expect("only what `bearer` lets through gets here");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(verify(token, &self.issuers, &self.cache, UnixTime::from_seconds(seconds)))
+        runtime.block_on(verify(token, &self.issuers, None, &self.cache, UnixTime::from_seconds(seconds)))
     }
 
     fn verify(&self, token: &str) -> Result<Arc<VerifiedToken>, VerifyError> {

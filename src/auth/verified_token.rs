@@ -1,5 +1,5 @@
 //! Owns: what a token said, once it has been verified.
-//! Refuses: being made anywhere but in `verify`.
+//! Refuses: being made anywhere but in `verify` and `introspected`.
 //! Always holds: the signature was good under a key of this issuer, or the issuer itself said what the token means; whether it
 //! is good *now* is judged on every request.
 
@@ -27,10 +27,15 @@ pub(super) enum TokenProof {
     Signature(Arc<TrustedKey>),
     /// The issuer's own memory: the token is opaque, and was looked up there.
     Memory,
+    /// The issuer's word: the token is opaque, and it was asked about.
+    Introspection {
+        /// Until when that may be believed.
+        until: UnixTime,
+    },
 }
 
 impl VerifiedToken {
-    /// Only `verify` has a good signature, or the issuer's own word, in hand when it calls this.
+    /// Only `verify` and `introspected` have a good signature, or the issuer's own word, in hand when they call this.
     pub(super) const fn new(issuer: Arc<str>, proof: TokenProof, claims: Claims) -> Self {
         Self { issuer, proof, name: None, is_api_key: false, claims }
     }
@@ -131,7 +136,15 @@ impl VerifiedToken {
     pub(super) const fn key(&self) -> Option<&Arc<TrustedKey>> {
         match &self.proof {
             TokenProof::Signature(key) => Some(key),
-            TokenProof::Memory => None,
+            TokenProof::Memory | TokenProof::Introspection { .. } => None,
+        }
+    }
+
+    /// Whether what its issuer said of it may be believed at `now`; that of any other proof may be always.
+    pub(super) fn is_believed_at(&self, now: UnixTime) -> bool {
+        match self.proof {
+            TokenProof::Signature(_) | TokenProof::Memory => true,
+            TokenProof::Introspection { until } => now < until,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Owns: the way from a token's text to a [`VerifiedToken`].
-//! Refuses: keys of another issuer than the one in `iss`; more than one fetch for a request; remembering failures.
+//! Refuses: keys of another issuer than the one in `iss`; more than one fetch for a request; remembering failures. What an outside
+//! issuer says of opaque tokens is in `introspected`.
 //! Always holds: time, and the standing of the issuer, its key and the token itself are judged on every request, whether the
 //! rest was remembered or not. What could not be found out is never the caller's fault.
 
@@ -7,8 +8,12 @@ use std::sync::Arc;
 
 use super::{
     BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TokenStanding,
-    TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, WorkerTokenCache,
-    token_cache::CachedToken, verified_token::TokenProof,
+    TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, Withdrawal,
+    WorkerTokenCache,
+    introspected::{asked_about, verify_introspected},
+    revocation::{Presented, Verdict},
+    token_cache::CachedToken,
+    verified_token::TokenProof,
 };
 use crate::{
     clock::UnixTime,
@@ -21,21 +26,26 @@ const KIND_CLAIM: &str = "type";
 /// The kinds that are sent as `X-API-Key`.
 const API_KEY_KINDS: [&str; 2] = ["userAccessToken", "tenantAccessToken"];
 
-/// Verifies the token of a `credential` as of `now`. Waits for nothing but one fetch on account of an unknown key.
+/// Verifies the token of a `credential` as of `now`; the `introspecting` issuer is the one that may be shown opaque tokens here, see
+/// [`super::Requirement::introspecting`]. Waits for nothing but one fetch on account of an unknown key, and one question to the
+/// token's issuer.
 ///
 /// # Errors
 /// Why it is not good, or why that cannot be told; see [`VerifyError::fault`].
 pub async fn verify(
     credential: impl Into<Credential<'_>>,
     issuers: &Issuers,
+    introspecting: Option<&Arc<Issuer>>,
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
     let credential = credential.into();
     let text = credential.token().as_str();
-    let verified = match issuers.with_api_keys() {
-        Some(issuer) if !text.contains('.') => Arc::new(resolve(text, issuer, now)?),
-        _ => verify_jwt(text, issuers, cache, now).await?,
+    let asked = asked_about(text, credential.header(), issuers, introspecting);
+    let verified = match (asked, issuers.with_api_keys()) {
+        (Some(issuer), _) => verify_introspected(text, issuer, cache, now).await?,
+        (None, Some(issuer)) if !text.contains('.') => Arc::new(resolve(text, issuer, now)?),
+        (None, _) => verify_jwt(text, issuers, cache, now).await?,
     };
     // Told only to whoever has a good token: to others, both fields answer alike.
     if verified.is_api_key() != (credential.header() == CredentialHeader::ApiKey) {
@@ -77,6 +87,7 @@ pub async fn verify_once(
 ) -> Result<VerifiedToken, VerifyError> {
     let (verified, issuer) = verify_anew(token.as_str(), issuers, now).await?;
     refuse_withdrawn(issuer, &verified)?;
+    refuse_revoked(issuer, token.as_str(), &verified, now).await?;
     Ok(verified)
 }
 
@@ -93,6 +104,7 @@ async fn verify_jwt(
             judge_standing(issuer, now)?;
             verified.claims().judge_times(now, issuer.leeway())?;
             refuse_withdrawn(issuer, verified)?;
+            refuse_revoked(issuer, text, verified, now).await?;
             if let Some(key) = verified.key() {
                 key.note_use(now);
             }
@@ -106,6 +118,7 @@ async fn verify_jwt(
     // Also a withdrawn one: its signature is as good as before, and whoever goes on sending it should cost little.
     cache.remember(CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
     refuse_withdrawn(issuer, &verified)?;
+    refuse_revoked(issuer, text, &verified, now).await?;
     Ok(verified)
 }
 
@@ -156,6 +169,22 @@ fn judge_standing(issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {
 fn refuse_withdrawn(issuer: &Issuer, token: &VerifiedToken) -> Result<(), VerifyError> {
     let Some(standing) = issuer.standing() else { return Ok(()) };
     standing.judge(token).map_err(|withdrawal| VerifyError::Withdrawn { issuer: Arc::clone(issuer.name()), withdrawal })
+}
+
+/// Asks the issuer, where it is to be asked, whether it has taken the token back.
+async fn refuse_revoked(issuer: &Issuer, text: &str, token: &VerifiedToken, now: UnixTime) -> Result<(), VerifyError> {
+    let Some(lookup) = issuer.revocation() else { return Ok(()) };
+    let token_id = token.token_id().ok_or(VerifyError::MissingClaim { name: "jti".into() })?;
+    let presented = Presented { token_id, text, expires_at: token.expires_at() };
+    let issuer = Arc::clone(issuer.name());
+    match lookup.ask(presented, now).await {
+        Some(Verdict::Good) => Ok(()),
+        Some(Verdict::Revoked | Verdict::Refused) => {
+            Err(VerifyError::Withdrawn { issuer, withdrawal: Withdrawal::TokenRevoked })
+        }
+        Some(Verdict::NotListed) => Err(VerifyError::NotListed { issuer }),
+        None => Err(VerifyError::RevocationUnavailable { issuer }),
+    }
 }
 
 fn refuse_disabled(issuer: &Issuer) -> Result<(), VerifyError> {

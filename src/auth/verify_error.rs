@@ -120,6 +120,30 @@ pub enum VerifyError {
         /// The issuer's name.
         issuer: Arc<str>,
     },
+    /// It is opaque, and its issuer says that it is not good.
+    #[error("issuer {issuer} says that the token is not active")]
+    Inactive {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// It is opaque, and its issuer does not say what it means.
+    #[error("issuer {issuer} gives no answer about the token")]
+    IntrospectionUnavailable {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// Its issuer, which lists its tokens, does not list it.
+    #[error("issuer {issuer} lists no token of this `jti`")]
+    NotListed {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// Its issuer does not say whether it was taken back.
+    #[error("issuer {issuer} does not say whether the token was revoked")]
+    RevocationUnavailable {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
     /// It was good, and its issuer has taken it back.
     #[error("issuer {issuer} has withdrawn the token")]
     Withdrawn {
@@ -169,7 +193,10 @@ impl VerifyError {
             Self::WrongTokenType => "token_type_not_accepted",
             Self::NotForAccess => "not_an_access_token",
             Self::BoundToKey => "token_bound_to_key",
-            Self::UnknownToken { .. } => "unknown_token",
+            Self::UnknownToken { .. } | Self::NotListed { .. } => "unknown_token",
+            Self::Inactive { .. } => "token_inactive",
+            Self::IntrospectionUnavailable { .. } => "introspection_unavailable",
+            Self::RevocationUnavailable { .. } => "revocation_unavailable",
             Self::Withdrawn { withdrawal, .. } => withdrawal.reason(),
             Self::WrongHeader => "wrong_credential_header",
         }
@@ -179,7 +206,10 @@ impl VerifyError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::KeysUnavailable { .. } | Self::KeyFetchFailed { .. } => Fault::Issuer,
+            Self::KeysUnavailable { .. }
+            | Self::KeyFetchFailed { .. }
+            | Self::IntrospectionUnavailable { .. }
+            | Self::RevocationUnavailable { .. } => Fault::Issuer,
             Self::WrongHeader => Fault::Request,
             Self::Form(_)
             | Self::UnknownIssuer
@@ -200,6 +230,8 @@ impl VerifyError {
             | Self::NotForAccess
             | Self::BoundToKey
             | Self::UnknownToken { .. }
+            | Self::Inactive { .. }
+            | Self::NotListed { .. }
             | Self::Withdrawn { .. } => Fault::Downstream,
         }
     }

@@ -50,7 +50,7 @@ impl World {
 
     fn verify_at(&self, credential: Credential<'_>, seconds: u64) -> Result<Arc<VerifiedToken>, VerifyError> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(verify(credential, &self.issuers, &self.cache, UnixTime::from_seconds(seconds)))
+        runtime.block_on(verify(credential, &self.issuers, None, &self.cache, UnixTime::from_seconds(seconds)))
     }
 
     fn bearer(&self, token: &str) -> Result<Arc<VerifiedToken>, VerifyError> {

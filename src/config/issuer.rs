@@ -119,7 +119,7 @@ pub struct IntrospectionConfig {
     /// How long an answer is believed; never beyond the token's `exp`. At most 1 hour; `"0s"`: every request asks.
     #[serde(default = "default_cache_for")]
     pub cache_for: HumanDuration,
-    /// How long it is believed that a token is not active.
+    /// How long it is believed that a token is not active. At most 1 hour.
     #[serde(default = "default_cache_inactive_for")]
     pub cache_inactive_for: HumanDuration,
     /// How long asking may take.

@@ -12,6 +12,7 @@ use crate::{
     clock::UnixTime,
     http::PathParameters,
     snapshot::{Route, Snapshot},
+    token_endpoint::DropReason,
 };
 
 /// The permit for a request on `route`.
@@ -27,7 +28,7 @@ pub(super) async fn permit(
         Access::Public(public) => return Ok(Permit::public(public)),
         Access::Protected(requirement) => requirement,
     };
-    let (token, decision) = match verified(worker, snapshot, parts, record.time()).await {
+    let (token, decision) = match verified(worker, snapshot, requirement, parts, record.time()).await {
         Ok(token) => {
             let decision = authorize(requirement, route, &token, parameters);
             (Some(token), decision)
@@ -38,19 +39,32 @@ pub(super) async fn permit(
     record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
         (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only)),
-        (decision, _) => decision,
+        (decision, _) => decision.inspect_err(|rejection| end_reuse(snapshot, parts, rejection)),
     }
 }
 
 async fn verified(
     worker: &Worker,
     snapshot: &Snapshot,
+    requirement: &Requirement,
     parts: &Parts,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, Rejection> {
     let issuers = &snapshot.issuers;
     let found = auth::extract(&parts.headers, parts.uri.query(), issuers.accepts_api_keys())?;
-    Ok(auth::verify(found.ok_or(Rejection::NoToken)?, issuers, worker.tokens(), now).await?)
+    let found = found.ok_or(Rejection::NoToken)?;
+    Ok(auth::verify(found, issuers, requirement.introspecting(), worker.tokens(), now).await?)
+}
+
+/// A token that is refused for itself is not handed out again.
+fn end_reuse(snapshot: &Snapshot, parts: &Parts, rejection: &Rejection) {
+    let Rejection::Token(error) = rejection else { return };
+    if snapshot.reuses.is_empty() || error.fault() != auth::Fault::Downstream {
+        return;
+    }
+    if let Ok(Some(found)) = auth::extract(&parts.headers, parts.uri.query(), snapshot.issuers.accepts_api_keys()) {
+        snapshot.reuses.drop_token(found.token().as_str(), DropReason::Refused);
+    }
 }
 
 fn authorize(

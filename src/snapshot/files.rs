@@ -13,6 +13,10 @@ pub(super) fn named_files(config: &Config) -> BTreeMap<PathBuf, Contents> {
         named.extend(&tls.client_ca);
     }
     named.extend(config.issuers.values().filter_map(|issuer| issuer.key_set.ca.as_ref()));
+    let introspection = config.issuers.values().filter_map(|issuer| issuer.introspection.as_ref());
+    named.extend(introspection.filter_map(|introspection| introspection.ca.as_ref()));
+    let revocation = config.issuers.values().filter_map(|issuer| issuer.revocation.as_ref());
+    named.extend(revocation.filter_map(|revocation| revocation.ca.as_ref()));
     for tls in config.upstreams.values().filter_map(|upstream| upstream.tls.as_ref()) {
         named.extend([&tls.ca, &tls.certificate, &tls.private_key].into_iter().flatten());
     }

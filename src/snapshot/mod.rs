@@ -21,7 +21,7 @@ use std::{
 use http::Method;
 
 use crate::{
-    auth::{Issuers, key_set::RemoteKeySet},
+    auth::{Inquirers, Issuers, key_set::RemoteKeySet},
     authorization_server::{self, AuthorizationServer},
     clock::{Clock, UnixTime},
     config::{Config, Contents, StartupConfig},
@@ -32,7 +32,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{self, Operation, TokenEndpoint},
+    token_endpoint::{self, Operation, Reuses, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The headers that only the gateway may set, over all routes.
     pub identity_headers: IdentityHeaderNames,
+    /// Which of the token endpoints' tokens are handed out again.
+    pub reuses: Reuses,
     /// What replicas count together, if they do.
     pub shared: Option<Arc<SharedCounters>>,
     /// The embedded issuer before its keys are opened.
@@ -118,6 +120,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who keeps the keys of remote issuers.
     pub key_sets: Arc<crate::auth::key_set::KeySets>,
+    /// Who asks issuers about tokens.
+    pub inquirers: Arc<Inquirers>,
     /// What the embedded issuer knows, whether or not one is configured.
     pub issuer_memory: Arc<authorization_server::Memory>,
     /// What Postern itself asks of other servers.

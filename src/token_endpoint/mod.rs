@@ -28,6 +28,7 @@ mod places;
 mod plgd;
 mod quota;
 mod refusal;
+mod reuse;
 mod terms;
 
 pub use self::{
@@ -48,6 +49,7 @@ pub use self::{
     places::Place,
     quota::{HolderKind, Period, Quota, QuotaExceeded, Quotas, Spent, Standing},
     refusal::{RequestError, TokenRefusal},
+    reuse::{DropReason, NoSuchReuse, Reuse, ReuseMemories, ReuseStatus, Reuses},
     terms::{Arrival, Terms},
 };
 

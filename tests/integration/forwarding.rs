@@ -1,12 +1,17 @@
 //! Token endpoints before an outside provider: what it is asked, and what clients are answered, in any two dialects.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use postern::clock::{ManualClock, UnixTime};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::support::{
+    certificates::{Authority, Identity},
     client::{Answer, HttpClient},
     gateway::{Gateway, GatewayBuilder},
     observe::{log_line, metric},
@@ -358,4 +363,45 @@ async fn whoever_guesses_is_locked_out_before_the_provider_is_asked() {
     }
     provider.come_back().await;
     assert_eq!(ask("s&cret").await.status, 200);
+}
+
+/// Speaks TLS under `identity` and passes on what is said to `provider`.
+async fn over_tls(provider: &ScriptedProvider, identity: &Identity) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, behind) = (listener.local_addr().unwrap(), provider.address);
+    let acceptor = TlsAcceptor::from(Authority::server(identity, &["http/1.1"], None));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let (Ok(mut stream), Ok(mut behind)) =
+                    (acceptor.accept(stream).await, TcpStream::connect(behind).await)
+                {
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_provider_whose_certificate_is_believed_is_told_a_secret() {
+    let provider = provider(Shape::Oauth2).await;
+    let (trusted, other) = (Authority::new("trusted"), Authority::new("other"));
+    let good = over_tls(&provider, &trusted.issue(&["127.0.0.1"])).await;
+    let of_another_name = over_tls(&provider, &trusted.issue(&["id.corp.example"])).await;
+    let of_another_authority = over_tls(&provider, &other.issue(&["127.0.0.1"])).await;
+    for (address, status, told) in [(good, 200, 1), (of_another_name, 503, 1), (of_another_authority, 503, 1)] {
+        let config = format!(
+            "[token_endpoints.corp]\npath = \"/token\"\nforward = \"https://{address}/as/token\"\n\
+             [token_endpoints.corp.provider]\nca = \"ca.pem\"\n"
+        );
+        let builder = GatewayBuilder::new(&config);
+        trusted.write(builder.folder(), "ca");
+        let gateway = builder.start().await;
+        let answer =
+            post(&gateway.url("/token"), &[BASIC, ("content-type", FORM)], "grant_type=client_credentials").await;
+        assert_eq!((answer.status.as_u16(), provider.count()), (status, told), "{}", answer.text());
+    }
 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::support::{
+    asked::{AskedServer, Reply},
     client::{Answer, HttpClient, request},
     forge::{SigningKey, changed, claims, now},
     gateway::{Gateway, GatewayBuilder},
@@ -55,6 +56,16 @@ issuer = "https://id.down.example/"
 jwks_uri = "${DOWN}"
 audience = "https://api.test/orders"
 key_set = { startup = "degraded" }
+[issuers.opaque]
+issuer = "https://id.opaque.example/"
+audience = "https://api.test/orders"
+algorithms = []
+introspection = { endpoint = "${ASKED}", client_id = "postern", client_secret = "s" }
+[issuers.hub]
+issuer = "https://id.hub.example/"
+jwks_uri = "${KEYS}"
+audience = "https://api.test/orders"
+revocation = { tokens_endpoint = "${ASKED}" }
 [issuers.own]
 embedded = true
 audience = "https://api.test/orders"
@@ -102,6 +113,11 @@ claims = { env = "prod" }
 path_claims = { tenant = "tenant_id" }
 [routes.orders.identity]
 headers = { "x-note" = "note" }
+[routes.opaque]
+path = "/opaque"
+upstream = "orders"
+[routes.opaque.require]
+issuers = ["opaque", "hub"]
 [routes.own]
 path = "/own"
 upstream = "orders"
@@ -156,6 +172,7 @@ struct World {
     rsa: SigningKey,
     second: SigningKey,
     upstream: RecordedUpstream,
+    asked: AskedServer,
     silent: RawServer,
     narrow: RawServer,
     gateway: Gateway,
@@ -171,6 +188,7 @@ impl World {
         let issuers = [ScriptedIssuer::start(&[&ec, &rsa, &second]).await, ScriptedIssuer::start(&[]).await];
         issuers[1].conduct(Conduct::Fails(http::StatusCode::BAD_GATEWAY));
         let upstream = RecordedUpstream::start().await;
+        let asked = AskedServer::start(|_| Reply::Says(r#"{"active":false}"#.to_owned())).await;
         let (silent, narrow) = (RawServer::silent().await, RawServer::silent().await);
         let troubles = [
             RawServer::resetting().await,
@@ -191,6 +209,7 @@ impl World {
         let mut builder = builder
             .variable("KEYS", &issuers[0].jwks_uri())
             .variable("DOWN", &issuers[1].jwks_uri())
+            .variable("ASKED", &asked.url("/asked"))
             .variable("NOBODY", &nobody().await.to_string())
             .upstream(&upstream);
         for (name, server) in [
@@ -210,6 +229,7 @@ impl World {
             rsa,
             second,
             upstream,
+            asked,
             silent,
             narrow,
             gateway,
@@ -309,6 +329,7 @@ impl World {
         }
         let strict_good = self.second.token(&strict);
         assert_eq!(self.client.get(&self.gateway.url("/orders/acme"), Some(&strict_good)).await.status, 200);
+        let good_claims = good.clone();
         let good = self.ec.token(&good);
         self.present("issuer_not_accepted", "/own", &good).await;
         self.present("several_credentials", "/orders/acme?access_token=x", &good).await;
@@ -318,6 +339,11 @@ impl World {
             let request = Request::get(self.gateway.url("/orders/acme")).header("x-api-key", api_key);
             self.send(reason, request.body(Full::default()).expect("a request")).await;
         }
+        self.present("token_inactive", "/opaque", "opaque").await;
+        self.asked.says(Reply::Fails(500));
+        self.present("introspection_unavailable", "/opaque", "another").await;
+        let hub = changed(good_claims, &json!({ "iss": "https://id.hub.example/", "jti": "1" }));
+        self.present("revocation_unavailable", "/opaque", &self.ec.token(&hub)).await;
         let basic = Request::get(self.gateway.url("/orders/acme")).header("authorization", "Basic YTpi");
         self.send("scheme_not_accepted", basic.body(Full::default()).expect("a request")).await;
     }

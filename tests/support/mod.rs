@@ -2,6 +2,7 @@
 //!
 //! Everything listens on loopback at ports that the kernel chooses, and stops when it is dropped.
 
+pub(crate) mod asked;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod connection;

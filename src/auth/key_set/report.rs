@@ -25,7 +25,7 @@ pub(super) struct Report {
 const LONGEST_ERROR: usize = 500;
 
 /// An error with its causes, in one line of bounded length.
-pub(super) fn in_words(error: &dyn std::error::Error) -> String {
+pub(in crate::auth) fn in_words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -12,7 +12,10 @@ use crate::{
     auth::{
         KeySource, KeyStanding, OpaqueToken, TokenStanding, TrustedKeySet, UnknownKeyFetch, VerifiedToken, Withdrawal,
     },
-    authorization_server::{api_token::claims_of, client::SecretKind},
+    authorization_server::{
+        api_token::claims_of,
+        client::{SecretKind, looks_generated},
+    },
     clock::UnixTime,
     id::TokenId,
     secret::Secret,
@@ -32,6 +35,10 @@ impl TokenStanding for Memory {
 
     fn judge(&self, token: &VerifiedToken) -> Result<(), Withdrawal> {
         self.judge_claims(token.token_name(), token.claims().members())
+    }
+
+    fn has_own_form(&self, text: &str) -> bool {
+        looks_generated(text)
     }
 
     fn resolve(&self, text: &str, now: UnixTime) -> Option<OpaqueToken> {

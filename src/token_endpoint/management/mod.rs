@@ -116,8 +116,8 @@ impl TokenEndpoint {
         let Managing { issuers, tokens, at, .. } = managing;
         let found = auth::extract(&parts.headers, parts.uri.query(), issuers.accepts_api_keys());
         let credential = found.map_err(|error| refused(error.into()))?.ok_or(refused(ManagementRefusal::NoToken))?;
-        let token =
-            auth::verify(credential, issuers, tokens, at).await.map_err(|error| refused(Box::new(error).into()))?;
+        let verified = auth::verify(credential, issuers, requirement.introspecting(), tokens, at).await;
+        let token = verified.map_err(|error| refused(Box::new(error).into()))?;
         match requirement.authorize(&token, &PathParameters::default()) {
             // There is no upstream that a permit would be for.
             Ok(_permit) => Ok(token),
