@@ -8,8 +8,12 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     client::Answer,
+    issuing::{self, CONFIG, Issuing},
     observe::{log_line, metric, reload},
+    process::PosternProcess,
     systems::{AUTH0, BILLING, HUB, OAUTH2, ORDERS, PLGD, Systems, assert_answer, assert_uncached_json, bearer, text},
+    upstream::RecordedUpstream,
+    wait::until,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -71,7 +75,8 @@ async fn what_is_used_up_is_there_again_in_the_next_hour_and_the_next_day() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_endpoint_counts_by_itself_and_failures_cost_nothing() {
-    let systems = systems("[token_endpoints.oauth2.quota]\nper_hour = 2\n[token_endpoints.auth0.quota]\nper_hour = 1").await;
+    let systems =
+        systems("[token_endpoints.oauth2.quota]\nper_hour = 2\n[token_endpoints.auth0.quota]\nper_hour = 1").await;
     for _ in 0..5 {
         assert_eq!(systems.post_json(OAUTH2, &asked("wrong")).await.status, 401);
     }
@@ -93,7 +98,8 @@ async fn each_endpoint_counts_by_itself_and_failures_cost_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_other_dialects_tell_it_in_their_own_shape() {
-    let lines = "[token_endpoints.oauth2.quota]\nper_hour = 2\nper_day = 100\n[token_endpoints.plgd.quota]\nper_day = 1";
+    let lines =
+        "[token_endpoints.oauth2.quota]\nper_hour = 2\nper_day = 100\n[token_endpoints.plgd.quota]\nper_day = 1";
     let systems = systems(lines).await;
     let limits = |answer: &Answer| {
         ["limit", "remaining", "reset"].map(|end| answer.header(&format!("ratelimit-{end}")).to_owned())
@@ -138,7 +144,9 @@ async fn an_api_token_is_counted_when_it_is_exchanged_and_when_it_is_refreshed()
     let pair = json!({ "clientId": client_id, "secret": secret });
     let exchanged = systems.post_json(path, &pair).await;
     assert_eq!((exchanged.status.as_u16(), exchanged.header("ratelimit-remaining")), (200, "1"));
-    let refresh = |token: String| async { systems.post_json(&format!("{path}/token/refresh"), &json!({ "refreshToken": token })).await };
+    let refresh = async |token: String| {
+        systems.post_json(&format!("{path}/token/refresh"), &json!({ "refreshToken": token })).await
+    };
     let refreshed = refresh(text(&exchanged.json(), "refreshToken")).await;
     assert_eq!((refreshed.status.as_u16(), refreshed.header("ratelimit-remaining")), (200, "0"));
     let next = text(&refreshed.json(), "refreshToken");
@@ -215,4 +223,30 @@ async fn of_many_at_once_exactly_so_many_succeed() {
     let statuses = asking.join_all().await;
     let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
     assert_eq!((count(200), count(429)), (20, 180));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_warns_once_and_names_only_who_has_proven_itself() {
+    let upstream = RecordedUpstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("postern.db").display());
+    let environment = [("UPSTREAM", upstream.url()), ("STORE", store)];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let config = format!("{CONFIG}\n[token_endpoints.oauth.quota]\nper_hour = 1_000_000\nper_day = 5\n");
+    let process = PosternProcess::start(&config, &environment).await;
+    let issuing = Issuing::at(process.public, process.admin);
+    for number in 0..20 {
+        assert_eq!(issuing.ask((&format!("canary-{number}"), "wrong")).await.status, 401);
+    }
+    for number in 0..9 {
+        assert_eq!(issuing.ask(issuing::BILLING).await.status, if number < 5 { 200 } else { 429 });
+    }
+    let warned = |percent: &str| {
+        let words = format!("client billing has used {percent} % of its quota of this day");
+        process.written().1.matches(&words).count()
+    };
+    until("it is warned", || async { (warned("100") == 1).then_some(()) }).await;
+    assert_eq!((warned("60"), warned("80")), (1, 1));
+    assert_eq!(process.written().1.matches("of its quota").count(), 3);
+    assert!(!process.written().1.contains("canary"));
 }

@@ -25,7 +25,8 @@ async fn replica(redis: &str, prefix: &str, upstream: &RecordedUpstream, lines: 
     let store = builder.folder().join("postern.db");
     let without = "path = \"/oauth/token\"\nserve = \"embedded\"\nlockout = { failures = 0 }";
     let with = "path = \"/oauth/token\"\nserve = \"embedded\"\nlockout = { failures = 3 }";
-    let shared = format!("\n[shared]\nredis = \"redis://{redis}/0\"\ntimeout = \"2s\"\nprefix = \"{prefix}\"\n{lines}\n");
+    let shared =
+        format!("\n[shared]\nredis = \"redis://{redis}/0\"\ntimeout = \"2s\"\nprefix = \"{prefix}\"\n{lines}\n");
     let builder = builder.variable("STORE", &format!("sqlite:{}", store.display()));
     let gateway = builder.with(without, with).also(&shared).start().await;
     until_reachable(&gateway, 1.0).await;
