@@ -62,16 +62,29 @@ async fn downstreams_with_a_certificate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_scope_audience_or_organisation() {
-    let world = World::open().await;
+    every_choice_is_its_own(
+        World::open().await,
+        &[
+            &[("scope", "a")],
+            &[("scope", "a b")],
+            &[("audience", "urn:a")],
+            &[("resource", "urn:a")],
+            &[("tenant", "acme")],
+        ],
+    )
+    .await;
+    let revocation = "[token_endpoints.corp.provider]\nrevocation = \"${REVOCATION}\"\n";
+    let auth0 = World::furnished(|builder| {
+        builder.with(revocation, "").with("path = \"/corp/token\"", "path = \"/corp/token\"\ndialect = \"auth0\"")
+    });
+    let acme = [("audience", "urn:a"), ("organization", "acme")];
+    every_choice_is_its_own(auth0.await, &[&acme[..1], &acme, &[acme[0], ("organization", "other")]]).await;
+}
+
+/// Each of these requests gets a token of its own, and gets it again.
+async fn every_choice_is_its_own(world: World, choices: &[&[(&str, &str)]]) {
     let mut tokens = std::collections::BTreeSet::from([world.token("billing").await]);
-    for more in [
-        &[("scope", "a")][..],
-        &[("scope", "a b")],
-        &[("audience", "urn:a")],
-        &[("resource", "urn:a")],
-        &[("organization", "acme")],
-        &[("tenant", "acme")],
-    ] {
+    for more in choices {
         let (token, _) = token_of(&world.ask_with("billing", "s", more).await);
         assert!(tokens.insert(token.clone()), "{more:?}");
         assert_eq!(token_of(&world.ask_with("billing", "s", more).await).0, token, "{more:?}");
