@@ -48,6 +48,7 @@ impl Operator {
             reloader: Arc::clone(reloader),
             server: Arc::clone(&living.server),
             tokens,
+            lockouts: living.lockouts.clone(),
             access_log: Arc::clone(&living.access_log),
             log: living.log.clone(),
             clock: living.clock.clone(),

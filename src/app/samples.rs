@@ -9,6 +9,7 @@ use crate::{
     server::Server,
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
+    token_endpoint::Lockouts,
 };
 
 /// Where the numbers live.
@@ -16,6 +17,7 @@ pub(super) struct Elsewhere {
     pub(super) reloader: Arc<Reloader>,
     pub(super) server: Arc<Server>,
     pub(super) tokens: Arc<SharedTokenCache>,
+    pub(super) lockouts: Lockouts,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
     pub(super) clock: Clock,
@@ -35,6 +37,10 @@ impl MetricsSource for Elsewhere {
         issuer(&snapshot, samples);
         shared(&snapshot, samples);
         token_endpoints(&snapshot, samples);
+        if snapshot.shared.is_some() {
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["heard"], self.lockouts.heard());
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["ignored"], self.lockouts.ignored());
+        }
         reuses(&snapshot, self.clock.now(), samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {

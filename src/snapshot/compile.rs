@@ -79,7 +79,8 @@ impl Snapshot {
         let listeners = Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
         let authorization_server = authorization_server::compile(config, diagnostics).map(Arc::new);
         let shared = surroundings.limits.shared(config, diagnostics);
-        let endpoints = token_endpoint::compile(config, issuers.as_ref(), &surroundings.token_endpoints, diagnostics);
+        let lasting = &surroundings.token_endpoints;
+        let endpoints = token_endpoint::compile(config, issuers.as_ref(), lasting, shared.as_ref(), diagnostics);
         for compile in surroundings.also_compile {
             compile(config, diagnostics);
         }

@@ -19,6 +19,7 @@ mod lasting;
 mod lockout;
 mod management;
 mod media_type;
+mod name_hash;
 mod oauth2;
 mod oauth_error;
 mod operation;

@@ -4,13 +4,23 @@
 // PORT is one of loopback, 0 for any. It says `listening on PORT` once it serves. SIGHUP makes new keys, which sign from then on,
 // beside the three generations before them, which stay published; it says `rotated to KEY` then. Before it answers with a token it
 // says `granted to CLIENT by PROOF`, where the proof was in a header, in the body, or an assertion. SIGTERM ends it.
-import { generateKeyPair } from "node:crypto";
+import { generateKeyPair, webcrypto } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { errors, Provider } from "oidc-provider";
+
+// What the provider needs of Node.js, and that of older distributions does not have yet.
+globalThis.crypto ??= webcrypto;
+URL.parse ??= (text, base) => {
+  try {
+    return new URL(text, base);
+  } catch {
+    return null;
+  }
+};
 
 const [folder, wanted] = process.argv.slice(2);
 const place = (name) => join(folder, name);
