@@ -86,9 +86,9 @@ fn tokens(criterion: &mut Criterion) {
     let (issuers, token) = issuer_and_token(Algorithm::RS256);
     let token = BearerToken::parse(&token).expect("token");
     let cache = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
-    runtime.block_on(verify(token, &issuers, &cache, now)).expect("verified");
+    runtime.block_on(verify(token, &issuers, None, &cache, now)).expect("verified");
     criterion.bench_function("token/cache_hit", |bencher| {
-        bencher.iter(|| runtime.block_on(verify(black_box(token), &issuers, &cache, now)).expect("verified"));
+        bencher.iter(|| runtime.block_on(verify(black_box(token), &issuers, None, &cache, now)).expect("verified"));
     });
 
     for (name, algorithm) in [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)] {
@@ -99,7 +99,7 @@ fn tokens(criterion: &mut Criterion) {
         criterion.bench_function(&format!("token/cache_miss/{name}"), |bencher| {
             bencher.iter_batched_ref(
                 fresh,
-                |cache| runtime.block_on(verify(black_box(token), &issuers, cache, now)).expect("verified"),
+                |cache| runtime.block_on(verify(black_box(token), &issuers, None, cache, now)).expect("verified"),
                 BatchSize::NumIterations(32),
             );
         });

@@ -2,6 +2,8 @@
 //! Refuses: reading the wall clock anywhere else, so that a test can hold the clock in its hand.
 //! Always holds: clones of one `Clock` agree; a [`ManualClock`] moves only when it is told to.
 
+mod moment;
+
 use std::{
     fmt,
     sync::{
@@ -12,6 +14,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use self::moment::Moment;
 
 /// Where the steady clock begins.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -9,7 +9,8 @@
 //! 2. host and path are normalised, and what is ambiguous is refused: [`http::NormalHost`], [`http::NormalPath`]
 //! 3. the route is matched: [`routing::RouteTable`]
 //! 4. exactly one credential is extracted: [`auth::extract`]
-//! 5. it is verified, out of the cache or by signature: [`auth::verify`] gives an [`auth::VerifiedToken`]
+//! 5. it is verified, out of the cache, by signature, or by its issuer's word: [`auth::verify`] gives an
+//!    [`auth::VerifiedToken`]
 //! 6. the route's rules are judged, on every request: [`auth::Requirement::authorize`] gives an [`auth::Permit`]
 //! 7. the fields are rewritten: [`http::headers`], [`http::forwarded`]
 //! 8. the request is forwarded: [`upstream::forward`] consumes the permit, and nothing else makes one, so what nobody

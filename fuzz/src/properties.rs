@@ -134,7 +134,7 @@ pub fn configuration(data: &[u8]) {
         let mut found = Diagnostics::new();
         let server = authorization_server::compile(draft, &mut found);
         assert!(server.is_none() || draft.authorization_server.is_some(), "no issuer out of nothing");
-        let _ = token_endpoint::compile(draft, None, &Lasting::offline(), &mut found);
+        let _ = token_endpoint::compile(draft, None, &Lasting::offline(), None, &mut found);
         let mut table = RouteTableBuilder::new();
         for (name, raw) in &draft.routes {
             let at = KeyPath::of(&["routes", name]);
@@ -203,7 +203,8 @@ pub fn token_request(data: &[u8]) {
         .concat();
         let config =
             config::load_text("endpoint.toml", &text, &BTreeMap::new()).0.into_config().expect("configuration");
-        let compiled = token_endpoint::compile(&config.config, None, &Lasting::offline(), &mut Diagnostics::new());
+        let compiled =
+            token_endpoint::compile(&config.config, None, &Lasting::offline(), None, &mut Diagnostics::new());
         compiled.expect("endpoints")
     });
     let mut lines = data.splitn(3, |byte| *byte == b'\n');

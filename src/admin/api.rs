@@ -12,7 +12,9 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Operations, configuration, guard::guard, health, issuer, issuers, openapi, problem::Problem};
+use super::{
+    Operations, configuration, guard::guard, health, issuer, issuers, openapi, problem::Problem, reused_tokens,
+};
 
 /// How long an answer may take; a reload that takes longer goes on by itself.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
@@ -41,6 +43,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<dyn Operations>>)>
         ("/api/v1/reload", post(configuration::reload)),
         ("/api/v1/issuers", get(issuers::list)),
         ("/api/v1/issuers/{name}/refresh", post(issuers::refresh)),
+        ("/api/v1/reused-tokens", get(reused_tokens::list).delete(reused_tokens::drop)),
         ("/api/v1/openapi.json", get(openapi::show)),
     ];
     routes.extend(issuer::routes());

@@ -15,6 +15,7 @@ mod moment;
 mod openapi;
 mod operations;
 mod problem;
+mod reused_tokens;
 mod serve;
 mod settings;
 

@@ -10,7 +10,7 @@ use axum::{
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{configuration, health, issuer, issuers, problem::ProblemDocument};
+use super::{configuration, health, issuer, issuers, problem::ProblemDocument, reused_tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,7 @@ use super::{configuration, health, issuer, issuers, problem::ProblemDocument};
         health::livez, health::readyz, health::metrics,
         configuration::show, configuration::reload,
         issuers::list, issuers::refresh,
+        reused_tokens::list, reused_tokens::drop,
         issuer::clients::list, issuer::clients::add, issuer::clients::show, issuer::clients::update,
         issuer::clients::remove, issuer::clients::rotate, issuer::clients::enable, issuer::clients::disable,
         issuer::tokens::list, issuer::tokens::show, issuer::tokens::issue, issuer::tokens::revoke,
@@ -36,6 +37,7 @@ use super::{configuration, health, issuer, issuers, problem::ProblemDocument};
         (name = "health", description = "For probes and collectors"),
         (name = "configuration", description = "What is in force"),
         (name = "issuers", description = "Whose tokens are verified"),
+        (name = "reused tokens", description = "What is kept of the tokens of outside providers"),
         (name = "clients", description = "Clients of the embedded issuer"),
         (name = "tokens", description = "What the embedded issuer has issued"),
         (name = "keys", description = "What the embedded issuer signs with"),

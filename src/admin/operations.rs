@@ -10,6 +10,7 @@ use crate::{
     authorization_server::{Actor, AuthorizationServer},
     clock::UnixTime,
     secret::Secret,
+    token_endpoint::{NoSuchReuse, ReuseStatus},
 };
 
 /// What an operator can ask for.
@@ -41,6 +42,15 @@ pub trait Operations: Send + Sync + 'static {
         &'a self,
         issuer: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<IssuerStatus, RefreshError>> + Send + 'a>>;
+
+    /// What token endpoints keep of their providers' tokens, to hand it out again.
+    fn reused_tokens(&self) -> Vec<ReuseStatus>;
+
+    /// Ends the reuse of what is kept, at one endpoint or all, of one client or all; gives back how many tokens that were.
+    ///
+    /// # Errors
+    /// There is no such endpoint.
+    fn drop_reused_tokens(&self, endpoint: Option<&str>, client_id: Option<&str>) -> Result<u64, NoSuchReuse>;
 
     /// The embedded issuer of the configuration in force; none if it has none.
     fn issuer(&self) -> Option<Arc<AuthorizationServer>>;

@@ -17,7 +17,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
-use crate::{authorization_server::AuthorizationServer, clock::UnixTime, secret::Secret, telemetry::Metrics};
+use crate::{
+    authorization_server::AuthorizationServer,
+    clock::UnixTime,
+    secret::Secret,
+    telemetry::Metrics,
+    token_endpoint::{NoSuchReuse, ReuseStatus},
+};
 
 const TOKEN: &str = "an-admin-token-of-some-length";
 
@@ -81,6 +87,12 @@ impl Operations for Invented {
                 _ => Err(RefreshError::Unknown),
             }
         })
+    }
+    fn reused_tokens(&self) -> Vec<ReuseStatus> {
+        vec![]
+    }
+    fn drop_reused_tokens(&self, endpoint: Option<&str>, _: Option<&str>) -> Result<u64, NoSuchReuse> {
+        endpoint.map_or(Ok(0), |_| Err(NoSuchReuse))
     }
     fn issuer(&self) -> Option<Arc<AuthorizationServer>> {
         None

@@ -23,6 +23,7 @@ use crate::{
     snapshot::{Activation, Commit, Snapshot},
     store::Store,
     telemetry::{AccessLog, AccessLogError, Destination, Log, OpenDestination},
+    token_endpoint::Lockouts,
 };
 
 /// How long a start waits for a database.
@@ -35,6 +36,7 @@ pub(super) struct Living {
     pub(super) server: Arc<Server>,
     pub(super) issuer_memory: Arc<Memory>,
     pub(super) key_sets: Arc<KeySets>,
+    pub(super) lockouts: Lockouts,
     /// What the embedded issuer knows and keeps, since one was first configured.
     pub(super) registry: Mutex<Option<Arc<Registry>>>,
     pub(super) access_log: Arc<AccessLog>,
@@ -111,6 +113,7 @@ impl Living {
         if let Some(shared) = &next.shared {
             shared.start(&self.control);
         }
+        self.lockouts.follow(next.shared.as_ref(), &self.clock, &self.control);
         self.server.look_again();
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))

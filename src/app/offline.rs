@@ -24,6 +24,7 @@ use crate::{
     snapshot::{Exposure, Snapshot},
     store::Store,
     telemetry::{Log, LogLevel, LogSettings, log},
+    token_endpoint::{NoSuchReuse, ReuseStatus},
 };
 
 /// The embedded issuer of a configuration, its store open.
@@ -180,6 +181,15 @@ impl Operations for Desk {
             None => RefreshError::Unknown,
         };
         Box::pin(std::future::ready(Err(refusal)))
+    }
+
+    fn reused_tokens(&self) -> Vec<ReuseStatus> {
+        // Nothing runs that could keep any.
+        self.snapshot.reuses.status(self.clock.now()).collect()
+    }
+
+    fn drop_reused_tokens(&self, endpoint: Option<&str>, client_id: Option<&str>) -> Result<u64, NoSuchReuse> {
+        self.snapshot.reuses.clear(endpoint, client_id)
     }
 
     fn issuer(&self) -> Option<Arc<AuthorizationServer>> {

@@ -24,6 +24,7 @@ use crate::{
     secret::Secret,
     snapshot::{Exposure, Reloader, Snapshot},
     telemetry::Metrics,
+    token_endpoint::{NoSuchReuse, ReuseStatus},
 };
 
 /// The operator's hands.
@@ -47,8 +48,10 @@ impl Operator {
             reloader: Arc::clone(reloader),
             server: Arc::clone(&living.server),
             tokens,
+            lockouts: living.lockouts.clone(),
             access_log: Arc::clone(&living.access_log),
             log: living.log.clone(),
+            clock: living.clock.clone(),
         };
         Self {
             reloader: Arc::clone(reloader),
@@ -143,6 +146,14 @@ impl Operations for Operator {
             keys.set.refresh().await.map_err(|error| RefreshError::Failed(error.to_string()))?;
             self.status_of(issuer)
         })
+    }
+
+    fn reused_tokens(&self) -> Vec<ReuseStatus> {
+        self.snapshot().reuses.status(self.clock.now()).collect()
+    }
+
+    fn drop_reused_tokens(&self, endpoint: Option<&str>, client_id: Option<&str>) -> Result<u64, NoSuchReuse> {
+        self.snapshot().reuses.clear(endpoint, client_id)
     }
 
     fn issuer(&self) -> Option<Arc<AuthorizationServer>> {

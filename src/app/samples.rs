@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
     auth::{Introspector, RevocationLookup, SharedTokenCache},
+    clock::{Clock, UnixTime},
     server::Server,
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
+    token_endpoint::Lockouts,
 };
 
 /// Where the numbers live.
@@ -15,8 +17,10 @@ pub(super) struct Elsewhere {
     pub(super) reloader: Arc<Reloader>,
     pub(super) server: Arc<Server>,
     pub(super) tokens: Arc<SharedTokenCache>,
+    pub(super) lockouts: Lockouts,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) log: Option<Arc<Log>>,
+    pub(super) clock: Clock,
 }
 
 impl MetricsSource for Elsewhere {
@@ -33,6 +37,11 @@ impl MetricsSource for Elsewhere {
         issuer(&snapshot, samples);
         shared(&snapshot, samples);
         token_endpoints(&snapshot, samples);
+        if snapshot.shared.is_some() {
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["heard"], self.lockouts.heard());
+            samples.add(&catalogue::LOCKOUT_MESSAGES, &["ignored"], self.lockouts.ignored());
+        }
+        reuses(&snapshot, self.clock.now(), samples);
         self.access_log.collect(samples);
         if let Some(log) = &self.log {
             log.collect(samples);
@@ -137,6 +146,17 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
             samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
             samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+    }
+}
+
+fn reuses(snapshot: &Snapshot, now: UnixTime, samples: &mut Samples) {
+    for status in snapshot.reuses.status(now) {
+        let endpoint = &*status.endpoint;
+        samples.add(&catalogue::TOKEN_ENDPOINT_REUSED, &[endpoint], status.reused);
+        samples.add(&catalogue::TOKEN_ENDPOINT_REUSE_BYTES, &[endpoint], status.bytes);
+        for (reason, count) in status.dropped {
+            samples.add(&catalogue::TOKEN_ENDPOINT_REUSE_DROPPED, &[endpoint, reason.label()], count);
         }
     }
 }

@@ -59,11 +59,13 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let issuer_memory = Arc::new(Memory::default());
     let key_sets = Arc::new(KeySets::new(options.clock.clone(), key_set_directory(&first)));
     let outbound = Arc::new(Outbound::new(Some(control.handle().clone())));
+    let token_endpoints = Lasting::new(Arc::clone(&outbound));
     let access_log = Arc::new(AccessLog::start(&Destination::Off)?);
     let living = Arc::new(Living {
         server: Arc::clone(&server),
         issuer_memory: Arc::clone(&issuer_memory),
         key_sets: Arc::clone(&key_sets),
+        lockouts: token_endpoints.lockouts.clone(),
         registry: Mutex::new(None),
         access_log: Arc::clone(&access_log),
         log: log.clone(),
@@ -78,7 +80,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         key_sets,
         inquirers: Arc::new(Inquirers::new(Arc::clone(&outbound))),
         issuer_memory,
-        token_endpoints: Lasting::new(Arc::clone(&outbound)),
+        token_endpoints,
         outbound,
         limits: Arc::new(Limits::new(options.clock.clone())),
         also_compile: ALSO_COMPILE,

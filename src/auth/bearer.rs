@@ -106,7 +106,7 @@ impl CredentialError {
 }
 
 /// The one token of an `Authorization` field.
-pub(super) fn from_authorization(authorization: &HeaderValue) -> Result<BearerToken<'_>, CredentialError> {
+pub fn from_authorization(authorization: &HeaderValue) -> Result<BearerToken<'_>, CredentialError> {
     let bytes = authorization.as_bytes();
     let scheme_length = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
     let (scheme, rest) = bytes.split_at_checked(scheme_length).ok_or(CredentialError::OtherScheme)?;

@@ -38,7 +38,7 @@ mod withdrawals;
 
 pub use self::{
     access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},
-    bearer::{BearerToken, CredentialError},
+    bearer::{BearerToken, CredentialError, from_authorization},
     claims::{Claims, Principal},
     credential::{Credential, CredentialHeader, extract},
     denial::Denial,

@@ -1,5 +1,5 @@
 //! Owns: what a token said, once it has been verified.
-//! Refuses: being made anywhere but in `verify`.
+//! Refuses: being made anywhere but in `verify` and `introspected`.
 //! Always holds: the signature was good under a key of this issuer, or the issuer itself said what the token means; whether it
 //! is good *now* is judged on every request.
 
@@ -35,7 +35,7 @@ pub(super) enum TokenProof {
 }
 
 impl VerifiedToken {
-    /// Only `verify` has a good signature, or the issuer's own word, in hand when it calls this.
+    /// Only `verify` and `introspected` have a good signature, or the issuer's own word, in hand when they call this.
     pub(super) const fn new(issuer: Arc<str>, proof: TokenProof, claims: Claims) -> Self {
         Self { issuer, proof, name: None, is_api_key: false, claims }
     }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
@@ -17,15 +17,16 @@ use super::{
     worker::{Shared, Worker},
 };
 use crate::{
-    auth::WorkerTokenCache,
+    auth::{Permit, WorkerTokenCache, from_authorization},
     http::{
         BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded,
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
     server::{ConnectionInfo, Handler},
-    snapshot::{Destination, Route},
+    snapshot::{Destination, Route, Snapshot},
     telemetry::WorkerMetrics,
+    token_endpoint::DropReason,
     upstream::{self, Forwarded},
 };
 
@@ -115,6 +116,8 @@ impl Gateway {
         let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
         limit::by_principal(route, &permit, record).await?;
 
+        // The rewriting may take it away, and only the answer tells whether it was good.
+        let presented = presented_token(&snapshot, route, &permit, &parts.headers);
         let limits = self.rewrite(&mut parts, route, &host, connection, record);
         identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
@@ -130,6 +133,11 @@ impl Gateway {
             rejection
         })?;
         record.forwarded(&endpoint, timings, response.status());
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(token) = presented.as_ref().and_then(|field| from_authorization(field).ok())
+        {
+            snapshot.reuses.drop_token(token.as_str(), DropReason::UpstreamRefused);
+        }
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
             upgrade::join_in_background(downstream, upstream, connection);
         }
@@ -188,6 +196,13 @@ fn refuse_transfer_coding(headers: &HeaderMap) -> Result<(), Rejection> {
         (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(Rejection::TransferCoding),
     }
+}
+
+/// The field with the token that the upstream is about to judge, if its verdict is of use to anybody.
+fn presented_token(snapshot: &Snapshot, route: &Route, permit: &Permit, headers: &HeaderMap) -> Option<HeaderValue> {
+    let is_judged = permit.token().is_some() || route.identity.keeps_authorization;
+    let is_of_use = snapshot.reuses.follows_upstreams() && is_judged;
+    is_of_use.then(|| headers.get(header::AUTHORIZATION).cloned()).flatten()
 }
 
 fn take_upgrade(parts: &mut Parts) -> Option<OnUpgrade> {

@@ -12,6 +12,7 @@ use crate::{
     clock::UnixTime,
     http::PathParameters,
     snapshot::{Route, Snapshot},
+    token_endpoint::DropReason,
 };
 
 /// The permit for a request on `route`.
@@ -38,7 +39,7 @@ pub(super) async fn permit(
     record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
         (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only)),
-        (decision, _) => decision,
+        (decision, _) => decision.inspect_err(|rejection| end_reuse(snapshot, parts, rejection)),
     }
 }
 
@@ -53,6 +54,17 @@ async fn verified(
     let found = auth::extract(&parts.headers, parts.uri.query(), issuers.accepts_api_keys())?;
     let found = found.ok_or(Rejection::NoToken)?;
     Ok(auth::verify(found, issuers, requirement.introspecting(), worker.tokens(), now).await?)
+}
+
+/// A token that is refused for itself is not handed out again.
+fn end_reuse(snapshot: &Snapshot, parts: &Parts, rejection: &Rejection) {
+    let Rejection::Token(error) = rejection else { return };
+    if snapshot.reuses.is_empty() || error.fault() != auth::Fault::Downstream {
+        return;
+    }
+    if let Ok(Some(found)) = auth::extract(&parts.headers, parts.uri.query(), snapshot.issuers.accepts_api_keys()) {
+        snapshot.reuses.drop_token(found.token().as_str(), DropReason::Refused);
+    }
 }
 
 fn authorize(

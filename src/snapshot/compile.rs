@@ -20,7 +20,7 @@ use crate::{
     routing::{RoutePattern, RouteTableBuilder},
     server::Listeners,
     telemetry::Metrics,
-    token_endpoint::{self, TokenEndpoint},
+    token_endpoint::{self, Reuses, TokenEndpoint},
     upstream,
 };
 
@@ -79,7 +79,8 @@ impl Snapshot {
         let listeners = Listeners::compile(config, previous.map(|previous| &previous.listeners), now, diagnostics);
         let authorization_server = authorization_server::compile(config, diagnostics).map(Arc::new);
         let shared = surroundings.limits.shared(config, diagnostics);
-        let endpoints = token_endpoint::compile(config, issuers.as_ref(), &surroundings.token_endpoints, diagnostics);
+        let lasting = &surroundings.token_endpoints;
+        let endpoints = token_endpoint::compile(config, issuers.as_ref(), lasting, shared.as_ref(), diagnostics);
         for compile in surroundings.also_compile {
             compile(config, diagnostics);
         }
@@ -112,6 +113,8 @@ impl Snapshot {
             insert_document(&mut table, &path, diagnostics);
             insert_document(&mut own, &path, diagnostics);
         }
+        let reuse_of = |endpoint: &Arc<TokenEndpoint>| endpoint.forwarding()?.reuse().cloned();
+        let reuses = Reuses::new(endpoints.iter().flatten().filter_map(reuse_of));
         let table = table.build(diagnostics);
         let own_table = own.build(diagnostics);
         if diagnostics.error_count() > errors_before {
@@ -131,6 +134,7 @@ impl Snapshot {
             key_sets: sources.remote,
             upstreams: upstreams?,
             listeners: listeners?,
+            reuses,
             token_endpoints: endpoints?,
             shared,
             authorization_server,

@@ -32,7 +32,7 @@ use crate::{
     routing::{NoMatch, RouteMatch, RouteTable},
     server::Listeners,
     telemetry::{Metrics, RouteMetrics},
-    token_endpoint::{self, Operation, TokenEndpoint},
+    token_endpoint::{self, Operation, Reuses, TokenEndpoint},
     upstream::Upstreams,
 };
 
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub token_endpoints: Vec<Arc<TokenEndpoint>>,
     /// The headers that only the gateway may set, over all routes.
     pub identity_headers: IdentityHeaderNames,
+    /// Which of the token endpoints' tokens are handed out again.
+    pub reuses: Reuses,
     /// What replicas count together, if they do.
     pub shared: Option<Arc<SharedCounters>>,
     /// The embedded issuer before its keys are opened.

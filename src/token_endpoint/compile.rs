@@ -10,13 +10,14 @@ use crate::{
     authorization_server,
     config::{Config, DialectConfig, ManagementConfig, ServeConfig, TokenEndpointConfig},
     diagnostic::{Diagnostics, KeyPath},
+    limit::SharedCounters,
 };
 
 /// Under what the embedded issuer's lock-outs are kept.
 const EMBEDDED: &str = "embedded";
 
 /// Compiles `[token_endpoints.*]`, in the order of their names. What outlives this
-/// configuration is kept in `lasting`. None if `diagnostics` now says why it cannot be used.
+/// configuration is kept in `lasting`; what replicas count together, if they do, in `shared`. None if `diagnostics` now says why it cannot be used.
 ///
 /// That two endpoints, or an endpoint and a route, do not stand at one place is for the routing table to find out.
 ///
@@ -26,6 +27,7 @@ pub fn compile(
     config: &Config,
     issuers: Option<&Issuers>,
     lasting: &Lasting,
+    shared: Option<&Arc<SharedCounters>>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Arc<TokenEndpoint>>> {
     let errors_before = diagnostics.error_count();
@@ -59,17 +61,23 @@ pub fn compile(
         let management = endpoint.management.as_ref().map(require);
         sound &= !matches!(management, Some(None));
         let forwarding = forwarding::compile(name, endpoint, &path, lasting, diagnostics);
-        let compiled = compile_one(name, endpoint, config, lasting);
-        let quota = endpoint
-            .quota
-            .as_ref()
-            .map(|quota| Arc::new(lasting.quotas.of(&compiled.name, quota, &path.key("quota"), diagnostics)));
+        let compiled = compile_one(name, endpoint, config, lasting, shared);
+        let quota = endpoint.quota.as_ref().map(|quota| {
+            let quota = lasting.quotas.of(&compiled.name, quota, &path.key("quota"), diagnostics);
+            Arc::new(quota.together(shared, lasting.outbound.control()))
+        });
         endpoints.push(Arc::new(TokenEndpoint { management: management.flatten(), forwarding, quota, ..compiled }));
     }
     (sound && diagnostics.error_count() == errors_before).then_some(endpoints)
 }
 
-fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, lasting: &Lasting) -> TokenEndpoint {
+fn compile_one(
+    name: &str,
+    endpoint: &TokenEndpointConfig,
+    config: &Config,
+    lasting: &Lasting,
+    shared: Option<&Arc<SharedCounters>>,
+) -> TokenEndpoint {
     // A wildcard is not the name of a host; the issuer's own is as good as any that it stands for.
     let host = endpoint.host.as_deref().filter(|host| !host.contains('*'));
     let issuer = config.authorization_server.as_ref().map(|server| server.issuer.as_str());
@@ -81,7 +89,7 @@ fn compile_one(name: &str, endpoint: &TokenEndpointConfig, config: &Config, last
         places: places::of(endpoint),
         url: url.map(Arc::from),
         // One memory for all that ask the same issuer: their clients are the same, and so is whoever guesses.
-        lockout: lasting.lockouts.of(endpoint.forward.as_deref().unwrap_or(EMBEDDED), &endpoint.lockout),
+        lockout: lasting.lockouts.of(endpoint.forward.as_deref().unwrap_or(EMBEDDED), &endpoint.lockout, shared),
         forwarding: None,
         quota: None,
         management: None,
@@ -165,7 +173,7 @@ mod tests {
     fn compiled(toml: &str) -> (Option<Vec<Arc<TokenEndpoint>>>, Vec<String>) {
         let config: Config = toml::from_str(toml).unwrap();
         let mut diagnostics = Diagnostics::new();
-        let endpoints = compile(&config, None, &Lasting::offline(), &mut diagnostics);
+        let endpoints = compile(&config, None, &Lasting::offline(), None, &mut diagnostics);
         (
             endpoints,
             diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.message)).collect(),

@@ -48,9 +48,9 @@ impl Desk<'_> {
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
-    /// What is left to a client, and to an organisation, if that is bounded here.
+    /// What is left to a client, and to an organisation, if that is bounded here, and if it is known who the client is.
     pub(super) fn standing(&self, client_id: &str, organization: Option<&str>) -> Option<Standing> {
-        let quota = self.endpoint.quota.as_ref()?;
+        let quota = self.endpoint.quota.as_ref().filter(|_| !client_id.is_empty())?;
         Some(quota.standing(client_id, organization, self.arrival.at))
     }
 

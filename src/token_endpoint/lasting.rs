@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Lockouts, Quotas, forwarding::AllCounters};
+use super::{Lockouts, Quotas, ReuseMemories, forwarding::AllCounters};
 use crate::outbound::Outbound;
 
 /// What token endpoints keep over reloads.
@@ -12,6 +12,8 @@ pub struct Lasting {
     pub lockouts: Lockouts,
     /// How many tokens everybody has had.
     pub quotas: Quotas,
+    /// Which of providers' tokens are handed out again.
+    pub reuse: ReuseMemories,
     /// How outside providers are asked.
     pub outbound: Arc<Outbound>,
     /// What is counted of those requests.
@@ -23,7 +25,7 @@ impl Lasting {
     #[must_use]
     pub fn new(outbound: Arc<Outbound>) -> Self {
         let (lockouts, quotas, counters) = (Lockouts::default(), Quotas::default(), AllCounters::default());
-        Self { lockouts, quotas, outbound, counters }
+        Self { lockouts, quotas, reuse: ReuseMemories::default(), outbound, counters }
     }
 
     /// For a process that only looks at a configuration.

@@ -19,6 +19,7 @@ mod lasting;
 mod lockout;
 mod management;
 mod media_type;
+mod name_hash;
 mod oauth2;
 mod oauth_error;
 mod operation;
@@ -27,6 +28,7 @@ mod places;
 mod plgd;
 mod quota;
 mod refusal;
+mod reuse;
 mod terms;
 
 pub use self::{
@@ -47,6 +49,7 @@ pub use self::{
     places::Place,
     quota::{HolderKind, Period, Quota, QuotaExceeded, Quotas, Spent, Standing},
     refusal::{RequestError, TokenRefusal},
+    reuse::{DropReason, NoSuchReuse, Reuse, ReuseMemories, ReuseStatus, Reuses},
     terms::{Arrival, Terms},
 };
 

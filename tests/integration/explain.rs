@@ -43,6 +43,7 @@ scopes = ["orders:write"]
 path = "/healthz"
 upstream = "orders"
 public = true
+limit = { requests = 100, per = "1s", by = "peer" }
 "#;
 
 const URL: &str = "https://api.test/v1/tenants/acme/orders/7";
@@ -147,7 +148,7 @@ fn a_request_that_meets_no_rules_is_explained_too() {
     assert_outcome(Some(&token), "POST", URL, false, json!(405), json!("method_not_allowed"));
     assert_outcome(Some(&token), "GET", "https://api.test/v1//x", false, json!(400), json!("path_ambiguous"));
     let (text, document) = assert_outcome(None, "GET", "http://other.test/healthz", true, Value::Null, Value::Null);
-    assert!(text.contains("public"), "{text}");
+    assert!(text.contains("public") && text.contains("limit 100 per 1s by peer"), "{text}");
     assert_eq!(document["rules"], json!([]));
 }
 

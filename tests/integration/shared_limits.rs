@@ -1,11 +1,20 @@
 //! Limits that replicas count together in Redis, and what becomes of them when it is slow or away. Without a Redis
 //! (`scripts/with-redis`) there is nothing to see.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use tokio::task::JoinSet;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::support::{
+    certificates::{Authority, Identity},
     client::HttpClient,
     gateway::{Gateway, GatewayBuilder},
     observe::{metric, reload},
@@ -194,6 +203,56 @@ async fn going_and_coming_back_is_logged_once_and_the_url_never() {
     for process in [&process, &refused] {
         let (access, log) = process.written();
         assert!(!access.contains("canary") && !log.contains("canary"), "{log}");
+    }
+}
+
+/// TLS before the server of the tests.
+async fn under_tls(server: &str, identity: &Identity) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (acceptor, server) = (TlsAcceptor::from(Authority::server(identity, &[], None)), server.to_owned());
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), server.clone());
+            tokio::spawn(async move {
+                if let Ok(mut near) = acceptor.accept(near).await {
+                    let mut far = TcpStream::connect(server).await.unwrap();
+                    // However it ends, it has ended.
+                    let _ = copy_bidirectional(&mut near, &mut far).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_tls_the_certificate_must_be_believed() {
+    let Some(server) = server() else { return };
+    let upstream = RecordedUpstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (trusted, other) = (Authority::new("trusted"), Authority::new("other"));
+    trusted.write(folder.path(), "trusted");
+    other.write(folder.path(), "other");
+    let address = under_tls(&server, &trusted.issue(&["localhost"])).await;
+    let listeners = "[listeners.public]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
+    let config = format!("{listeners}{}", CONFIG.replace("redis://${REDIS}", "rediss://${REDIS}"));
+    for (authority, name, words) in [
+        ("trusted", "localhost", "shared counters: connected"),
+        ("other", "localhost", "reason=\"unreachable\""),
+        ("trusted", "127.0.0.1", "reason=\"unreachable\""),
+    ] {
+        let file = folder.path().join(format!("{authority}.pem"));
+        let (redis, prefix, upstream) = (format!("{name}:{}", address.port()), fresh_prefix(), upstream.url());
+        let environment = [
+            ("UPSTREAM", upstream.as_str()),
+            ("REDIS", redis.as_str()),
+            ("TIMEOUT", "2s"),
+            ("PREFIX", prefix.as_str()),
+            ("SSL_CERT_FILE", file.to_str().unwrap()),
+        ];
+        let process = PosternProcess::start(&config, &environment).await;
+        until(words, || async { process.written().1.contains(words).then_some(()) }).await;
     }
 }
 

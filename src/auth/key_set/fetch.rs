@@ -11,14 +11,13 @@ use super::{
     discovery::DiscoveryError,
     freshness::{self, Validators},
     known_keys::{FetchedKeys, KnownKeys},
-    moment::Moment,
     pace::Pace,
     settings::KeySetSettings,
     transport::{Answer, Transport, TransportError},
     whereabouts::Whereabouts,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
     jose::{KeyDocument, KeyDocumentError},
     outbound::RemoteUrl,
 };

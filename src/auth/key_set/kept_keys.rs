@@ -8,12 +8,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{
-    freshness::Validators, known_keys::KnownKeys, moment::Moment, removed_keys::RemovedKeys, settings::Origin,
-};
+use super::{freshness::Validators, known_keys::KnownKeys, removed_keys::RemovedKeys, settings::Origin};
 use crate::{
     auth::TrustedKey,
-    clock::UnixTime,
+    clock::{Moment, UnixTime},
     jose::{KeyDocument, KeyDocumentError},
     outbound::{RemoteUrl, RemoteUrlError},
 };

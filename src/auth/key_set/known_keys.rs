@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{freshness::Validators, moment::Moment, removed_keys::RemovedKeys};
+use super::{freshness::Validators, removed_keys::RemovedKeys};
 use crate::{
     auth::TrustedKey,
-    clock::UnixTime,
+    clock::{Moment, UnixTime},
     jose::{KeyDocument, SkippedKey, VerificationKey},
     outbound::RemoteUrl,
 };

@@ -10,7 +10,7 @@
 //! - `refresh`: the task, which decides when to fetch and what follows
 //! - `fetch`, `whereabouts`, `discovery`, `transport`: one attempt
 //! - `known_keys`, `removed_keys`: one set, and how the next comes out of it
-//! - `freshness`, `moment`, `pace`, `cooldown`: everything about time
+//! - `freshness`, `pace`, `cooldown`: everything about time
 //! - `directory`, `kept_keys`: the last good set on disk
 
 mod cooldown;
@@ -21,7 +21,6 @@ mod fetch;
 mod freshness;
 mod kept_keys;
 mod known_keys;
-mod moment;
 mod pace;
 mod refresh;
 mod registry;

@@ -118,6 +118,14 @@ catalogue! {
         "Requests that were made to the outside provider of a token endpoint.";
     TOKEN_ENDPOINT_PROVIDER_FAILURES: Counter "postern_token_endpoint_provider_failures_total" ["endpoint", "reason"]
         "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
+    LOCKOUT_MESSAGES: Counter "postern_token_endpoint_lockout_messages_total" ["result"]
+        "What other replicas told of failures and successes at token endpoints: heard, or ignored because it made no sense.";
+    TOKEN_ENDPOINT_REUSED: Counter "postern_token_endpoint_reused_total" ["endpoint"]
+        "Token requests answered without one of their own to the provider: with a token that was kept, or that another request had under way.";
+    TOKEN_ENDPOINT_REUSE_BYTES: Gauge "postern_token_endpoint_reuse_bytes" ["endpoint"]
+        "Memory that kept tokens take, about.";
+    TOKEN_ENDPOINT_REUSE_DROPPED: Counter "postern_token_endpoint_reuse_dropped_total" ["endpoint", "reason"]
+        "Kept tokens that are not handed out any more before their time: refused, upstream_401, revoked, invalid_client, credential_changed, operator, no_room.";
     SHARED_LIMITS_REACHABLE: Gauge "postern_shared_limits_reachable" []
         "1 if the server where replicas count together answered when it was last asked, 0 if each counts alone; absent without one.";
     SHARED_LIMITS_FAILURES: Counter "postern_shared_limits_failures_total" ["reason"]

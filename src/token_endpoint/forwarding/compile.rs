@@ -17,7 +17,7 @@ use crate::{
     },
     diagnostic::{Diagnostics, KeyPath},
     outbound::{OutboundSettings, RemoteUrl, TrustAnchors},
-    token_endpoint::Lasting,
+    token_endpoint::{Lasting, reuse},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,6 +58,7 @@ pub(in super::super) fn compile(
     judge_clients(raw, path, diagnostics);
     let manner = manner(raw, provider, &at, diagnostics);
     judge_beside(raw, provider, path, diagnostics);
+    let reuse = reuse::compile(name, raw, path, lasting, diagnostics);
     if diagnostics.error_count() > errors_before {
         return None;
     }
@@ -74,7 +75,8 @@ pub(in super::super) fn compile(
         counters: lasting.counters.of(name),
         told_at: AtomicU64::new(0),
     };
-    Some(Forwarding { provider: Arc::new(provider), clients: ClientMap::new(&raw.clients, raw.unmapped_clients) })
+    let clients = ClientMap::new(&raw.clients, raw.unmapped_clients);
+    Some(Forwarding { provider: Arc::new(provider), clients, reuse, reused: lasting.reuse.clone() })
 }
 
 /// How the provider wants to be told.

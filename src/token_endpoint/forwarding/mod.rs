@@ -12,6 +12,7 @@ mod failure;
 mod incoming;
 mod outgoing;
 mod provider;
+mod reusing;
 mod token;
 
 use std::{pin::Pin, sync::Arc};
@@ -29,8 +30,8 @@ pub(super) use self::{
     token::ProviderToken,
 };
 use super::{
-    ClientAuthentication, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, RevocationRequest, Terms,
-    TokenIssuer, TokenRequest,
+    ClientAuthentication, DropReason, ExchangeRequest, Introspected, IntrospectionRequest, IssueError, Reuse,
+    ReuseMemories, RevocationRequest, Terms, TokenIssuer, TokenRequest,
 };
 use crate::{
     clock::UnixTime,
@@ -44,6 +45,9 @@ use crate::{
 pub struct Forwarding {
     provider: Arc<Provider>,
     clients: ClientMap,
+    reuse: Option<Arc<Reuse>>,
+    /// What is handed out again anywhere: a token that is revoked here may be kept by another endpoint.
+    reused: ReuseMemories,
 }
 
 impl TokenIssuer for Forwarding {
@@ -56,8 +60,9 @@ impl TokenIssuer for Forwarding {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.token(request, &presented.authentication);
             let asking = self.asking(&presented, written, terms, request.organization.clone());
-            let token = asking.go().await?;
-            Ok(token.issued(&presented.named(), token.lifetime))
+            let proof = request.proof_of_possession.as_ref();
+            let obtained = self.obtain(&presented, &request.authentication, proof, asking).await?;
+            Ok(obtained.token.issued(&presented.named(), obtained.lifetime))
         })
     }
 
@@ -70,8 +75,9 @@ impl TokenIssuer for Forwarding {
             let authentication = ClientAuthentication::post(request.client_id.clone(), request.secret.clone());
             let presented = self.clients.resolve(&authentication)?;
             let written = self.provider.manner.exchange(&presented.authentication);
-            let token = self.asking(&presented, written, terms, None).go().await?;
-            Ok(token.exchanged(&presented.named(), token.lifetime))
+            let asking = self.asking(&presented, written, terms, None);
+            let obtained = self.obtain(&presented, &authentication, None, asking).await?;
+            Ok(obtained.token.exchanged(&presented.named(), obtained.lifetime))
         })
     }
 
@@ -103,6 +109,8 @@ impl TokenIssuer for Forwarding {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.about_token(&request.token, &presented.authentication);
             let revoked = self.provider.revoke(written, now).await;
+            // Whatever came of it: whoever wants it revoked does not want it handed out again.
+            self.reused.drop_token(request.token.expose(), DropReason::Revoked);
             Ok(presented.judged(revoked)?)
         })
     }
@@ -116,12 +124,21 @@ impl TokenIssuer for Forwarding {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.about_token(&request.token, &presented.authentication);
             let said = presented.judged(self.provider.introspect(written, now).await)?;
+            if said.is_none() {
+                self.reused.drop_token(request.token.expose(), DropReason::Revoked);
+            }
             Ok(said.map_or(Introspected::Inactive, Introspected::Active))
         })
     }
 }
 
 impl Forwarding {
+    /// The reuse of its tokens, if they are.
+    #[must_use]
+    pub const fn reuse(&self) -> Option<&Arc<Reuse>> {
+        self.reuse.as_ref()
+    }
+
     /// Adds what is counted of its provider.
     pub fn collect(&self, samples: &mut Samples) {
         self.provider.counters.collect(&self.provider.endpoint, samples);

@@ -5,32 +5,41 @@
 //! Three streaks of failures are kept, for three ways of guessing:
 //!
 //! - of a client id from a peer: `failures` in a row lock out that pair. A success ends the streak.
-//! - of a client id from everywhere, [`WIDE`] times as many: somebody guesses with many addresses. It locks out those
+//! - of a client id from everywhere, ten times as many: somebody guesses with many addresses. It locks out those
 //!   peers from which that client has not authenticated lately, so that it goes on working where it works already.
-//! - of a peer under every id, [`WIDE`] times as many: somebody tries ids. It locks that peer out of the ids under which it has
+//! - of a peer under every id, ten times as many: somebody tries ids. It locks that peer out of the ids under which it has
 //!   not authenticated lately.
 //!
 //! A success does not end the latter two: else whoever has one good secret, or shares an address with a busy client, could guess
 //! without end.
+//!
+//! Replicas that share a server tell each other of failures and successes, so that guessing at all of them in turn is no way
+//! around. Nobody waits for that; without the server each goes by what it has seen itself.
 
 mod known_peers;
+mod lockouts;
 mod memory;
 mod streak;
+mod told;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-pub use self::memory::Lockouts;
-use self::{memory::Memory, streak::Limit};
+pub use self::lockouts::Lockouts;
+use self::{
+    memory::Memory,
+    streak::Limit,
+    told::{Teller, What},
+};
+use super::name_hash::NameHash;
 use crate::{clock::UnixTime, config::LockoutConfig, http::Peer};
-
-/// How many times the failures of one pair it takes to lock out by client id alone, or by peer alone.
-const WIDE: u32 = 10;
 
 /// The lock-out of one token endpoint: its settings, and what it remembers, which outlives a reload. From [`Lockouts::of`].
 #[derive(Debug)]
 pub struct Lockout {
     settings: LockoutConfig,
     memory: Arc<Memory>,
+    /// Who tells the other replicas, if there may be some.
+    teller: Option<Teller>,
 }
 
 /// An attempt is refused without looking at its proof.
@@ -66,13 +75,13 @@ impl Lockout {
         if self.is_off() {
             return Ok(());
         }
-        let (client, peer) = (self.memory.client(client_id), Peer::of(peer));
+        let (client, peer) = (NameHash::of(client_id), Peer::of(peer));
         let remaining = |streak: Option<streak::Streak>, limit: Limit| streak.and_then(|it| it.remaining(limit, now));
         if let Some(retry_after) = remaining(self.memory.pairs.get(&(client, peer)), self.narrow()) {
             return Err(LockedOut { retry_after, by: LockedOutBy::ClientAndPeer });
         }
-        let of_client = remaining(self.memory.clients.get(&client), self.wide());
-        let of_peer = remaining(self.memory.peers.get(&peer), self.wide());
+        let of_client = remaining(self.memory.clients.get(&client), self.narrow().wide());
+        let of_peer = remaining(self.memory.peers.get(&peer), self.narrow().wide());
         let longer = match (of_client, of_peer) {
             (None, None) => return Ok(()),
             (Some(of_client), of_peer) if Some(of_client) >= of_peer => (of_client, LockedOutBy::Client),
@@ -90,10 +99,11 @@ impl Lockout {
         if self.is_off() {
             return;
         }
-        let (client, peer) = (self.memory.client(client_id), Peer::of(peer));
-        memory::count(&self.memory.pairs, (client, peer), self.narrow(), now);
-        memory::count(&self.memory.clients, client, self.wide(), now);
-        memory::count(&self.memory.peers, peer, self.wide(), now);
+        let client = NameHash::of(client_id);
+        self.memory.failed((client, Peer::of(peer)), self.narrow(), now);
+        if let Some(teller) = &self.teller {
+            teller.tell(client, peer, now, What::Failed(self.narrow()));
+        }
     }
 
     /// Notes that `client_id` has authenticated from `peer`.
@@ -101,12 +111,12 @@ impl Lockout {
         if self.is_off() {
             return;
         }
-        let (client, peer) = (self.memory.client(client_id), Peer::of(peer));
-        // Nearly always there is nothing to end, and looking is cheaper than removing.
-        if self.memory.pairs.contains_key(&(client, peer)) {
-            self.memory.pairs.invalidate(&(client, peer));
+        let client = NameHash::of(client_id);
+        let is_new = self.memory.succeeded((client, Peer::of(peer)), now);
+        // A busy client says the same again and again.
+        if let Some(teller) = self.teller.as_ref().filter(|_| is_new) {
+            teller.tell(client, peer, now, What::Succeeded);
         }
-        self.memory.remember(client, peer, now);
     }
 
     const fn is_off(&self) -> bool {
@@ -116,11 +126,6 @@ impl Lockout {
     const fn narrow(&self) -> Limit {
         let LockoutConfig { failures, window, lock_for } = &self.settings;
         Limit { failures: *failures, window: window.0, lock_for: lock_for.0 }
-    }
-
-    const fn wide(&self) -> Limit {
-        let narrow = self.narrow();
-        Limit { failures: narrow.failures.saturating_mul(WIDE), ..narrow }
     }
 }
 

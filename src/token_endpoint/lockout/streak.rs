@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 
+/// How many times the failures of one pair it takes to lock out by client id alone, or by peer alone.
+const WIDE: u32 = 10;
+
 /// What a streak may grow to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     /// So many failures lock.
     pub(super) failures: u32,
@@ -15,6 +18,13 @@ pub(super) struct Limit {
     pub(super) window: Duration,
     /// How long the lock lasts.
     pub(super) lock_for: Duration,
+}
+
+impl Limit {
+    /// That of streaks that are not of one pair.
+    pub(super) const fn wide(self) -> Self {
+        Self { failures: self.failures.saturating_mul(WIDE), ..self }
+    }
 }
 
 /// Failures in a row.

@@ -12,7 +12,7 @@ const LOCK: Duration = Duration::from_secs(300);
 
 fn lockout(failures: u32) -> Lockout {
     let settings = LockoutConfig { failures, window: HumanDuration(WINDOW), lock_for: HumanDuration(LOCK) };
-    Lockouts::default().of("oauth", &settings)
+    Lockouts::default().of("oauth", &settings, None)
 }
 
 fn after(seconds: u64) -> UnixTime {
@@ -176,4 +176,43 @@ fn a_clock_that_is_set_back_opens_the_lock() {
     (0..2).for_each(|_| lockout.failed("billing", HOME, after(86_400)));
     assert!(lockout.judge("billing", HOME, after(86_400)).is_err());
     assert_eq!(lockout.judge("billing", HOME, START), Ok(()));
+}
+
+/// What one replica tells, the other counts, as if it had happened there.
+#[test]
+fn what_happens_elsewhere_counts_here() {
+    let (here, elsewhere) = (Lockouts::default(), uuid::Uuid::new_v4());
+    let settings = LockoutConfig { failures: 3, window: HumanDuration(WINDOW), lock_for: HumanDuration(LOCK) };
+    let lockout = here.of("oauth", &settings, None);
+    let message = |which: &str, client_id: &str, peer: IpAddr, at: u64| {
+        let client = NameHash::of(client_id);
+        let at = after(at).as_milliseconds();
+        let limit = r#""failures":3,"window_ms":60000,"lock_ms":300000"#;
+        let end =
+            if which == "failed" { format!(r#""which":"failed",{limit}"#) } else { r#""which":"succeeded""#.into() };
+        format!(r#"{{"replica":"{elsewhere}","memory":"oauth","client":"{client}","peer":"{peer}","at":{at},{end}}}"#)
+    };
+    assert_eq!(guess(&lockout, "billing", HOME, after(0)), Ok(()));
+    here.hear(&message("failed", "billing", HOME, 1), after(1));
+    assert_eq!(lockout.judge("billing", HOME, after(1)), Ok(()));
+    // A replica whose clock is ahead locks from now on.
+    here.hear(&message("failed", "billing", HOME, 30), after(2));
+    assert_eq!(lockout.judge("billing", HOME, after(2)).unwrap_err().retry_after, LOCK);
+    // Where a client is known elsewhere it is known here.
+    here.hear(&message("succeeded", "orders", HOME, 2), after(2));
+    for number in 0..40 {
+        here.hear(&message("failed", "orders", bot(number), 3), after(3));
+    }
+    assert_eq!(lockout.judge("orders", HOME, after(3)), Ok(()));
+    assert_eq!(lockout.judge("orders", bot(99), after(3)).unwrap_err().by, LockedOutBy::Client);
+    // A success elsewhere ends the streak here.
+    guess(&lockout, "stock", HOME, after(4)).unwrap();
+    guess(&lockout, "stock", HOME, after(4)).unwrap();
+    here.hear(&message("succeeded", "stock", HOME, 5), after(5));
+    guess(&lockout, "stock", HOME, after(5)).unwrap();
+    assert_eq!(lockout.judge("stock", HOME, after(5)), Ok(()));
+    assert_eq!((here.heard(), here.ignored()), (44, 0));
+    here.hear("nonsense", after(5));
+    here.hear(&message("failed", "billing", HOME, 5).replace("oauth", "another"), after(5));
+    assert_eq!((here.heard(), here.ignored()), (45, 1));
 }

@@ -10,12 +10,12 @@ use std::{
 
 use super::{
     HolderKind, Period,
-    holder::{Holder, HolderKey},
+    holder::Holder,
     standing::{HolderStanding, Standing},
     tally::{Tallies, Windows},
     warnings::Threshold,
 };
-use crate::clock::UnixTime;
+use crate::{clock::UnixTime, token_endpoint::name_hash::NameHash};
 
 /// How many clients, and how many organisations, are counted by themselves.
 const MOST_HOLDERS: usize = 65_536;
@@ -37,7 +37,7 @@ struct Held {
 /// Holders of one kind.
 #[derive(Debug, Default)]
 struct Crowd {
-    by_key: HashMap<HolderKey, Tallies>,
+    by_key: HashMap<NameHash, Tallies>,
     /// Those that came when there was no more room.
     others: Tallies,
 }
@@ -166,14 +166,14 @@ impl Held {
 }
 
 impl Crowd {
-    fn find(&self, key: HolderKey, now: UnixTime) -> Tallies {
+    fn find(&self, key: NameHash, now: UnixTime) -> Tallies {
         let found = self.by_key.get(&key).copied();
         let others = || if self.is_full() { self.others } else { Tallies::default() };
         found.unwrap_or_else(others).at(now)
     }
 
     /// Those of `key`, and whether it has to share them.
-    fn make_room(&mut self, key: HolderKey) -> (&mut Tallies, bool) {
+    fn make_room(&mut self, key: NameHash) -> (&mut Tallies, bool) {
         if self.is_full() && !self.by_key.contains_key(&key) {
             return (&mut self.others, true);
         }

@@ -11,6 +11,7 @@ mod period;
 mod spent;
 mod standing;
 mod tally;
+mod together;
 mod warnings;
 
 use std::{
@@ -19,10 +20,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Handle;
+
 use self::{
     allowance::Allowances,
     counts::Counts,
     holder::Holder,
+    together::Together,
     warnings::{Threshold, Warnings},
 };
 pub use self::{holder::HolderKind, period::Period, spent::Spent, standing::Standing};
@@ -30,6 +34,7 @@ use crate::{
     clock::UnixTime,
     config::QuotaConfig,
     diagnostic::{Diagnostics, KeyPath},
+    limit::SharedCounters,
 };
 
 /// The quota of one token endpoint: how much everybody gets, and what was used, which outlives a reload. From [`Quotas::of`].
@@ -39,6 +44,8 @@ pub struct Quota {
     allowances: Allowances,
     enforce: bool,
     memory: Arc<Memory>,
+    /// Where replicas count together, if they do.
+    together: Option<Together>,
 }
 
 /// What one endpoint remembers.
@@ -85,16 +92,24 @@ impl Quotas {
             allowances: Allowances::compile(raw, path, diagnostics),
             enforce: raw.enforce,
             memory,
+            together: None,
         }
     }
 }
 
 impl Quota {
+    /// The same, counted together with other replicas by `counters`, which are asked by whatever runs on `control`.
+    #[must_use]
+    pub fn together(self, counters: Option<&Arc<SharedCounters>>, control: Option<&Handle>) -> Self {
+        let together = counters.zip(control);
+        let together = together.map(|(counters, control)| Together::new(Arc::clone(counters), control.clone()));
+        Self { together, ..self }
+    }
+
     /// Reserves one token for a client, and for the organisation that it is asked for.
     ///
     /// # Errors
     /// One of them gets no more for now.
-    #[expect(clippy::unused_async, reason = "replicas may have to be asked")]
     pub async fn spend(
         self: &Arc<Self>,
         client_id: &str,
@@ -102,10 +117,14 @@ impl Quota {
         now: UnixTime,
     ) -> Result<Spent, Box<QuotaExceeded>> {
         let holders = self.holders(client_id, organization);
-        match self.memory.counts.reserve(holders, self.enforce, now) {
-            Ok(places) => Ok(Spent::new(Arc::clone(self), places)),
-            Err(holders) => Err(Box::new(self.exceeded(&holders, now))),
-        }
+        let places = self.memory.counts.reserve(holders, self.enforce, now);
+        let places = places.map_err(|holders| Box::new(self.exceeded(&holders, now)))?;
+        let spent = Spent::new(Arc::clone(self), places, now);
+        let Some(together) = &self.together else { return Ok(spent) };
+        // As a task of its own: if nobody waits for it any more, what it counted is given back all the same.
+        let counting = together.control.spawn(spent.also(together.clone()));
+        // It only fails to end when the program does.
+        counting.await.unwrap_or_else(|_| Ok(Spent::default()))
     }
 
     /// How matters stand for a client, and for an organisation.

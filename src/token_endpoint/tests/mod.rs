@@ -220,7 +220,7 @@ issuer = "https://id.example/"
 /// Every place of every dialect.
 fn places() -> Vec<(std::sync::Arc<TokenEndpoint>, Place)> {
     let config: Config = toml::from_str(ENDPOINTS).unwrap();
-    let endpoints = compile(&config, None, &Lasting::offline(), &mut Diagnostics::new()).unwrap();
+    let endpoints = compile(&config, None, &Lasting::offline(), None, &mut Diagnostics::new()).unwrap();
     let with_endpoint = |endpoint: std::sync::Arc<TokenEndpoint>| {
         let places = endpoint.places().to_vec();
         places.into_iter().map(move |place| (std::sync::Arc::clone(&endpoint), place))

@@ -73,7 +73,7 @@ fn each_fault_names_its_field() {
         (
             json!({ "jwks_uri": "http://a.example/jwks" }),
             "jwks_uri: keys cannot be fetched from here: it is http, and not to this machine: whoever is on the way could \
-             put in keys of their own",
+             read what is said, and answer instead",
         ),
         (json!({ "jwks_uri": "jwks" }), "jwks_uri: keys cannot be fetched from here: it is not an absolute URL"),
     ] {

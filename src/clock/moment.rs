@@ -1,10 +1,10 @@
 //! Owns: how old something is.
-//! Refuses: believing the wall clock alone: it may be set back, and a key set would look young for ever.
+//! Refuses: believing the wall clock alone: it may be set back, and a key set or a token would look young for ever.
 //! Always holds: within one run of the program an age never shrinks below the time that really passed.
 
 use std::time::{Duration, Instant};
 
-use crate::clock::UnixTime;
+use super::UnixTime;
 
 /// How far ahead of the clock a moment noted by an earlier run may be, as clocks are corrected by a little.
 const TOLERATED_LEAD: Duration = Duration::from_secs(300);
@@ -15,21 +15,30 @@ const TOLERATED_LEAD: Duration = Duration::from_secs(300);
 /// machine sleeps and between two runs; the monotonic one counts when the wall clock is set back. Set forward, the wall
 /// clock makes things look older than they are, which costs a fetch and is safe.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub struct Moment {
     wall: UnixTime,
     noted: Instant,
     age_when_noted: Duration,
 }
 
 impl Moment {
+    /// The moment at which the wall clock said `wall` and the monotonic one `noted`. If the two were read one after the other, the
+    /// age is that since the earlier one.
+    #[must_use]
+    pub const fn noted(wall: UnixTime, noted: Instant) -> Self {
+        Self { wall, noted, age_when_noted: Duration::ZERO }
+    }
+
     /// The present moment, which the wall clock calls `now`.
-    pub(super) fn present(now: UnixTime) -> Self {
-        Self { wall: now, noted: Instant::now(), age_when_noted: Duration::ZERO }
+    #[must_use]
+    pub fn present(now: UnixTime) -> Self {
+        Self::noted(now, Instant::now())
     }
 
     /// The moment that an earlier run called `wall`, if it can be believed: a moment in the future says that the clock was
     /// set back since, so nobody knows how long ago it was.
-    pub(super) fn of_earlier_run(wall: UnixTime, now: UnixTime) -> Option<Self> {
+    #[must_use]
+    pub fn of_earlier_run(wall: UnixTime, now: UnixTime) -> Option<Self> {
         (wall.since(now) <= TOLERATED_LEAD).then(|| Self {
             wall,
             noted: Instant::now(),
@@ -38,12 +47,14 @@ impl Moment {
     }
 
     /// Its age, the wall clock saying `now`.
-    pub(super) fn age(&self, now: UnixTime) -> Duration {
+    #[must_use]
+    pub fn age(&self, now: UnixTime) -> Duration {
         now.since(self.wall).max(self.age_when_noted.saturating_add(self.noted.elapsed()))
     }
 
     /// What the wall clock called it.
-    pub(super) const fn wall(&self) -> UnixTime {
+    #[must_use]
+    pub const fn wall(&self) -> UnixTime {
         self.wall
     }
 }

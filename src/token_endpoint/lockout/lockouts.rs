@@ -1,0 +1,169 @@
+//! Owns: what the lock-outs of all endpoints remember, over reloads, and hearing what happens on other replicas.
+//! Refuses: believing a message that does not parse; hearing twice what happened here.
+//! Always holds: what another replica tells counts as if it had happened here, within the same bounds.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{runtime::Handle, task::AbortHandle};
+use uuid::Uuid;
+
+use super::{
+    Lockout,
+    memory::Memory,
+    told::{CHANNEL, Teller, Told, What},
+};
+use crate::{
+    clock::{Clock, UnixTime},
+    config::LockoutConfig,
+    http::Peer,
+    limit::SharedCounters,
+};
+
+/// The lock-outs of all token endpoints by the endpoints' names. There is one of these for the life of the process, so that a
+/// reload forgives nobody.
+#[derive(Clone, Debug)]
+pub struct Lockouts {
+    all: Arc<All>,
+}
+
+#[derive(Debug)]
+struct All {
+    by_name: Mutex<HashMap<Arc<str>, Weak<Memory>>>,
+    /// What this process is called among the replicas.
+    replica: Uuid,
+    followed: Mutex<Option<Followed>>,
+    heard: AtomicU64,
+    ignored: AtomicU64,
+}
+
+/// Over what the other replicas are heard.
+#[derive(Debug)]
+struct Followed {
+    counters: Weak<SharedCounters>,
+    task: AbortHandle,
+}
+
+impl Default for Lockouts {
+    fn default() -> Self {
+        let all = All {
+            by_name: Mutex::default(),
+            replica: Uuid::new_v4(),
+            followed: Mutex::default(),
+            heard: AtomicU64::default(),
+            ignored: AtomicU64::default(),
+        };
+        Self { all: Arc::new(all) }
+    }
+}
+
+impl Lockouts {
+    /// The lock-out called `name` with `settings`, which tells other replicas over `shared`. It shares its memory with every other
+    /// one of that name that is still in use; that memory goes with the last of them.
+    #[must_use]
+    pub fn of(&self, name: &str, settings: &LockoutConfig, shared: Option<&Arc<SharedCounters>>) -> Lockout {
+        let mut by_name = self.all.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        by_name.retain(|_, memory| memory.strong_count() > 0);
+        let name: Arc<str> = name.into();
+        let memory = by_name.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let memory = Arc::new(Memory::new());
+            by_name.insert(Arc::clone(&name), Arc::downgrade(&memory));
+            memory
+        });
+        drop(by_name);
+        let teller = shared.map(|shared| Teller::new(Arc::clone(shared), self.all.replica, name));
+        Lockout { settings: settings.clone(), memory, teller }
+    }
+
+    /// Hears from now on what other replicas tell over `shared`, and over nothing else.
+    pub fn follow(&self, shared: Option<&Arc<SharedCounters>>, clock: &Clock, control: &Handle) {
+        let mut followed = self.all.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = followed.as_ref().map(|followed| followed.counters.as_ptr());
+        if now == shared.map(Arc::as_ptr) {
+            return;
+        }
+        if let Some(before) = followed.take() {
+            before.task.abort();
+        }
+        *followed = shared.map(|shared| {
+            let mut messages = shared.subscribe(CHANNEL);
+            let (this, clock) = (self.clone(), clock.clone());
+            let hearing = async move {
+                while let Some(message) = messages.recv().await {
+                    this.hear(&message, clock.now());
+                }
+            };
+            Followed { counters: Arc::downgrade(shared), task: control.spawn(hearing).abort_handle() }
+        });
+    }
+
+    /// How many messages of other replicas were heard.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.all.heard.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were ignored because they made no sense.
+    #[must_use]
+    pub fn ignored(&self) -> u64 {
+        self.all.ignored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hear(&self, message: &str, now: UnixTime) {
+        let Some(told) = Told::parse(message) else {
+            self.all.ignored.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if told.replica == self.all.replica {
+            return;
+        }
+        self.all.heard.fetch_add(1, Ordering::Relaxed);
+        let by_name = self.all.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = by_name.get(&*told.memory).and_then(Weak::upgrade);
+        drop(by_name);
+        // It may be an endpoint that this replica does not have yet.
+        let Some(memory) = memory else { return };
+        // A clock that is ahead elsewhere must not put off what it tells.
+        let (pair, at) = ((told.client, Peer::of(told.peer)), told.at.min(now));
+        match told.what {
+            What::Failed(limit) => memory.failed(pair, limit, at),
+            What::Succeeded => _ = memory.succeeded(pair, at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+    #[test]
+    fn a_reload_forgives_nobody_and_another_endpoint_knows_nothing() {
+        let lockouts = Lockouts::default();
+        let settings = LockoutConfig { failures: 2, ..LockoutConfig::default() };
+        let peer = Ipv4Addr::LOCALHOST.into();
+        let before = lockouts.of("oauth", &settings, None);
+        (0..2).for_each(|_| before.failed("billing", peer, NOW));
+        let after = lockouts.of("oauth", &settings, None);
+        drop(before);
+        assert!(after.judge("billing", peer, NOW).is_err());
+        assert!(lockouts.of("plgd", &settings, None).judge("billing", peer, NOW).is_ok());
+        // A shorter lock is in force at once, and switching it off lets everybody in.
+        let mut changed = LockoutConfig { lock_for: crate::config::HumanDuration(Duration::from_secs(5)), ..settings };
+        let later = NOW.plus(Duration::from_secs(5));
+        assert!(after.judge("billing", peer, later).is_err());
+        assert!(lockouts.of("oauth", &changed, None).judge("billing", peer, later).is_ok());
+        changed.failures = 0;
+        assert!(lockouts.of("oauth", &changed, None).judge("billing", peer, NOW).is_ok());
+        drop(after);
+        assert!(lockouts.of("oauth", &settings, None).judge("billing", peer, NOW).is_ok(), "the endpoint had gone");
+    }
+}

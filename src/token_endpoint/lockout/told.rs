@@ -1,0 +1,170 @@
+//! Owns: what replicas tell each other of failures and successes, and how it is written.
+//! Refuses: telling an id or a secret: a client is told by its hash; a message that is longer than any replica's.
+//! Always holds: a message says all that it takes to count it elsewhere, the limits of the endpoint where it happened included.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::streak::Limit;
+use crate::{clock::UnixTime, limit::SharedCounters, token_endpoint::name_hash::NameHash};
+
+/// Where it is told.
+pub(super) const CHANNEL: &str = "lockout";
+
+/// The longest message; the longest thing in it is the name of a memory, which may be a URL.
+const LONGEST_BYTES: usize = 8 * 1024;
+
+/// What happened on a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) replica: Uuid,
+    pub(super) memory: Box<str>,
+    pub(super) client: NameHash,
+    pub(super) peer: IpAddr,
+    pub(super) at: UnixTime,
+    pub(super) what: What,
+}
+
+/// Whether an attempt to authenticate failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// It did, where this is the limit.
+    Failed(Limit),
+    /// It did not.
+    Succeeded,
+}
+
+/// Tells the other replicas what happens at one endpoint.
+#[derive(Debug)]
+pub(super) struct Teller {
+    counters: Arc<SharedCounters>,
+    replica: Uuid,
+    memory: Arc<str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    replica: String,
+    memory: Box<str>,
+    client: String,
+    peer: IpAddr,
+    at: UnixTime,
+    #[serde(flatten)]
+    what: Written,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "which", rename_all = "snake_case")]
+enum Written {
+    Failed { failures: u32, window_ms: u64, lock_ms: u64 },
+    Succeeded {},
+}
+
+impl Teller {
+    pub(super) const fn new(counters: Arc<SharedCounters>, replica: Uuid, memory: Arc<str>) -> Self {
+        Self { counters, replica, memory }
+    }
+
+    /// Tells it. Nobody waits for that, and nobody learns whether it was heard.
+    pub(super) fn tell(&self, client: NameHash, peer: IpAddr, at: UnixTime, what: What) {
+        let told = Told { replica: self.replica, memory: (&*self.memory).into(), client, peer, at, what };
+        if let Some(message) = told.write() {
+            self.counters.publish(CHANNEL, message);
+        }
+    }
+}
+
+impl Told {
+    fn write(&self) -> Option<String> {
+        let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let what = match self.what {
+            What::Failed(Limit { failures, window, lock_for }) => {
+                Written::Failed { failures, window_ms: milliseconds(window), lock_ms: milliseconds(lock_for) }
+            }
+            What::Succeeded => Written::Succeeded {},
+        };
+        let (client, memory) = (self.client.to_string(), self.memory.clone());
+        let message = Message { replica: self.replica.to_string(), memory, client, peer: self.peer, at: self.at, what };
+        // Texts and numbers always serialize; were it otherwise, each replica would count for itself.
+        serde_json::to_string(&message).ok()
+    }
+
+    /// Reads a message; none if it is none of a replica.
+    pub(super) fn parse(message: &str) -> Option<Self> {
+        if message.len() > LONGEST_BYTES {
+            return None;
+        }
+        let Message { replica, memory, client, peer, at, what } = serde_json::from_str(message).ok()?;
+        let what = match what {
+            Written::Failed { failures: 0, .. } => return None,
+            Written::Failed { failures, window_ms, lock_ms } => {
+                let (window, lock_for) = (Duration::from_millis(window_ms), Duration::from_millis(lock_ms));
+                What::Failed(Limit { failures, window, lock_for })
+            }
+            Written::Succeeded {} => What::Succeeded,
+        };
+        let (replica, client) = (Uuid::try_parse(&replica).ok()?, client.parse().ok()?);
+        Some(Self { replica, memory, client, peer, at, what })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn told(what: What) -> Told {
+        let (client, at) = (NameHash::of("canary"), UnixTime::from_seconds(1_700_000_000));
+        Told { replica: Uuid::nil(), memory: "embedded".into(), client, peer: [192, 0, 2, 1].into(), at, what }
+    }
+
+    fn failed() -> Told {
+        let limit = Limit { failures: 10, window: Duration::from_secs(60), lock_for: Duration::from_secs(300) };
+        told(What::Failed(limit))
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_tells_no_id() {
+        for told in [failed(), told(What::Succeeded)] {
+            let message = told.write().unwrap();
+            assert_eq!(Told::parse(&message), Some(told));
+            assert!(!message.contains("canary"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_not_read() {
+        let good: Value = serde_json::from_str(&failed().write().unwrap()).unwrap();
+        for (member, value) in [
+            ("replica", json!("x")),
+            ("memory", json!(1)),
+            ("memory", json!("x".repeat(LONGEST_BYTES))),
+            ("client", json!("billing")),
+            ("peer", json!("here")),
+            ("at", json!(-1)),
+            ("which", json!("other")),
+            ("failures", json!(0)),
+            ("failures", json!(u64::MAX)),
+            ("window_ms", Value::Null),
+        ] {
+            let mut bad = good.clone();
+            bad[member] = value;
+            assert_eq!(Told::parse(&bad.to_string()), None, "{bad}");
+        }
+        assert!(Told::parse(&good.to_string()).is_some(), "the control");
+        for text in ["", "{}", "null", "[]"] {
+            assert_eq!(Told::parse(text), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_much(text in ".{0,200}") {
+            prop_assert_eq!(Told::parse(&text), None);
+        }
+    }
+}
