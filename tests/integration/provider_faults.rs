@@ -4,6 +4,7 @@
 mod callers;
 mod faults;
 mod reloads;
+mod reused;
 mod ward;
 
 use http::StatusCode;
