@@ -70,4 +70,5 @@ mod timeouts;
 mod tls;
 mod token_attacks;
 mod token_cache;
+mod token_reuse;
 mod upgrade;
