@@ -437,7 +437,7 @@ fn what_makes_no_sense_does_not_compile() {
         let config: crate::config::Config =
             toml::from_str(&format!("{endpoint}[token_endpoints.a.reuse]\n{lines}")).unwrap();
         let mut diagnostics = crate::diagnostic::Diagnostics::new();
-        let compiled = crate::token_endpoint::compile(&config, None, &Lasting::offline(), &mut diagnostics);
+        let compiled = crate::token_endpoint::compile(&config, None, &Lasting::offline(), None, &mut diagnostics);
         let found: Vec<_> = diagnostics.iter().map(|it| format!("{}: {}", it.path, it.message)).collect();
         assert_eq!(compiled.is_some(), found.is_empty());
         found
