@@ -52,14 +52,24 @@ impl PosternProcess {
         (read("stdout"), read("stderr"))
     }
 
-    /// Asks it to stop, as an operator does, and waits until it is gone and has written all that it had to write.
-    pub(crate) async fn terminate(&mut self) {
+    /// Asks it to stop, as an operator does.
+    pub(crate) fn ask_to_stop(&self) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
         assert!(asked.success());
+    }
+
+    /// Waits until it is gone and has written all that it had to write.
+    pub(crate) async fn ended(&mut self) {
         let child = &mut self.child;
         let mut ended = || child.try_wait().expect("it is our child");
         let status = until("the program ends", || std::future::ready(ended())).await;
         assert!(status.success(), "{status}");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn terminate(&mut self) {
+        self.ask_to_stop();
+        self.ended().await;
     }
 
     fn kill(&mut self) {

@@ -247,7 +247,7 @@ async fn a_refresh_that_fails_is_paused_and_the_old_token_goes_on() {
     let house = House::open();
     house.obtain("billing", "s", NOW).await;
     let due = at(LIFETIME - 300 - 290);
-    let away = |_| Err(Failure::Status { status: 503, retry_after: None });
+    let away = |_| Err(Failure::Status { status: 503 });
     for (after, asked) in [(0, 2), (1, 2), (29, 2), (31, 3), (32, 3)] {
         let now = due.plus(Duration::from_secs(after));
         let again = house.obtain_as(("billing", "s", "a"), now, away).await.unwrap();

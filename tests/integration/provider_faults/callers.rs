@@ -7,7 +7,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use super::ward::PROVIDER_SECRET;
-use crate::support::provider::Asked;
+use crate::support::{forge::base64url, provider::Asked};
 
 /// What a caller presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) enum Speech {
     Json,
     /// JSON, the exchange of API credentials.
     Exchange,
+    /// A form with an assertion, signed by whomever.
+    Assertion,
 }
 
 /// One of many who ask at the same time.
@@ -61,6 +63,8 @@ impl Caller<'static> {
     };
     pub(super) const REPORTS: Self =
         Self { name: "reports", speech: Speech::Form, id: "reports", at_provider: "reports", ..Self::BILLING };
+    pub(super) const SIGNER: Self =
+        Self { name: "signer", speech: Speech::Assertion, id: "signer", at_provider: "signer", ..Self::BILLING };
     pub(super) const GUESSING: Self = Self {
         name: "guessing",
         id: "guessed-at",
@@ -133,9 +137,7 @@ impl Caller<'_> {
         let request = Request::post(url);
         let (request, body) = match self.speech {
             Speech::Basic => {
-                let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = BASE64_STANDARD.encode(format!("{}:{}", encoded(self.id), encoded(self.secret)));
-                let request = request.header("authorization", format!("Basic {pair}"));
+                let request = request.header("authorization", format!("Basic {}", pair(self.id, self.secret)));
                 (request.header("content-type", FORM), form(&[kind, ("scope", &scope)]))
             }
             Speech::Form => {
@@ -149,6 +151,10 @@ impl Caller<'_> {
                 });
                 (request.header("content-type", JSON), body.to_string())
             }
+            Speech::Assertion => {
+                let proof = [("client_assertion_type", JWT_BEARER), ("client_assertion", &*self.assertion())];
+                (request.header("content-type", FORM), form(&[kind, ("scope", &scope), proof[0], proof[1]]))
+            }
             Speech::Exchange => {
                 let body = json!({ "clientId": self.id, "secret": self.secret });
                 (request.header("content-type", JSON), body.to_string())
@@ -157,11 +163,34 @@ impl Caller<'_> {
         request.body(Full::from(body)).expect("a request")
     }
 
+    /// Its assertion, which is the same each time: this provider takes one as often as it comes.
+    fn assertion(&self) -> String {
+        let claims =
+            json!({ "iss": self.id, "sub": self.id, "aud": "https://provider.test", "jti": "canary-assertion" });
+        format!("{}.{}.{}", base64url(r#"{"alg":"ES256"}"#), base64url(claims.to_string()), base64url([7; 64]))
+    }
+
+    /// What it presents, in every form in which that could come out somewhere.
+    pub(super) fn canaries(&self) -> Vec<String> {
+        let assertion = self.assertion();
+        let parts = assertion.split('.').skip(1).map(str::to_owned);
+        let encoded = form_urlencoded::byte_serialize(self.secret.as_bytes()).collect();
+        let at_provider = [pair(self.at_provider, self.secret), pair(self.at_provider, PROVIDER_SECRET)];
+        parts.chain([self.secret.to_owned(), encoded, pair(self.id, self.secret)]).chain(at_provider).collect()
+    }
+
     /// Whether it is what the provider was asked for.
     pub(super) fn is_behind(&self, asked: &Asked) -> bool {
         asked.client_id().as_deref() == Some(self.at_provider)
     }
 }
 
+/// Id and secret as HTTP Basic has them (RFC 6749 section 2.3.1).
+fn pair(id: &str, secret: &str) -> String {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    BASE64_STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)))
+}
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";

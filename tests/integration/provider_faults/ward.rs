@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::{
-    callers::{Caller, Proof},
+    callers::{Caller, Proof, Speech},
     faults::{Fault, Kind},
 };
 use crate::support::{
@@ -75,6 +75,7 @@ provider = { max_requests = 3 }
 pub(super) const CALLERS: &[Caller<'static>] = &[
     Caller::BILLING,
     Caller::REPORTS,
+    Caller::SIGNER,
     Caller::GUESSING,
     Caller::HOSTED,
     Caller::DEVICE,
@@ -87,7 +88,7 @@ pub(super) const CALLERS: &[Caller<'static>] = &[
 
 pub(super) struct Ward {
     pub(super) provider: ScriptedProvider,
-    process: PosternProcess,
+    pub(super) process: PosternProcess,
     asked_so_far: AtomicUsize,
     closing: AtomicBool,
 }
@@ -123,6 +124,9 @@ impl Ward {
                 Proof::WrongHere | Proof::WrongThere => "canary-that-nobody-knows",
             };
             provider.client(caller.at_provider, secret);
+            if matches!(caller.speech, Speech::Assertion) {
+                provider.believe_assertions_of(caller.at_provider);
+            }
         }
         provider.mint(|issued| format!("canary-token-{}-{}", issued.number, issued.client_id));
         for (name, value) in [
@@ -145,10 +149,23 @@ impl Ward {
 
     /// Asks once.
     pub(super) async fn ask(&self, client: &HttpClient, caller: &Caller<'_>, tag: &str) -> Seen {
+        self.asking(client, caller, tag).await
+    }
+
+    /// The same, for somebody who may outlive the ward.
+    pub(super) fn asking(
+        &self,
+        client: &HttpClient,
+        caller: &Caller<'_>,
+        tag: &str,
+    ) -> impl Future<Output = Seen> + use<> {
         let number = self.asked_so_far.fetch_add(1, Ordering::SeqCst);
         let url = format!("http://{}{}", self.process.public, caller.path);
-        let answer = client.send(caller.request(&url, &format!("{tag}-{number}"))).await;
-        Seen { status: answer.status.as_u16(), text: answer.text(), headers: answer.headers }
+        let (client, request) = (client.clone(), caller.request(&url, &format!("{tag}-{number}")));
+        async move {
+            let answer = client.send(request).await;
+            Seen { status: answer.status.as_u16(), text: answer.text(), headers: answer.headers }
+        }
     }
 
     pub(super) async fn begin(&self, fault: &Fault) {
@@ -192,9 +209,13 @@ impl Ward {
         answer.text()
     }
 
-    /// Stops the program; its access log and its log.
+    /// Stops the program; its access log and its log, in which nothing is that should not be.
     pub(super) async fn written(&mut self) -> (String, String) {
         self.process.terminate().await;
-        self.process.written()
+        let (access_log, log) = self.process.written();
+        for canary in CALLERS.iter().flat_map(Caller::canaries).chain(["canary".to_owned()]) {
+            assert!(!access_log.contains(&canary) && !log.contains(&canary), "{canary}");
+        }
+        (access_log, log)
     }
 }
