@@ -113,7 +113,8 @@ impl Living {
         if let Some(shared) = &next.shared {
             shared.start(&self.control);
         }
-        self.lockouts.follow(next.shared.as_ref(), &self.clock, &self.control);
+        let heard = next.shared.as_ref().filter(|_| !next.token_endpoints.is_empty());
+        self.lockouts.follow(heard, &self.clock, &self.control);
         self.server.look_again();
         if let Some(log) = &self.log
             && let Err(error) = log.apply(telemetry::log(&next.config.telemetry))

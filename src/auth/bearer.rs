@@ -9,6 +9,9 @@ use thiserror::Error;
 
 use crate::{jose::LONGEST_TOKEN_BYTES, oauth::ErrorCode};
 
+/// How many dots a JWT has.
+const JWT_DOTS: usize = 2;
+
 /// A credential as it came in. Nobody has verified it.
 #[derive(Clone, Copy)]
 pub struct BearerToken<'a> {
@@ -58,6 +61,12 @@ impl<'a> BearerToken<'a> {
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
         self.text
+    }
+
+    /// Whether it cannot be a JWT, which has exactly two dots (RFC 7515 section 3.1), and so says nothing itself.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.text.bytes().filter(|byte| *byte == b'.').count() != JWT_DOTS
     }
 }
 
@@ -142,6 +151,13 @@ mod tests {
     fn a_bearer_token_is_found() {
         for value in [&b"Bearer a.b.c"[..], b"bearer a.b.c", b"BEARER   a.b.c"] {
             assert_eq!(of(value), Ok("a.b.c".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_has_not_two_dots_is_opaque() {
+        for (text, opaque) in [("a", true), ("a.b", true), ("a.b.c", false), ("..", false), ("a.b.c.d.e", true)] {
+            assert_eq!(BearerToken::parse(text).unwrap().is_opaque(), opaque, "{text}");
         }
     }
 

@@ -8,26 +8,22 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
-    Claims, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache, introspection::Answer,
+    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache, introspection::Answer,
     token_cache::CachedToken, verified_token::TokenProof,
 };
 use crate::clock::UnixTime;
 
-/// How many dots a JWT has (RFC 7515 section 3.1).
-const JWT_DOTS: usize = 2;
-
-/// The issuer that is asked about `text`: the `introspecting` one, if it is opaque, came as a bearer token, and has not the form of
+/// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token, and has not the form of
 /// what the embedded issuer makes, which is nobody else's business.
 pub(super) fn asked_about<'i>(
-    text: &str,
-    header: CredentialHeader,
+    credential: Credential<'_>,
     issuers: &Issuers,
     introspecting: Option<&'i Arc<Issuer>>,
 ) -> Option<&'i Arc<Issuer>> {
-    let issuer = introspecting.filter(|_| header == CredentialHeader::Authorization)?;
-    let is_opaque = text.bytes().filter(|byte| *byte == b'.').count() != JWT_DOTS;
-    let is_own = || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.has_own_form(text));
-    (is_opaque && !is_own()).then_some(issuer)
+    let issuer = introspecting.filter(|_| credential.header() == CredentialHeader::Authorization)?;
+    let token = credential.token();
+    let is_own = || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.has_own_form(token.as_str()));
+    (token.is_opaque() && !is_own()).then_some(issuer)
 }
 
 /// Verifies an opaque token of `issuer`: out of the cache, or by asking.

@@ -281,13 +281,19 @@ fn issuer_claim(raw: &IssuerConfig, config: &Config, path: &KeyPath, diagnostics
 fn algorithms(
     raw: &IssuerConfig,
     config: &Config,
-    path: &KeyPath,
+    at: &KeyPath,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Algorithm>> {
-    let path = path.key("algorithms");
+    let path = at.key("algorithms");
     let known = || Algorithm::ALL.map(Algorithm::name);
     if raw.algorithms.is_empty() {
         if raw.introspection.is_some() && !raw.embedded {
+            for (key, given) in [("jwks_uri", raw.jwks_uri.is_some()), ("revocation", raw.revocation.is_some())] {
+                if given {
+                    let message = format!("`{key}` has no effect: with `algorithms = []` the issuer signs no JWTs");
+                    diagnostics.warning(&at.key(key), message, format!("remove `{key}`, or name the algorithms"));
+                }
+            }
             return Some(Vec::new());
         }
         let remedy = format!(

@@ -41,7 +41,7 @@ pub async fn verify(
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
     let credential = credential.into();
     let text = credential.token().as_str();
-    let asked = asked_about(text, credential.header(), issuers, introspecting);
+    let asked = asked_about(credential, issuers, introspecting);
     let verified = match (asked, issuers.with_api_keys()) {
         (Some(issuer), _) => verify_introspected(text, issuer, cache, now).await?,
         (None, Some(issuer)) if !text.contains('.') => Arc::new(resolve(text, issuer, now)?),

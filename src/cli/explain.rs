@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{arguments::Format, check, terminal};
 use crate::{
-    auth::{Access, BearerToken, Requirement, UnverifiedToken, Verdict},
+    auth::{Access, BearerToken, Requirement, UnverifiedToken, Verdict, VerifyError},
     clock::Clock,
     gateway::{Rejection, refuse_method},
     http::{NormalHost, NormalPath, PathError, PathParameters},
@@ -185,6 +185,11 @@ fn judge_token(
     explanation: &mut Explanation,
 ) -> Result<(), Rejection> {
     let token = BearerToken::parse(token.ok_or(Rejection::NoToken)?)?;
+    if let Some(issuer) = requirement.introspecting().filter(|_| token.is_opaque()) {
+        let name = issuer.name();
+        explanation.notes.push(format!("the token is opaque: issuer {name} would be asked what it means, and was not"));
+        return Err(VerifyError::IntrospectionUnavailable { issuer: Arc::clone(name) }.into());
+    }
     let unverified = UnverifiedToken::parse(token.as_str())?;
     let issuer = Arc::clone(unverified.choose_issuer(&snapshot.issuers)?);
     let key_id = unverified.header().key_id().map(str::to_owned);
@@ -193,6 +198,9 @@ fn judge_token(
         issuer.name(),
         key_id.as_deref().unwrap_or("none"),
     ));
+    if issuer.revocation().is_some() {
+        explanation.notes.push("whether the token was revoked was not asked".to_owned());
+    }
     let claims = unverified.into_unverified_claims(&issuer)?;
     let times = claims.judge_times(Clock::system().now(), issuer.leeway());
     explanation.rules.push(JudgedRule {

@@ -96,6 +96,15 @@ impl TokenEndpointConfig {
         self.provider.as_ref().and_then(|provider| provider.dialect).unwrap_or(self.dialect)
     }
 
+    /// Whether clients may have refresh tokens, in the dialect that has them. Those of an outside provider go round what is
+    /// counted here and who is known here, so there are none where either is asked for.
+    #[must_use]
+    pub fn gives_refresh_tokens(&self) -> bool {
+        let refuses_unmapped = self.unmapped_clients == Some(UnmappedClientsConfig::Refuse);
+        let is_bounded = self.quota.is_some() || refuses_unmapped;
+        self.issuing_dialect() == DialectConfig::Frontegg && !(self.forward.is_some() && is_bounded)
+    }
+
     fn place_beside(&self, written: Option<&String>, end: &str) -> Option<String> {
         if self.dialect != DialectConfig::Oauth2 {
             return None;

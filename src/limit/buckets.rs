@@ -71,7 +71,7 @@ impl Shard {
         let full_by = Nanos::from(now.saturating_sub(MARGIN));
         // A closure that gives an error changes nothing.
         let is_full = |bucket: &InMemoryState| {
-            let looked = bucket.measure_and_replace(&NotKeyed::NonKey, |at| Err::<((), Nanos), _>(at));
+            let looked = bucket.measure_and_replace(&NotKeyed::NonKey, Err::<((), Nanos), _>);
             looked.err().flatten().is_none_or(|at| at <= full_by)
         };
         self.kept.retain(|_, bucket| !is_full(bucket));

@@ -221,6 +221,7 @@ impl OutboundError {
             Self::Offline | Self::GivenUp => "given_up",
             Self::Unreachable(error) => match std::error::Error::source(error).and_then(|it| it.downcast_ref()) {
                 Some(ConnectError::Tls(_) | ConnectError::TlsSettings(_) | ConnectError::HostName) => "tls",
+                Some(ConnectError::TimedOut(_)) => "timed_out",
                 Some(ConnectError::Connect(_) | ConnectError::NotLoopback(_)) | None => "unreachable",
             },
             Self::Address(_) => "address",

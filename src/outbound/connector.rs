@@ -22,6 +22,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{Service, ServiceExt as _};
@@ -31,6 +32,7 @@ use tower::{Service, ServiceExt as _};
 pub struct Connector {
     tcp: HttpConnector,
     tls: Result<TlsConnector, rustls::Error>,
+    patience: Duration,
 }
 
 /// Why there is no connection. Nothing was sent then.
@@ -48,6 +50,9 @@ pub enum ConnectError {
     /// This program's own TLS settings do not work.
     #[error("TLS cannot be set up")]
     TlsSettings(#[source] rustls::Error),
+    /// It took too long.
+    #[error("it took longer than {} ms", .0.as_millis())]
+    TimedOut(Duration),
     /// The host is no name that a certificate could hold.
     #[error("the host is no name that a certificate could hold")]
     HostName,
@@ -77,7 +82,7 @@ impl Connector {
                 config.alpn_protocols = vec![b"http/1.1".to_vec()];
                 TlsConnector::from(Arc::new(config))
             });
-        Self { tcp, tls }
+        Self { tcp, tls, patience }
     }
 
     /// Connects to the scheme and authority of `place`; for `https` TLS is spoken.
@@ -85,6 +90,12 @@ impl Connector {
     /// # Errors
     /// Why there is no connection.
     pub async fn connect(&self, place: Uri) -> Result<OutboundStream, ConnectError> {
+        // The look-up of the name and the handshake of TLS included.
+        let connecting = timeout(self.patience, self.connect_at_leisure(place));
+        connecting.await.unwrap_or(Err(ConnectError::TimedOut(self.patience)))
+    }
+
+    async fn connect_at_leisure(&self, place: Uri) -> Result<OutboundStream, ConnectError> {
         let encrypted = place.scheme() == Some(&Scheme::HTTPS);
         let host = place.host().unwrap_or_default().to_owned();
         let stream = self.tcp.clone().oneshot(place).await.map_err(|error| ConnectError::Connect(error.into()))?;

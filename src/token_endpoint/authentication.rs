@@ -3,15 +3,19 @@
 //! Refuses: two ways at once where RFC 6749 does, and none at all.
 //! Always holds: a [`ClientAuthentication`] has at least one proof; a secret always comes with a client id.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use serde_json::Value;
 
 use super::{
     RequestError,
     media_type::only,
     parameters::{Parameters, decode_form, split_once},
 };
-use crate::secret::Secret;
+use crate::{jose::parse_object, secret::Secret};
 
 /// The header with a proof of possession (RFC 9449 section 4.1).
 pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -40,31 +44,62 @@ pub struct ClientAuthentication {
     secret: Option<Secret>,
     assertion: Option<Secret>,
     method: AuthenticationMethod,
+    /// The credentials of HTTP Basic as they were sent: readers differ in how they decode them.
+    sent: Option<Secret>,
 }
 
 impl ClientAuthentication {
     /// By HTTP Basic.
     #[must_use]
     pub const fn basic(client_id: String, secret: Secret) -> Self {
-        Self { client_id: Some(client_id), secret: Some(secret), assertion: None, method: AuthenticationMethod::Basic }
+        Self {
+            client_id: Some(client_id),
+            secret: Some(secret),
+            assertion: None,
+            method: AuthenticationMethod::Basic,
+            sent: None,
+        }
     }
 
     /// In the body.
     #[must_use]
     pub const fn post(client_id: String, secret: Secret) -> Self {
-        Self { client_id: Some(client_id), secret: Some(secret), assertion: None, method: AuthenticationMethod::Post }
+        Self {
+            client_id: Some(client_id),
+            secret: Some(secret),
+            assertion: None,
+            method: AuthenticationMethod::Post,
+            sent: None,
+        }
     }
 
     /// By an assertion, which says itself who the client is; it may be said beside it too.
     #[must_use]
     pub const fn assertion(client_id: Option<String>, assertion: Secret) -> Self {
-        Self { client_id, secret: None, assertion: Some(assertion), method: AuthenticationMethod::Assertion }
+        Self {
+            client_id,
+            secret: None,
+            assertion: Some(assertion),
+            method: AuthenticationMethod::Assertion,
+            sent: None,
+        }
     }
 
     /// The same with an assertion beside it, as the `plgd` dialect has it.
     #[must_use]
     pub fn beside(self, assertion: Secret) -> Self {
         Self { assertion: Some(assertion), ..self }
+    }
+
+    /// The same, sent as these credentials of HTTP Basic.
+    #[must_use]
+    fn sent_as(self, credentials: &[u8]) -> Self {
+        Self { sent: String::from_utf8(credentials.to_vec()).ok().map(Secret::new), ..self }
+    }
+
+    /// The credentials of HTTP Basic, still encoded as they were sent.
+    pub(super) const fn sent(&self) -> Option<&Secret> {
+        self.sent.as_ref()
     }
 
     /// Who the client says it is; none if only an assertion says so.
@@ -90,6 +125,13 @@ impl ClientAuthentication {
     pub const fn method(&self) -> AuthenticationMethod {
         self.method
     }
+}
+
+/// The client that an assertion says it is of, whatever else is right or wrong with it. Nothing is verified by this.
+pub(super) fn unverified_subject(assertion: &Secret) -> Option<String> {
+    let payload = assertion.expose().split('.').nth(1)?;
+    let claims = parse_object(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    claims.get("sub").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// What the body says about who the client is.
@@ -133,12 +175,26 @@ impl InBody {
                 if self.client_id.is_some_and(|repeated| repeated != client_id) {
                     return Err(RequestError::TwoAuthentications);
                 }
-                Ok(ClientAuthentication::basic(client_id, secret))
+                Ok(ClientAuthentication::basic(client_id, secret).sent_as(credentials))
             }
             (false, Some(secret), false) => {
                 Ok(ClientAuthentication::post(self.client_id.ok_or(RequestError::AuthenticationMissing)?, secret))
             }
             (false, None, false) => Err(RequestError::AuthenticationMissing),
+        }
+    }
+}
+
+/// The proof of possession that a request brings (RFC 9449 section 4.3: there is exactly one).
+pub(super) fn proof_of_possession(headers: &HeaderMap) -> Result<Option<HeaderValue>, RequestError> {
+    let mut proofs = headers.get_all(DPOP).iter();
+    match (proofs.next(), proofs.next()) {
+        (_, Some(_)) => Err(RequestError::TwoAuthentications),
+        (None, None) => Ok(None),
+        (Some(proof), None) => {
+            let mut proof = proof.clone();
+            proof.set_sensitive(true);
+            Ok(Some(proof))
         }
     }
 }

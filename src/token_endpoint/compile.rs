@@ -83,13 +83,15 @@ fn compile_one(
     let issuer = config.authorization_server.as_ref().map(|server| server.issuer.as_str());
     let own = issuer.filter(|_| endpoint.forward.is_none());
     let url = own.and_then(|issuer| authorization_server::url_on_issuer(issuer, host, &endpoint.path));
+    // One memory for all endpoints of the embedded issuer: their clients are the same, and so is whoever guesses. Before providers
+    // each endpoint has its own clients, who prove themselves in its own way.
+    let lockout = if endpoint.forward.is_some() { format!("forward {name}") } else { EMBEDDED.to_owned() };
     TokenEndpoint {
         name: Arc::from(name),
         host: endpoint.host.clone(),
         places: places::of(endpoint),
         url: url.map(Arc::from),
-        // One memory for all that ask the same issuer: their clients are the same, and so is whoever guesses.
-        lockout: lasting.lockouts.of(endpoint.forward.as_deref().unwrap_or(EMBEDDED), &endpoint.lockout, shared),
+        lockout: Arc::new(lasting.lockouts.of(&lockout, &endpoint.lockout, shared)),
         forwarding: None,
         quota: None,
         management: None,

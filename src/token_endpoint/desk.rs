@@ -4,11 +4,11 @@
 //! that was asked for.
 
 use super::{
-    Arrival, ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
-    ProviderRefusalKind, RevocationRequest, Standing, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
+    Arrival, Attempt, ClientAuthentication, Echo, ExchangeRequest, Introspected, IntrospectionRequest, IssueError,
+    RevocationRequest, Standing, Terms, TokenEndpoint, TokenIssuer, TokenRefusal, TokenRequest,
+    authentication::unverified_subject,
 };
 use crate::{
-    authorization_server::client::client_id_of,
     oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
 };
@@ -23,28 +23,28 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     pub(super) async fn issue(&self, request: &TokenRequest) -> Result<IssuedToken, TokenRefusal> {
-        let ask = async || self.issuer.issue(request, self.terms()).await;
+        let ask = async |terms| self.issuer.issue(request, terms).await;
         let issued = self.past_lockout(claimed(&request.authentication).as_deref(), ask).await;
         issued.map_err(|error| TokenRefusal::Issue { error, audience: request.audience.as_deref().map(Echo::of) })
     }
 
     pub(super) async fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangedToken, TokenRefusal> {
-        let ask = async || self.issuer.exchange(request, self.terms()).await;
+        let ask = async |terms| self.issuer.exchange(request, terms).await;
         Ok(self.past_lockout(Some(&request.client_id), ask).await?)
     }
 
     /// Nobody is locked out here: a refresh token names no client that could be guessed at, and is too long to be guessed itself.
     pub(super) async fn refresh(&self, refresh_token: &Secret) -> Result<ExchangedToken, TokenRefusal> {
-        Ok(self.issuer.refresh(refresh_token, self.terms()).await?)
+        Ok(self.issuer.refresh(refresh_token, self.terms(Attempt::default())).await?)
     }
 
     pub(super) async fn revoke(&self, request: &RevocationRequest) -> Result<(), TokenRefusal> {
-        let ask = async || self.issuer.revoke(request, self.arrival.at).await;
+        let ask = async |_| self.issuer.revoke(request, self.arrival.at).await;
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
     pub(super) async fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspected, TokenRefusal> {
-        let ask = async || self.issuer.introspect(request, self.arrival.at).await;
+        let ask = async |_| self.issuer.introspect(request, self.arrival.at).await;
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
@@ -54,26 +54,20 @@ impl Desk<'_> {
         Some(quota.standing(client_id, organization, self.arrival.at))
     }
 
-    fn terms(&self) -> Terms {
-        Terms { arrival: self.arrival, quota: self.endpoint.quota.clone() }
+    fn terms(&self, attempt: Attempt) -> Terms {
+        Terms { arrival: self.arrival, quota: self.endpoint.quota.clone(), attempt }
     }
 
     /// Asks, unless `client_id` is locked out from where the request came.
     async fn past_lockout<T>(
         &self,
         client_id: Option<&str>,
-        ask: impl AsyncFnOnce() -> Result<T, IssueError>,
+        ask: impl AsyncFnOnce(Terms) -> Result<T, IssueError>,
     ) -> Result<T, IssueError> {
-        let Some(client_id) = client_id else { return ask().await };
-        let (lockout, Arrival { peer, at, .. }) = (&self.endpoint.lockout, self.arrival);
-        let locked = |locked: super::LockedOut| IssueError::LockedOut { retry_after: locked.retry_after };
-        lockout.judge(client_id, peer, at).map_err(locked)?;
-        let answered = ask().await;
-        match answered.as_ref().err().map_or(Some(true), proven) {
-            Some(true) => lockout.succeeded(client_id, peer, at),
-            Some(false) => lockout.failed(client_id, peer, at),
-            None => {}
-        }
+        let Some(client_id) = client_id else { return ask(self.terms(Attempt::default())).await };
+        let attempt = Attempt::begin(&self.endpoint.lockout, client_id, self.arrival)?;
+        let answered = ask(self.terms(attempt.clone())).await;
+        attempt.note(answered.as_ref().err().map_or(Some(true), proven));
         answered
     }
 }
@@ -82,7 +76,7 @@ impl Desk<'_> {
 /// guess that secret.
 fn claimed(authentication: &ClientAuthentication) -> Option<String> {
     let named = authentication.client_id().map(str::to_owned);
-    named.or_else(|| authentication.client_assertion().and_then(client_id_of))
+    named.or_else(|| authentication.client_assertion().and_then(unverified_subject))
 }
 
 /// Whether whoever got `error` had proven who it is; none if that was not found out.
@@ -99,16 +93,7 @@ const fn proven(error: &IssueError) -> Option<bool> {
         | IssueError::QuotaExceeded { client_id: None, .. }
         | IssueError::LockedOut { .. }
         | IssueError::Unavailable { .. } => None,
-        // A provider that refuses anything else has accepted the proof, or did not look at it.
-        IssueError::Provider(refusal) => match refusal.kind {
-            ProviderRefusalKind::InvalidClient | ProviderRefusalKind::InvalidGrant => Some(false),
-            ProviderRefusalKind::AccessDenied
-            | ProviderRefusalKind::UnauthorizedClient
-            | ProviderRefusalKind::InvalidScope
-            | ProviderRefusalKind::InvalidTarget
-            | ProviderRefusalKind::TooManyRequests
-            | ProviderRefusalKind::Other => None,
-        },
+        IssueError::Provider(refusal) => refusal.kind.proven(),
         IssueError::Refused { .. } | IssueError::QuotaExceeded { client_id: Some(_), .. } => Some(true),
     }
 }

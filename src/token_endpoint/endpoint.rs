@@ -25,7 +25,7 @@ pub struct TokenEndpoint {
     pub(super) host: Option<String>,
     pub(super) places: Vec<Place>,
     pub(super) url: Option<Arc<str>>,
-    pub(super) lockout: Lockout,
+    pub(super) lockout: Arc<Lockout>,
     /// Who issues here, if it is an outside provider; none: the embedded issuer does.
     pub(super) forwarding: Option<Forwarding>,
     /// How many tokens everybody gets; none: as many as they ask for.

@@ -73,7 +73,6 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
 }
 
 /// A request for a token by the client credentials grant (RFC 6749 section 4.4.2).
-#[derive(Debug)]
 pub struct TokenRequest {
     /// The dialect in which it was made, which decides the claims of the token.
     pub dialect: DialectConfig,
@@ -99,6 +98,29 @@ pub struct TokenRequest {
     pub proof_of_possession: Option<HeaderValue>,
     /// What else was said, in the order in which it was: an outside provider may know what it means.
     pub others: Vec<(String, String)>,
+}
+
+impl TokenRequest {
+    /// What was said under a name that the dialect does not know.
+    pub(super) fn other(&self, name: &str) -> Option<String> {
+        self.others.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+    }
+}
+
+/// What a client said beside what its dialect knows may be a secret of its own.
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dialect, endpoint, authentication, audience, scope, organization, .. } = self;
+        formatter
+            .debug_struct("TokenRequest")
+            .field("dialect", dialect)
+            .field("endpoint", endpoint)
+            .field("authentication", authentication)
+            .field("audience", audience)
+            .field("scope", scope)
+            .field("organization", organization)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The parameter that says what a token is for.
@@ -223,6 +245,7 @@ impl IssueError {
     pub fn of_client(self, id: &Arc<str>) -> Self {
         match self {
             Self::QuotaExceeded { exceeded, .. } => Self::QuotaExceeded { client_id: Some(Arc::clone(id)), exceeded },
+            Self::Unavailable { source, .. } => Self::Unavailable { client_id: Some(Arc::clone(id)), source },
             other => other,
         }
     }

@@ -6,6 +6,7 @@
 //! else out of the request but what its dialect repeats, cut short; a request that can be read in two ways is refused.
 
 mod answer;
+mod attempt;
 mod auth0;
 mod authentication;
 mod compile;
@@ -33,6 +34,7 @@ mod terms;
 
 pub use self::{
     answer::{Answer, Outcome},
+    attempt::Attempt,
     authentication::{AuthenticationMethod, ClientAuthentication},
     compile::compile,
     echo::Echo,

@@ -75,8 +75,7 @@ fn frontegg(config: &TokenEndpointConfig) -> Vec<Place> {
             versions.sort_by_key(|(path, _)| *path != config.path);
         }
     }
-    // Whoever issues in another dialect gives no refresh tokens.
-    let refreshes = config.issuing_dialect() == DialectConfig::Frontegg;
+    let refreshes = config.gives_refresh_tokens();
     let both = |(path, naming): (String, Naming)| {
         let refresh = FronteggOperation::Refresh(naming);
         let refresh = refreshes.then(|| place(&format!("{path}/token/refresh"), Operation::Frontegg(refresh)));

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{IssueError, Quota, Spent};
+use super::{Attempt, IssueError, Quota, Spent};
 use crate::clock::UnixTime;
 
 /// When a request arrived, and from where.
@@ -24,6 +24,8 @@ pub struct Terms {
     pub arrival: Arrival,
     /// How many tokens the client gets; none: as many as it asks for.
     pub quota: Option<Arc<Quota>>,
+    /// The client's attempt to authenticate, for whoever learns what comes of it before the client is answered.
+    pub attempt: Attempt,
 }
 
 impl Terms {

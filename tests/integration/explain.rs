@@ -22,6 +22,12 @@ address = "127.0.0.1:8080"
 issuer = "https://192.0.2.1/"
 jwks_uri = "https://192.0.2.1/jwks"
 audience = "https://api.test/orders"
+revocation = { tokens_endpoint = "https://192.0.2.1/tokens" }
+[issuers.vague]
+issuer = "https://192.0.2.2/"
+audience = "https://api.test/orders"
+algorithms = []
+introspection = { endpoint = "https://192.0.2.2/introspect", client_id = "postern", client_secret = "s" }
 [upstreams.orders]
 endpoints = ["http://127.0.0.1:9001"]
 [routes.read]
@@ -31,6 +37,7 @@ methods = ["GET"]
 upstream = "orders"
 strip_prefix = "/v1"
 [routes.read.require]
+issuers = ["corp"]
 scopes = ["orders:read"]
 path_claims = { tenant = "tenant_id" }
 [routes.trial]
@@ -38,7 +45,12 @@ path = "/trial"
 upstream = "orders"
 mode = "report"
 [routes.trial.require]
+issuers = ["corp"]
 scopes = ["orders:write"]
+[routes.vague]
+path = "/vague"
+upstream = "orders"
+[routes.vague.require]
 [routes.health]
 path = "/healthz"
 upstream = "orders"
@@ -120,6 +132,7 @@ fn an_allowed_request_is_explained_rule_by_rule() {
     assert_eq!(document["forwarded_as"], "/tenants/acme/orders/7");
     assert!(document["rules"].as_array().unwrap().iter().all(|rule| rule["satisfied"] == true), "{document:#}");
     assert!(text.contains("would be forwarded") && text.contains("the signature was not verified"), "{text}");
+    assert!(text.contains("whether the token was revoked was not asked"), "{text}");
 }
 
 #[test]
@@ -139,6 +152,13 @@ fn a_refused_request_is_explained_with_the_reason_that_the_caller_would_get() {
     assert_outcome(Some(&for_another), "GET", URL, false, json!(403), json!("audience_mismatch"));
     assert_outcome(Some("garbage"), "GET", URL, false, json!(401), json!("token_malformed"));
     assert_outcome(None, "GET", URL, false, json!(401), json!("no_token"));
+}
+
+#[test]
+fn what_only_its_issuer_could_tell_of_a_token_is_said_to_be_unknown() {
+    let (url, unknown) = ("http://a/vague", json!("introspection_unavailable"));
+    let (text, _) = assert_outcome(Some("opaque"), "GET", url, false, json!(503), unknown);
+    assert!(text.contains("the token is opaque: issuer vague would be asked what it means, and was not"), "{text}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ catalogue! {
     TOKEN_CACHE_HITS: Counter "postern_token_cache_hits_total" []
         "Tokens found verified already.";
     TOKEN_CACHE_MISSES: Counter "postern_token_cache_misses_total" []
-        "Tokens whose signature had to be verified.";
+        "Tokens that had to be verified, by signature or by asking their issuer.";
     KEY_SET_AGE: Gauge "postern_key_set_age_seconds" ["issuer"]
         "Time since an issuer's keys were last fetched.";
     KEY_SET_KEYS: Gauge "postern_key_set_keys" ["issuer"]

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use super::super::{
     AudienceParameter, Echo, RequestError, TokenEndpoint, TokenRequest,
-    authentication::{DPOP, InBody},
+    authentication::{InBody, proof_of_possession},
     parameters::Parameters,
 };
 use crate::config::DialectConfig;
@@ -40,7 +40,7 @@ pub(super) fn token(
         organization,
         token_name: None,
         expires_at: None,
-        proof_of_possession: headers.get(DPOP).cloned(),
+        proof_of_possession: proof_of_possession(headers)?,
         others,
     })
 }

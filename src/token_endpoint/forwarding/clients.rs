@@ -10,9 +10,8 @@ use aws_lc_rs::{
     digest::{SHA256, SHA256_OUTPUT_LEN, digest},
 };
 
-use super::super::{AuthenticationMethod, ClientAuthentication, IssueError};
+use super::super::{AuthenticationMethod, ClientAuthentication, IssueError, authentication::unverified_subject};
 use crate::{
-    authorization_server::client::client_id_of,
     config::{ForwardedClientConfig, UnmappedClientsConfig},
     secret::Secret,
 };
@@ -70,8 +69,7 @@ impl ClientMap {
     /// # Errors
     /// A client that is known here has not proven itself, or is not known and has to be.
     pub(super) fn resolve(&self, authentication: &ClientAuthentication) -> Result<Presented, IssueError> {
-        let claimed = authentication.client_id().map(str::to_owned);
-        let claimed = claimed.or_else(|| authentication.client_assertion().and_then(client_id_of));
+        let claimed = claimed(authentication)?;
         let client = claimed.as_deref().and_then(|id| self.clients.get(id));
         let proven = authentication.secret().map(|secret| is_proven(client, secret));
         let Some(client) = client else {
@@ -93,6 +91,18 @@ impl ClientMap {
         };
         Ok(Presented { client_id: Some(Arc::clone(&client.client_id)), authentication, is_mapped: true })
     }
+}
+
+/// Who the client says it is. Everything here goes by this id, so an assertion must not be of another.
+fn claimed(authentication: &ClientAuthentication) -> Result<Option<String>, IssueError> {
+    let named = authentication.client_id().map(str::to_owned);
+    let Some(assertion) = authentication.client_assertion() else { return Ok(named) };
+    let subject = unverified_subject(assertion);
+    let subject = subject.ok_or(IssueError::InvalidAssertion { what: "it does not say whose it is" })?;
+    if named.is_some_and(|named| named != subject) {
+        return Err(IssueError::InvalidAssertion { what: "it is of another client than the one that is named" });
+    }
+    Ok(Some(subject))
 }
 
 /// Whether `presented` is a secret of `client`. Somebody who is not known has two that nobody has, so that this is the same work

@@ -3,6 +3,7 @@
 //! the provider in its dialect.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -74,9 +75,17 @@ pub(in super::super) fn compile(
         room: Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS))),
         counters: lasting.counters.of(name),
         told_at: AtomicU64::new(0),
+        told_of_credentials_at: AtomicU64::new(0),
     };
     let clients = ClientMap::new(&raw.clients, raw.unmapped_clients);
-    Some(Forwarding { provider: Arc::new(provider), clients, reuse, reused: lasting.reuse.clone() })
+    let gives_refresh_tokens = raw.gives_refresh_tokens();
+    Some(Forwarding {
+        provider: Arc::new(provider),
+        clients,
+        reuse,
+        gives_refresh_tokens,
+        reused: lasting.reuse.clone(),
+    })
 }
 
 /// How the provider wants to be told.
@@ -92,25 +101,32 @@ fn manner(raw: &TokenEndpointConfig, provider: &ProviderConfig, at: &KeyPath, di
         let remedy = "leave it out";
         diagnostics.error(&at.key("authentication"), "the dialect `frontegg` knows no HTTP Basic", remedy);
     }
-    if raw.dialect == DialectConfig::Frontegg && dialect != DialectConfig::Frontegg && raw.management.is_none() {
-        // Its refresh tokens are the one thing that nobody else has; they are left out of the answers.
-        diagnostics.warning(
-            &at.key("dialect"),
-            format!("clients are given no refresh tokens, since `{}` has none", dialect.name()),
-            "clients can exchange their credentials again instead",
-        );
-    }
     Manner { dialect, body, authentication: provider.authentication, audience: provider.audience }
 }
 
 fn judge_clients(raw: &TokenEndpointConfig, path: &KeyPath, diagnostics: &mut Diagnostics) {
+    let beside = raw.provider.as_ref().is_some_and(|it| it.revocation.is_some() || it.introspection.is_some());
+    let mut seen = BTreeMap::new();
+    for (id, client) in raw.clients.iter().filter(|_| beside) {
+        let there = client.provider_client_id.as_ref().unwrap_or(id);
+        if let Some(other) = seen.insert(there, id) {
+            diagnostics.warning(
+                &path.key("clients").key(id),
+                format!(
+                    "`{other}` is the same client at the provider, so each can revoke and introspect the other's tokens"
+                ),
+                "give each an id of its own at the provider",
+            );
+        }
+    }
     for (id, client) in &raw.clients {
         let at = path.key("clients").key(id);
         if id.is_empty() || client.provider_client_id.as_deref() == Some("") {
             diagnostics.key_error(&at, "a client id is empty", "write the id");
         }
-        let own = client.secret.secret();
-        if own.matches(client.provider_secret.secret().expose()) {
+        let provider_secret = client.provider_secret.secret().expose();
+        let own = [Some(&client.secret), client.other_secret.as_ref()];
+        if own.into_iter().flatten().any(|own| own.secret().matches(provider_secret)) {
             diagnostics.warning(
                 &at.key("secret"),
                 "the client presents here the very secret that it has at the provider",
@@ -122,6 +138,7 @@ fn judge_clients(raw: &TokenEndpointConfig, path: &KeyPath, diagnostics: &mut Di
 
 /// Paths that lead to something that the provider does not have.
 fn judge_beside(raw: &TokenEndpointConfig, provider: &ProviderConfig, path: &KeyPath, diagnostics: &mut Diagnostics) {
+    let dialect = raw.issuing_dialect();
     for (key, written, at_provider) in [
         ("revocation_path", &raw.revocation_path, &provider.revocation),
         ("introspection_path", &raw.introspection_path, &provider.introspection),
@@ -131,8 +148,9 @@ fn judge_beside(raw: &TokenEndpointConfig, provider: &ProviderConfig, path: &Key
             let message = format!("it is not said where the provider has its {name} endpoint");
             diagnostics.error(&path.key(key), message, format!("add `provider.{name} = \"https://...\"`"));
         }
-        if at_provider.is_some() && raw.dialect != DialectConfig::Oauth2 {
-            let message = format!("the dialect `{}` has no {name} endpoint", raw.dialect.name());
+        let foreign = [raw.dialect, dialect].into_iter().find(|dialect| *dialect != DialectConfig::Oauth2);
+        if let Some(foreign) = foreign.filter(|_| at_provider.is_some()) {
+            let message = format!("the dialect `{}` has no {name} endpoint", foreign.name());
             diagnostics.key_error(&path.key("provider").key(name), message, "take it out, or change the dialect");
         }
     }

@@ -31,8 +31,6 @@ pub(in super::super) enum Failure {
     Status {
         /// The status.
         status: u16,
-        /// How long it asks to be left alone.
-        retry_after: Option<Duration>,
     },
     /// Its answer is not one.
     #[error("the provider's answer (status {status}) cannot be used: {what}")]
@@ -111,7 +109,38 @@ impl ProviderRefusal {
     }
 }
 
+impl ProviderRefusalKind {
+    /// Whether the client had proven who it is; none if the provider does not say that.
+    pub(in super::super) const fn proven(self) -> Option<bool> {
+        match self {
+            Self::InvalidClient => Some(false),
+            // It has accepted the proof, or has not looked at it.
+            Self::AccessDenied
+            | Self::UnauthorizedClient
+            | Self::InvalidScope
+            | Self::InvalidTarget
+            | Self::InvalidGrant
+            | Self::TooManyRequests
+            | Self::Other => None,
+        }
+    }
+}
+
 impl Failure {
+    /// Whether the client had proven who it is; none if that was not found out.
+    pub(super) const fn proven(&self) -> Option<bool> {
+        match self {
+            Self::Refused(refusal) => refusal.kind.proven(),
+            Self::CredentialsRefused { .. } => Some(true),
+            Self::Away(_)
+            | Self::Status { .. }
+            | Self::Answer { .. }
+            | Self::QuotaExceeded(_)
+            | Self::Busy
+            | Self::GivenUp => None,
+        }
+    }
+
     /// Whether the provider refused the client's proof.
     pub(in super::super) const fn is_invalid_client(&self) -> bool {
         matches!(

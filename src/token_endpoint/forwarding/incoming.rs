@@ -39,7 +39,7 @@ pub(super) fn token(
 
 /// That the provider did what it was asked to, whatever it says about it (RFC 7009 section 2.2).
 pub(super) fn done(dialect: DialectConfig, answer: &OutboundAnswer) -> Result<(), Failure> {
-    if answer.status == 200 { Ok(()) } else { Err(refused(dialect, answer)) }
+    if matches!(answer.status, 200 | 204) { Ok(()) } else { Err(refused(dialect, answer)) }
 }
 
 /// What the provider says about a token (RFC 7662 section 2.2); none if it is not active.
@@ -156,8 +156,8 @@ fn whole(seconds: f64) -> Option<u64> {
 /// What an answer that grants nothing comes to.
 fn refused(dialect: DialectConfig, answer: &OutboundAnswer) -> Failure {
     let status = answer.status;
-    let retry_after = wait(&answer.headers);
     if status == 429 {
+        let retry_after = wait(&answer.headers);
         let said = parse_object(&answer.body).unwrap_or_default();
         let text = |name: &str| said.get(name).and_then(Value::as_str);
         let refusal = ProviderRefusal::of(ProviderRefusalKind::TooManyRequests);
@@ -166,7 +166,7 @@ fn refused(dialect: DialectConfig, answer: &OutboundAnswer) -> Failure {
     }
     // RFC 6749 section 5.2 knows 400 and 401, some products 403. A 404 or 415 says that the provider is asked wrongly.
     if !matches!(status, 400 | 401 | 403) {
-        return Failure::Status { status, retry_after };
+        return Failure::Status { status };
     }
     let Ok(said) = parse_object(&answer.body) else {
         return Failure::Answer { status, what: "it refuses, and does not say why as a token endpoint does" };
@@ -178,7 +178,7 @@ fn refused(dialect: DialectConfig, answer: &OutboundAnswer) -> Failure {
     };
     match read {
         Some(refusal) => {
-            let nonce = answer.headers.get(DPOP_NONCE).filter(|_| dialect == DialectConfig::Oauth2).cloned();
+            let nonce = answer.headers.get(DPOP_NONCE).cloned();
             Failure::Refused(ProviderRefusal { nonce, ..refusal })
         }
         None => Failure::Answer { status, what: "it refuses in words that are not those of its dialect" },
@@ -189,7 +189,7 @@ fn refused(dialect: DialectConfig, answer: &OutboundAnswer) -> Failure {
 fn oauth_refusal(status: u16, said: &Map<String, Value>) -> Option<ProviderRefusal> {
     let code = said.get("error")?.as_str()?;
     let kind = match (code, status) {
-        ("invalid_client", _) | ("access_denied", 401) => ProviderRefusalKind::InvalidClient,
+        ("invalid_client", _) | ("access_denied" | "unauthorized_client", 401) => ProviderRefusalKind::InvalidClient,
         // It says of itself, with the status of a caller's fault, that it cannot.
         ("temporarily_unavailable" | "server_error", _) => return None,
         ("access_denied", _) => ProviderRefusalKind::AccessDenied,
@@ -205,10 +205,12 @@ fn oauth_refusal(status: u16, said: &Map<String, Value>) -> Option<ProviderRefus
 
 /// `google.rpc.Status` in JSON. One code stands for a bad proof and for a bad scope; only the sentence tells them apart.
 fn plgd_refusal(status: u16, said: &Map<String, Value>) -> Option<ProviderRefusal> {
-    said.get("code").filter(|code| code.is_u64())?;
+    let code = said.get("code")?.as_u64()?;
     let message = said.get("message")?.as_str()?;
     let about_client = ["client or client secret", "client secret", "client id", "client assertion", "invalid client"];
     let kind = match status {
+        // UNAUTHENTICATED
+        401 if code != 16 => return None,
         401 if about_client.iter().any(|words| message.contains(words)) => ProviderRefusalKind::InvalidClient,
         401 if message.contains("scope") => ProviderRefusalKind::InvalidScope,
         401 if message.contains("audience") => ProviderRefusalKind::InvalidTarget,
@@ -220,13 +222,13 @@ fn plgd_refusal(status: u16, said: &Map<String, Value>) -> Option<ProviderRefusa
 
 /// `{"errors": ["..."]}`.
 fn frontegg_refusal(status: u16, said: &Map<String, Value>) -> Option<ProviderRefusal> {
-    let first = said.get("errors")?.as_array()?.first().and_then(Value::as_str);
+    let first = said.get("errors")?.as_array()?.first()?.as_str()?;
     let kind = match status {
         401 => ProviderRefusalKind::InvalidClient,
         403 => ProviderRefusalKind::AccessDenied,
         _ => ProviderRefusalKind::Other,
     };
-    Some(ProviderRefusal::of(kind).saying(None, first))
+    Some(ProviderRefusal::of(kind).saying(None, Some(first)))
 }
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is rare enough to be left out.
@@ -335,6 +337,10 @@ mod tests {
         for (dialect, status, body, expected) in [
             (Oauth2, 401, r#"{"error":"invalid_client","error_description":"no"}"#, "InvalidClient invalid_client no"),
             (Oauth2, 400, r#"{"error":"invalid_client"}"#, "InvalidClient invalid_client -"),
+            (Oauth2, 401, r#"{"error":"unauthorized_client"}"#, "InvalidClient unauthorized_client -"),
+            (Plgd, 401, r#"{"code":3,"message":"invalid client id"}"#, "no answer"),
+            (Frontegg, 401, r#"{"errors":[]}"#, "no answer"),
+            (Frontegg, 401, r#"{"errors":[{"status":"401"}]}"#, "no answer"),
             (Oauth2, 400, r#"{"error":"invalid_scope"}"#, "InvalidScope invalid_scope -"),
             (Oauth2, 400, r#"{"error":"invalid_target"}"#, "InvalidTarget invalid_target -"),
             (Oauth2, 400, r#"{"error":"unauthorized_client"}"#, "UnauthorizedClient unauthorized_client -"),

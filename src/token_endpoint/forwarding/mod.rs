@@ -46,6 +46,8 @@ pub struct Forwarding {
     provider: Arc<Provider>,
     clients: ClientMap,
     reuse: Option<Arc<Reuse>>,
+    /// Whether clients are given the provider's refresh tokens.
+    gives_refresh_tokens: bool,
     /// What is handed out again anywhere: a token that is revoked here may be kept by another endpoint.
     reused: ReuseMemories,
 }
@@ -58,10 +60,13 @@ impl TokenIssuer for Forwarding {
     ) -> Pin<Box<dyn Future<Output = Result<IssuedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let presented = self.clients.resolve(&request.authentication)?;
+            self.provider.manner.admits(request)?;
             let written = self.provider.manner.token(request, &presented.authentication);
-            let asking = self.asking(&presented, written, terms, request.organization.clone());
+            let organization = request.organization.clone().or_else(|| request.other("organization"));
+            let asking = self.asking(&presented, written, terms, organization);
             let proof = request.proof_of_possession.as_ref();
-            let obtained = self.obtain(&presented, &request.authentication, proof, asking).await?;
+            let obtained = self.obtain(&presented, &request.authentication, proof, asking).await;
+            let obtained = obtained.map_err(|failure| presented.told(failure))?;
             Ok(obtained.token.issued(&presented.named(), obtained.lifetime))
         })
     }
@@ -76,8 +81,12 @@ impl TokenIssuer for Forwarding {
             let presented = self.clients.resolve(&authentication)?;
             let written = self.provider.manner.exchange(&presented.authentication);
             let asking = self.asking(&presented, written, terms, None);
-            let obtained = self.obtain(&presented, &authentication, None, asking).await?;
-            Ok(obtained.token.exchanged(&presented.named(), obtained.lifetime))
+            let obtained = self.obtain(&presented, &authentication, None, asking).await;
+            let obtained = obtained.map_err(|failure| presented.told(failure))?;
+            let exchanged = obtained.token.exchanged(&presented.named(), obtained.lifetime);
+            // A refresh token is the provider's own proof, and would go round the map and the quota.
+            let refresh_token = exchanged.refresh_token.filter(|_| self.gives_refresh_tokens && !presented.is_mapped);
+            Ok(ExchangedToken { refresh_token, ..exchanged })
         })
     }
 
@@ -87,8 +96,9 @@ impl TokenIssuer for Forwarding {
         terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
-            let written = self.provider.manner.refresh(refresh_token);
-            let token = self.provider.refresh(written, terms.arrival.at).await.map_err(|failure| match failure {
+            let (written, now) = (self.provider.manner.refresh(refresh_token), terms.arrival.at);
+            let asked = self.to_the_end(None, now, |provider| async move { provider.refresh(written, now).await });
+            let token = asked.await.map_err(|failure| match failure {
                 Failure::Refused(ProviderRefusal {
                     kind: ProviderRefusalKind::InvalidClient | ProviderRefusalKind::InvalidGrant,
                     ..
@@ -108,10 +118,12 @@ impl TokenIssuer for Forwarding {
         Box::pin(async move {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.about_token(&request.token, &presented.authentication);
-            let revoked = self.provider.revoke(written, now).await;
+            let revoked = self
+                .to_the_end(presented.mapped(), now, |provider| async move { provider.revoke(written, now).await })
+                .await;
             // Whatever came of it: whoever wants it revoked does not want it handed out again.
             self.reused.drop_token(request.token.expose(), DropReason::Revoked);
-            Ok(presented.judged(revoked)?)
+            revoked.map_err(|failure| presented.told(failure))
         })
     }
 
@@ -123,7 +135,10 @@ impl TokenIssuer for Forwarding {
         Box::pin(async move {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.about_token(&request.token, &presented.authentication);
-            let said = presented.judged(self.provider.introspect(written, now).await)?;
+            let said = self
+                .to_the_end(presented.mapped(), now, |provider| async move { provider.introspect(written, now).await })
+                .await;
+            let said = said.map_err(|failure| presented.told(failure))?;
             if said.is_none() {
                 self.reused.drop_token(request.token.expose(), DropReason::Revoked);
             }
@@ -144,11 +159,28 @@ impl Forwarding {
         self.provider.counters.collect(&self.provider.endpoint, samples);
     }
 
+    /// Asks, to the end even if whoever waits for the answer leaves: the provider works on it all the same.
+    async fn to_the_end<T, F>(
+        &self,
+        mapped: Option<&Arc<str>>,
+        now: UnixTime,
+        ask: impl FnOnce(Arc<Provider>) -> F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let control = self.provider.client.control().ok_or(Failure::GivenUp)?;
+        let asked = ask(Arc::clone(&self.provider));
+        let answered = control.spawn(asked).await.unwrap_or(Err(Failure::GivenUp));
+        self.provider.judged(mapped, answered, now)
+    }
+
     fn asking(&self, presented: &Presented, written: Written, terms: Terms, organization: Option<String>) -> Asking {
         Asking {
             provider: Arc::clone(&self.provider),
             client_id: presented.client_id.clone(),
-            is_mapped: presented.is_mapped,
+            mapped: presented.mapped().cloned(),
             written,
             terms,
             organization,
@@ -160,7 +192,8 @@ impl Forwarding {
 struct Asking {
     provider: Arc<Provider>,
     client_id: Option<Arc<str>>,
-    is_mapped: bool,
+    /// The client, if it is known here and stands for another.
+    mapped: Option<Arc<str>>,
     written: Written,
     terms: Terms,
     organization: Option<String>,
@@ -175,7 +208,7 @@ impl Asking {
 
     /// Asks, which costs the client one token if there is one.
     async fn ask(self) -> Result<ProviderToken, Failure> {
-        let Self { provider, client_id, is_mapped, written, terms, organization } = self;
+        let Self { provider, client_id, mapped, written, terms, organization } = self;
         let spent = terms.spend(client_id.as_deref().unwrap_or_default(), organization.as_deref()).await;
         let spent = spent.map_err(|error| match error {
             IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(*exceeded),
@@ -183,11 +216,10 @@ impl Asking {
         })?;
         let now = terms.arrival.at;
         let answered = provider.token(written, now).await;
-        let token = judged(is_mapped, client_id.as_ref(), answered).inspect_err(|failure| {
-            if matches!(failure, Failure::CredentialsRefused { .. }) {
-                provider.note(failure, now);
-            }
-        })?;
+        let answered = provider.judged(mapped.as_ref(), answered, now);
+        // Here, and not where somebody waits for it: whoever guesses need not.
+        terms.attempt.note(answered.as_ref().err().map_or(Some(true), Failure::proven));
+        let token = answered?;
         spent.kept();
         Ok(token)
     }
@@ -199,17 +231,17 @@ impl Presented {
         self.client_id.clone().unwrap_or_default()
     }
 
-    fn judged<T>(&self, answered: Result<T, Failure>) -> Result<T, Failure> {
-        judged(self.is_mapped, self.client_id.as_ref(), answered)
+    /// The client, if it has proven itself here.
+    fn mapped(&self) -> Option<&Arc<str>> {
+        self.client_id.as_ref().filter(|_| self.is_mapped)
     }
-}
 
-/// Credentials that the operator gave are not the client's: that they are refused says nothing about it.
-fn judged<T>(is_mapped: bool, client_id: Option<&Arc<str>>, answered: Result<T, Failure>) -> Result<T, Failure> {
-    answered.map_err(|failure| {
-        if is_mapped && failure.is_invalid_client() {
-            return Failure::CredentialsRefused { client_id: client_id.cloned().unwrap_or_default() };
+    /// What the client is told of a failure.
+    fn told(&self, failure: Failure) -> IssueError {
+        let error = IssueError::from(failure);
+        match self.mapped() {
+            Some(client_id) => error.of_client(client_id),
+            None => error,
         }
-        failure
-    })
+    }
 }

@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::super::{
-    AudienceParameter, AuthenticationMethod, ClientAuthentication, TokenRequest,
+    AudienceParameter, AuthenticationMethod, ClientAuthentication, IssueError, TokenRequest,
     authentication::{DPOP, JWT_BEARER},
 };
 use crate::{
@@ -24,21 +24,9 @@ use crate::{
     secret::Secret,
 };
 
-/// Parameters that say something of their own, which nothing else may say over.
-const RESERVED: [&str; 12] = [
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-    "audience",
-    "resource",
-    "scope",
-    "organization",
-    "token_name",
-    "expiration",
-    "refresh_token",
-];
+/// Parameters that are Postern's alone to say.
+const RESERVED: [&str; 7] =
+    ["grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "refresh_token", "token"];
 
 /// How a provider wants to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +51,25 @@ struct Parameters<'a> {
 }
 
 impl Manner {
+    /// Whether all that a request proves can be told.
+    ///
+    /// # Errors
+    /// What stands in the way. Nobody is to be refused later for want of a proof that was left out.
+    pub(super) fn admits(self, request: &TokenRequest) -> Result<(), IssueError> {
+        let authentication = &request.authentication;
+        let (asserts, has_secret) = (authentication.client_assertion().is_some(), authentication.secret().is_some());
+        match self.dialect {
+            DialectConfig::Frontegg if asserts => Err(IssueError::AuthenticationMethodNotAllowed),
+            DialectConfig::Oauth2 | DialectConfig::Auth0 if asserts && has_secret => {
+                Err(IssueError::InvalidAssertion { what: "it comes beside a secret" })
+            }
+            DialectConfig::Frontegg | DialectConfig::Plgd if request.proof_of_possession.is_some() => {
+                Err(IssueError::InvalidAssertion { what: "the provider takes no proof of possession" })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A request for a token by the client credentials grant.
     pub(super) fn token(self, request: &TokenRequest, authentication: &ClientAuthentication) -> Written {
         let mut parameters = Parameters::new(self);
@@ -84,8 +91,8 @@ impl Manner {
             parameters.pairs.extend(request.expires_at.map(|at| ("expiration".into(), at.to_string().into())));
         }
         parameters.authenticate(authentication);
-        for (name, value) in request.others.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
-            parameters.say(name, Some(value));
+        for (name, value) in &request.others {
+            parameters.say_beside(name, value);
         }
         if let Some(proof) = &request.proof_of_possession {
             parameters.headers.insert(DPOP, proof.clone());
@@ -113,7 +120,7 @@ impl Manner {
 
     /// A token that is to be revoked (RFC 7009 section 2.1) or introspected (RFC 7662 section 2.1).
     pub(super) fn about_token(self, token: &Secret, authentication: &ClientAuthentication) -> Written {
-        let mut parameters = Parameters::new(self);
+        let mut parameters = Parameters::new(Self { body: ProviderBodyConfig::Form, ..self });
         parameters.say("token", Some(token.expose()));
         parameters.authenticate(authentication);
         parameters.written()
@@ -130,6 +137,19 @@ impl<'a> Parameters<'a> {
         self.pairs.extend(value.map(|value| (name.into(), value.into())));
     }
 
+    /// What the client says beside what its dialect knows, unless that is said already, or could be read as if it were.
+    fn say_beside(&mut self, name: &'a str, value: &'a str) {
+        let is_plain =
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        // Some readers fold case and punctuation.
+        let folded = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+        let own = folded(name);
+        let is_said = self.pairs.iter().any(|(said, _)| folded(said) == own);
+        if is_plain && !is_said && !RESERVED.contains(&own.as_str()) {
+            self.say(name, Some(value));
+        }
+    }
+
     fn authenticate(&mut self, authentication: &'a ClientAuthentication) {
         let in_header = match (self.manner.authentication, authentication.method()) {
             (ProviderAuthenticationConfig::ClientSecretBasic, _)
@@ -140,7 +160,9 @@ impl<'a> Parameters<'a> {
             }
         };
         match authentication.client_id().zip(authentication.secret()) {
-            Some((client_id, secret)) if in_header => self.basic(client_id, secret),
+            Some((client_id, secret)) if in_header && !self.would_be_cut(client_id) => {
+                self.basic(client_id, secret, authentication.sent());
+            }
             Some((client_id, secret)) => {
                 self.say("client_id", Some(client_id));
                 self.say("client_secret", Some(secret.expose()));
@@ -153,19 +175,32 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn basic(&mut self, client_id: &str, secret: &Secret) {
+    /// Whether a provider that takes an id as it is would read only the beginning of this one.
+    fn would_be_cut(&self, client_id: &str) -> bool {
+        self.manner.dialect == DialectConfig::Plgd && client_id.contains(':')
+    }
+
+    fn basic(&mut self, client_id: &str, secret: &Secret, sent: Option<&Secret>) {
+        let credentials = match sent {
+            // As the client sent it: providers differ in what they decode, and the client knows its own.
+            Some(sent) if self.manner.dialect != DialectConfig::Plgd => Zeroizing::new(sent.expose().to_owned()),
+            _ => self.basic_credentials(client_id, secret),
+        };
+        // Base64 always makes a header.
+        if let Ok(mut value) = HeaderValue::from_str(&Zeroizing::new(format!("Basic {}", *credentials))) {
+            value.set_sensitive(true);
+            self.headers.insert(AUTHORIZATION, value);
+        }
+    }
+
+    fn basic_credentials(&self, client_id: &str, secret: &Secret) -> Zeroizing<String> {
         // RFC 6749 section 2.3.1: each is form-encoded first; not so at plgd's server, which takes them as they are.
         let encoded = |text: &str| -> Zeroizing<String> {
             let encodes = self.manner.dialect != DialectConfig::Plgd;
             Zeroizing::new(if encodes { form_encoded(text) } else { text.to_owned() })
         };
         let joined = Zeroizing::new(format!("{}:{}", *encoded(client_id), *encoded(secret.expose())));
-        let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(joined.as_bytes())));
-        // Base64 always makes a header.
-        if let Ok(mut value) = HeaderValue::from_str(&value) {
-            value.set_sensitive(true);
-            self.headers.insert(AUTHORIZATION, value);
-        }
+        Zeroizing::new(STANDARD.encode(joined.as_bytes()))
     }
 
     fn frontegg(mut self, authentication: &'a ClientAuthentication) -> Written {
@@ -319,7 +354,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_said_twice_or_over_what_means_something(
-            names in proptest::collection::btree_set("(grant_type|client_id|client_secret|scope|resource|audience|[a-z]{1,4})", 0..6),
+            names in proptest::collection::btree_set("(grant_type|client_id|client_secret|Client-Id|client\\.id|client id|SCOPE|scope|audience|[a-zA-Z._ \\[]{1,4})", 0..6),
             value in "[ -~é]{0,12}", secret in "[ -~é]{1,20}", json in any::<bool>(),
         ) {
             let others: Vec<_> = names.into_iter().map(|name| (name, value.clone())).collect();
@@ -332,7 +367,8 @@ mod tests {
             } else {
                 form_urlencoded::parse(&written.body).into_owned().collect()
             };
-            let mut names: Vec<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+            let folded = |name: &str| name.to_ascii_lowercase().replace(['-', '.', ' ', '['], "_");
+            let mut names: Vec<_> = pairs.iter().map(|(name, _)| folded(name)).collect();
             names.sort_unstable();
             names.dedup();
             prop_assert_eq!(names.len(), pairs.len());

@@ -43,6 +43,8 @@ pub(super) struct Provider {
     pub(super) counters: Arc<Counters>,
     /// When the log last told of a failure, in seconds since the epoch.
     pub(super) told_at: AtomicU64,
+    /// When it last told that the operator's credentials are refused, which nothing else may drown.
+    pub(super) told_of_credentials_at: AtomicU64,
 }
 
 impl Provider {
@@ -94,17 +96,37 @@ impl Provider {
         asked
     }
 
+    /// Credentials that the operator gave for a client are not the client's: that they are refused says nothing about it.
+    pub(super) fn judged<T>(
+        &self,
+        mapped: Option<&Arc<str>>,
+        answered: Result<T, Failure>,
+        now: UnixTime,
+    ) -> Result<T, Failure> {
+        let Some(client_id) = mapped else { return answered };
+        answered.map_err(|failure| {
+            if !failure.is_invalid_client() {
+                return failure;
+            }
+            let refused = Failure::CredentialsRefused { client_id: Arc::clone(client_id) };
+            self.note(&refused, now);
+            refused
+        })
+    }
+
     /// Counts a failure, and tells of it unless the log did so just now.
-    pub(super) fn note(&self, failure: &Failure, now: UnixTime) {
+    fn note(&self, failure: &Failure, now: UnixTime) {
         let Some(reason) = failure.reason() else { return };
         self.counters.failed(reason);
-        let (told_at, seconds) = (self.told_at.load(Ordering::Relaxed), now.as_seconds());
+        let is_of_credentials = matches!(failure, Failure::CredentialsRefused { .. });
+        let last = if is_of_credentials { &self.told_of_credentials_at } else { &self.told_at };
+        let (told_at, seconds) = (last.load(Ordering::Relaxed), now.as_seconds());
         let is_silent = seconds.abs_diff(told_at) < SILENCE.as_secs();
-        if is_silent || self.told_at.compare_exchange(told_at, seconds, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if is_silent || last.compare_exchange(told_at, seconds, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
         let (endpoint, source) = (&*self.endpoint, failure as &dyn Error);
-        if matches!(failure, Failure::CredentialsRefused { .. }) {
+        if is_of_credentials {
             error!(endpoint, error = source, "the provider's credentials in the configuration are wrong");
         } else {
             warn!(endpoint, reason, error = source, "the provider of a token endpoint failed");

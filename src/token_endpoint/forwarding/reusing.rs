@@ -41,7 +41,10 @@ impl Forwarding {
                 ("told secret", told.secret().map(bytes)),
             ],
         );
-        let key = asking.written.as_fields_of(reuse.key(asker)).finish();
+        // Which organisation it is for counts for its quota, also where the provider is not told.
+        let organization = asking.organization.as_deref().map(str::as_bytes);
+        let key = reuse.key(asker).field("organization", organization);
+        let key = asking.written.as_fields_of(key).finish();
         let obtained = reuse.obtain(asker, key, arrival.at, || asking.go()).await?;
         let (endpoint, is_reused) = (&*self.provider.endpoint, obtained.is_reused);
         debug!(endpoint, %client_id, is_reused, "a token of the provider is handed out");

@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use super::super::{
     AudienceParameter, Echo, IntrospectionRequest, RequestError, RevocationRequest, TokenEndpoint, TokenRequest,
-    authentication::{DPOP, InBody},
+    authentication::{InBody, proof_of_possession},
     parameters::Parameters,
 };
 use crate::{config::DialectConfig, secret::Secret};
@@ -50,7 +50,7 @@ pub(super) fn token(
         organization: None,
         token_name: None,
         expires_at: None,
-        proof_of_possession: headers.get(DPOP).cloned(),
+        proof_of_possession: proof_of_possession(headers)?,
         others,
     })
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 
 use super::super::{
     AudienceParameter, ClientAuthentication, Echo, PlgdOperation, RequestError, TokenEndpoint, TokenRequest,
-    authentication::{basic_credentials, decode_basic, jwt_bearer},
+    authentication::{basic_credentials, decode_basic, jwt_bearer, proof_of_possession},
     media_type::only,
     parameters::Parameters,
 };
@@ -79,7 +79,7 @@ pub(super) fn token(
         organization: None,
         token_name,
         expires_at,
-        proof_of_possession: None,
+        proof_of_possession: proof_of_possession(headers)?,
         others: Vec::new(),
     })
 }

@@ -159,3 +159,111 @@ fn unlist(index: &mut HashMap<Fingerprint, BTreeSet<ReuseKey>>, at: Fingerprint,
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::{super::testing, *};
+    use crate::clock::Moment;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+    const MOST_BYTES: u64 = 8 * 1100;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert { key: u8, client: u8, credential: u8, token: u8, seconds: u64 },
+        Find(u8),
+        RemoveToken(u8),
+        RemoveClient(u8, u8),
+        Clear(u8),
+        ClearEnded(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let insert = (0..20u8, 0..4u8, 0..3u8, 0..12u8, 1..1000u64);
+        prop_oneof![
+            8 => insert.prop_map(|(key, client, credential, token, seconds)| Step::Insert {
+                key, client, credential, token, seconds
+            }),
+            3 => (0..20u8).prop_map(Step::Find),
+            2 => (0..12u8).prop_map(Step::RemoveToken),
+            2 => (0..4u8, 0..3u8).prop_map(|(client, credential)| Step::RemoveClient(client, credential)),
+            1 => (0..4u8).prop_map(Step::Clear),
+            1 => (0..1000u64).prop_map(Step::ClearEnded),
+        ]
+    }
+
+    fn take(shelf: &mut Shelf, step: Step, by: &Fingerprinting) {
+        let key = |number: u8| ReuseKey(by.of("request", &number.to_string()));
+        let asker = |client: u8, credential: u8| testing::asker(&client.to_string(), &credential.to_string());
+        match step {
+            Step::Insert { key: number, client, credential, token, seconds } => {
+                let token = Arc::new(testing::token(&format!("token-{token}"), seconds, NOW));
+                let kept = Kept::of(&token, asker(client, credential), Moment::present(NOW)).unwrap();
+                shelf.insert(key(number), kept, by, MOST_BYTES);
+                assert!(shelf.find(key(number)).is_some());
+            }
+            Step::Find(number) => {
+                shelf.find(key(number));
+            }
+            Step::RemoveToken(token) => {
+                let token = token_fingerprint(by, &format!("token-{token}"));
+                shelf.remove_token(token);
+                assert_eq!(shelf.remove_token(token), 0);
+            }
+            Step::RemoveClient(client, credential) => {
+                let asker = asker(client, credential);
+                let held = shelf.holds(asker);
+                assert_eq!(shelf.remove_client(asker.client, |it| it == asker.credential) > 0, held);
+                assert!(!shelf.holds(asker));
+            }
+            Step::Clear(client) => {
+                shelf.clear((client > 0).then(|| asker(client, 0).client));
+            }
+            Step::ClearEnded(seconds) => shelf.clear_ended(NOW.plus(Duration::from_secs(seconds))),
+        }
+    }
+
+    /// Every entry has its place in every index, and they have no others.
+    fn assert_sound(shelf: &Shelf) {
+        for (key, entry) in &shelf.entries {
+            assert!(shelf.by_token[&entry.token].contains(key));
+            assert!(shelf.by_client[&entry.kept.asker().client].contains(key));
+            assert_eq!(shelf.by_use[&entry.used], *key);
+            assert!(shelf.by_end.contains(&(entry.kept.ends_at(), *key)));
+        }
+        let listed =
+            |index: &HashMap<Fingerprint, BTreeSet<ReuseKey>>| index.values().map(BTreeSet::len).sum::<usize>();
+        let places = [listed(&shelf.by_token), listed(&shelf.by_client), shelf.by_use.len(), shelf.by_end.len()];
+        assert_eq!(places, [shelf.len(); 4]);
+        assert!(shelf.by_token.values().chain(shelf.by_client.values()).all(|keys| !keys.is_empty()));
+        assert_eq!(shelf.bytes(), shelf.entries.values().map(|entry| entry.bytes).sum::<u64>());
+        assert!(shelf.bytes() <= MOST_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn the_indexes_name_what_is_kept_and_nothing_else(steps in proptest::collection::vec(step(), 0..80)) {
+            let (by, mut shelf) = (Fingerprinting::new().unwrap(), Shelf::default());
+            for step in steps {
+                take(&mut shelf, step, &by);
+                assert_sound(&shelf);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_the_longest_time_goes_first() {
+        let (by, mut shelf) = (Fingerprinting::new().unwrap(), Shelf::default());
+        let insert = |number| Step::Insert { key: number, client: 0, credential: 0, token: number, seconds: 100 };
+        (0..8).for_each(|number| take(&mut shelf, insert(number), &by));
+        take(&mut shelf, Step::Find(0), &by);
+        take(&mut shelf, insert(8), &by);
+        let there =
+            |shelf: &mut Shelf, number: u8| shelf.find(ReuseKey(by.of("request", &number.to_string()))).is_some();
+        assert!(there(&mut shelf, 0) && !there(&mut shelf, 1) && there(&mut shelf, 2) && there(&mut shelf, 8));
+    }
+}

@@ -115,7 +115,8 @@ async fn a_token_is_handed_out_until_too_little_is_left_and_says_how_much_is() {
     let house = House::open();
     let first = house.obtain("billing", "s", NOW).await;
     assert_eq!((first.lifetime, first.is_reused), (Some(Duration::from_secs(LIFETIME)), false));
-    for after in [0, 1, 600, 2400, 2639] {
+    // Later by more than this test takes, so that the clock in hand decides.
+    for after in [120, 600, 2400, 2639] {
         let again = house.obtain("billing", "s", at(after)).await;
         assert_eq!((again.lifetime, again.is_reused), (Some(Duration::from_secs(LIFETIME - after)), true), "{after}");
         assert_eq!(again.token.access_token.expose(), "token-0");
@@ -123,7 +124,7 @@ async fn a_token_is_handed_out_until_too_little_is_left_and_says_how_much_is() {
     assert_eq!(house.asked(), 1);
     let next = house.obtain("billing", "s", at(3301)).await;
     assert_eq!((next.token.access_token.expose(), next.is_reused), ("token-1", false));
-    assert_eq!(house.reuse.memory.counts.reused(), 5);
+    assert_eq!(house.reuse.memory.counts.reused(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,7 +247,7 @@ async fn a_refresh_that_fails_is_paused_and_the_old_token_goes_on() {
     let house = House::open();
     house.obtain("billing", "s", NOW).await;
     let due = at(LIFETIME - 300 - 290);
-    let away = |_| Err(Failure::Status { status: 503, retry_after: None });
+    let away = |_| Err(Failure::Status { status: 503 });
     for (after, asked) in [(0, 2), (1, 2), (29, 2), (31, 3), (32, 3)] {
         let now = due.plus(Duration::from_secs(after));
         let again = house.obtain_as(("billing", "s", "a"), now, away).await.unwrap();
@@ -364,7 +365,7 @@ async fn bytes_are_bounded_and_what_is_in_use_stays() {
         assert_eq!(house.text("client-0", "s", NOW).await, "token-0", "{number}");
     }
     let (tokens, bytes) = house.reuse.memory.size(NOW);
-    assert!((14..=16).contains(&tokens) && bytes <= 16 * 1100, "{tokens} {bytes}");
+    assert!((15..=17).contains(&tokens) && bytes <= 16 * 1100, "{tokens} {bytes}");
     assert_eq!(house.dropped(DropReason::NoRoom), 200 - u64::try_from(tokens).unwrap());
     assert!(!house.reuse.drop_token("token-1", DropReason::Refused), "nothing names what is gone");
     let huge = |token| Ok(ProviderToken { access_token: Secret::new("x".repeat(20_000)), ..token });
@@ -386,18 +387,18 @@ async fn what_has_ended_is_cleared_away() {
 async fn a_reload_forgets_nothing_and_another_endpoint_knows_nothing() {
     let mut house = House::open();
     house.obtain("billing", "s", NOW).await;
-    house.reuse = reuse(&house.lasting, "corp", Settings { min_remaining: Duration::from_mins(30), ..settings() });
+    house.reuse = reuse(&house.lasting, "corp", Settings { min_remaining: Duration::from_mins(10), ..settings() });
     assert!(house.obtain("billing", "s", at(1800)).await.is_reused);
-    assert!(!house.obtain("billing", "s", at(1801)).await.is_reused, "the new settings are in force");
+    assert!(!house.obtain("billing", "s", at(3001)).await.is_reused, "the new settings are in force");
     let corp = Arc::clone(&house.reuse);
     house.reuse = reuse(&house.lasting, "other", settings());
-    assert!(!house.obtain("billing", "s", at(1801)).await.is_reused);
+    assert!(!house.obtain("billing", "s", at(3001)).await.is_reused);
     house.reuse = reuse(&house.lasting, "corp", settings());
-    assert!(house.obtain("billing", "s", at(1801)).await.is_reused);
+    assert!(house.obtain("billing", "s", at(3001)).await.is_reused);
     drop(corp);
     house.reuse = reuse(&house.lasting, "other", settings());
     house.reuse = reuse(&house.lasting, "corp", settings());
-    assert!(!house.obtain("billing", "s", at(1801)).await.is_reused, "the endpoint had gone");
+    assert!(!house.obtain("billing", "s", at(3001)).await.is_reused, "the endpoint had gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -436,7 +437,7 @@ fn what_makes_no_sense_does_not_compile() {
         let config: crate::config::Config =
             toml::from_str(&format!("{endpoint}[token_endpoints.a.reuse]\n{lines}")).unwrap();
         let mut diagnostics = crate::diagnostic::Diagnostics::new();
-        let compiled = crate::token_endpoint::compile(&config, None, &Lasting::offline(), &mut diagnostics);
+        let compiled = crate::token_endpoint::compile(&config, None, &Lasting::offline(), None, &mut diagnostics);
         let found: Vec<_> = diagnostics.iter().map(|it| format!("{}: {}", it.path, it.message)).collect();
         assert_eq!(compiled.is_some(), found.is_empty());
         found

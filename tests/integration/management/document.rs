@@ -101,6 +101,10 @@ async fn every_operation_of_the_document_does_what_it_says() {
     walk.call("refresh_issuer", "local", "", None, 409).await;
     walk.call("refresh_issuer", "nobody", "", None, 404).await;
     walk.call("reload", "", "", None, 200).await;
+    walk.call("list_reused_tokens", "", "", None, 200).await;
+    walk.call("drop_reused_tokens", "", "", None, 200).await;
+    walk.call("drop_reused_tokens", "", "?endpoint=outside&client_id=billing", None, 200).await;
+    walk.call("drop_reused_tokens", "", "?endpoint=oauth", None, 404).await;
 
     let client = json!({
         "id": "shipping", "description": "Sends parcels", "owner": "ann", "tenant": "acme",

@@ -49,6 +49,11 @@ grants = { "https://api.test/orders" = ["orders:read"] }
 [token_endpoints.oauth]
 path = "/oauth/token"
 serve = "embedded"
+[token_endpoints.outside]
+path = "/outside/token"
+forward = "http://127.0.0.1:9/token"
+[token_endpoints.outside.reuse]
+min_remaining = "5m"
 [upstreams.orders]
 endpoints = ["${UPSTREAM}"]
 [routes.orders]

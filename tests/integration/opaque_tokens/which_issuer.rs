@@ -95,6 +95,23 @@ async fn what_the_embedded_issuer_makes_is_shown_to_nobody() {
 }
 
 #[tokio::test]
+async fn whoever_manages_may_have_an_opaque_token_as_well() {
+    let management = "[token_endpoints.devices]\npath = \"/m2m/oauth/token\"\ndialect = \"plgd\"\nserve = \"embedded\"\n\
+                      [token_endpoints.devices.management]\nbase_path = \"/m2m\"\n\
+                      [token_endpoints.devices.management.require]\nissuers = [\"corp\", \"own\"]\n";
+    let world = World::furnished(|builder| builder.also(OWN).also(management)).await;
+    world.endpoint.answers(|question| {
+        let is_good = question.field("token").is_some_and(|token| token.starts_with("good"));
+        says(&if is_good { active(&json!({ "owner": "ann" })) } else { json!({ "active": false }) })
+    });
+    assert_eq!(world.get("/m2m/api/v1/tokens", "good").await.status, 200);
+    assert_eq!(world.get("/m2m/api/v1/tokens", "bogus").await.status, 401);
+    world.endpoint.says(crate::support::asked::Reply::Fails(500));
+    assert_eq!(world.get("/m2m/api/v1/tokens", "good-too").await.status, 503);
+    assert_eq!(world.endpoint.count(), 3);
+}
+
+#[tokio::test]
 async fn a_route_without_an_introspecting_issuer_refuses_opaque_tokens_as_ever() {
     let jwts = "[issuers.jwts]\nissuer = \"https://jwts.example/\"\njwks_uri = \"${ENDPOINT}\"\naudience = \"a\"\n\
                 key_set = { startup = \"degraded\" }\n[routes.jwts]\npath = \"/jwts\"\nupstream = \"orders\"\n\
@@ -150,9 +167,9 @@ async fn what_cannot_be_asked_is_refused() {
         let said = problems("", &[(from, to)]).await;
         assert!(said.contains(expected), "{to}: {said}");
     }
-    let start = super::CONFIG.find("[issuers.corp.introspection]").expect("it is there");
-    let end = super::CONFIG.find("[upstreams.orders]").expect("it is there");
-    let said = problems("", &[(&super::CONFIG[start..end], "")]).await;
+    let (_, rest) = super::CONFIG.split_once("[issuers.corp.introspection]").expect("it is there");
+    let (table, _) = rest.split_once("[upstreams.orders]").expect("it is there");
+    let said = problems("", &[(&format!("[issuers.corp.introspection]{table}"), "")]).await;
     assert!(said.contains("no algorithm is accepted"), "an issuer without keys must have something: {said}");
     let embedded =
         problems("[issuers.own]\nembedded = true\nrevocation = { tokens_endpoint = \"https://a/\" }\n", &[]).await;
