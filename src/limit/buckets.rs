@@ -36,6 +36,8 @@ const MARGIN: Duration = Duration::from_millis(10);
 pub(super) struct Buckets {
     hashing: RandomState,
     shards: Box<[RwLock<Shard>]>,
+    /// The bucket of a limit on everybody together, which every request of it uses.
+    everybody: InMemoryState,
     /// The bucket of all for whom there is no room.
     overflow: InMemoryState,
     clock: Steady,
@@ -50,7 +52,13 @@ struct Shard {
 impl Buckets {
     pub(super) fn new(clock: Steady) -> Self {
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { hashing: RandomState::new(), shards, overflow: InMemoryState::default(), clock }
+        Self {
+            hashing: RandomState::new(),
+            shards,
+            everybody: InMemoryState::default(),
+            overflow: InMemoryState::default(),
+            clock,
+        }
     }
 
     fn shard(&self, key: &Key) -> Option<&RwLock<Shard>> {
@@ -60,11 +68,18 @@ impl Buckets {
 }
 
 impl Shard {
+    fn is_crowded(&self) -> bool {
+        self.kept.len() >= MOST_IN_SHARD
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        let every = if self.is_crowded() { SWEPT_AT_MOST_EVERY } else { SWEPT_EVERY };
+        now.saturating_sub(self.swept_at) >= every
+    }
+
     /// Lets go of full buckets, from time to time.
     fn sweep(&mut self, now: Duration) {
-        let full = self.kept.len() >= MOST_IN_SHARD;
-        let every = if full { SWEPT_AT_MOST_EVERY } else { SWEPT_EVERY };
-        if now.saturating_sub(self.swept_at) < every {
+        if !self.is_due(now) {
             return;
         }
         self.swept_at = now;
@@ -85,14 +100,23 @@ impl StateStore for Buckets {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
+        if *key == Key::Everybody {
+            return self.everybody.measure_and_replace(&NotKeyed::NonKey, measure);
+        }
         let overflow = || self.overflow.measure_and_replace(&NotKeyed::NonKey, &measure);
         let Some(shard) = self.shard(key) else { return overflow() };
-        if let Some(bucket) = shard.read().unwrap_or_else(PoisonError::into_inner).kept.get(key) {
-            return bucket.measure_and_replace(&NotKeyed::NonKey, measure);
+        let now = Duration::from(self.clock.now());
+        {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            match shard.kept.get(key) {
+                Some(bucket) => return bucket.measure_and_replace(&NotKeyed::NonKey, measure),
+                None if shard.is_crowded() && !shard.is_due(now) => return overflow(),
+                None => {}
+            }
         }
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        shard.sweep(Duration::from(self.clock.now()));
-        if shard.kept.len() >= MOST_IN_SHARD && !shard.kept.contains_key(key) {
+        shard.sweep(now);
+        if shard.is_crowded() && !shard.kept.contains_key(key) {
             drop(shard);
             return overflow();
         }
