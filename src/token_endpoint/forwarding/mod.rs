@@ -211,7 +211,7 @@ impl Asking {
         let Self { provider, client_id, mapped, written, terms, organization } = self;
         let spent = terms.spend(client_id.as_deref().unwrap_or_default(), organization.as_deref()).await;
         let spent = spent.map_err(|error| match error {
-            IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(*exceeded),
+            IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(exceeded),
             _ => Failure::Busy,
         })?;
         let now = terms.arrival.at;
