@@ -66,6 +66,10 @@ impl RouteLimit {
             "route" => By::Route,
             claim => By::Claim(claim.into()),
         };
+        if let Some(remedy) = misspelt(&raw.by) {
+            let message = format!("`{}` is probably not meant to be the name of a claim", raw.by);
+            diagnostics.error(&at.key("by"), message, remedy);
+        }
         match &by {
             By::Claim(claim) if claim.is_empty() => {
                 let remedy = "write \"peer\", \"route\", or the name of a claim, like \"client_id\"";
@@ -108,6 +112,20 @@ impl RouteLimit {
             }
             Some(_) | None => taken,
         }
+    }
+}
+
+/// What to write instead of a word that would silently count by a claim that no token has.
+fn misspelt(by: &str) -> Option<&'static str> {
+    let letters: String =
+        by.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+    match (letters.as_str(), by) {
+        (_, "peer" | "route" | "client_id") => None,
+        ("peer" | "ip" | "address", _) => Some("write \"peer\" to count requests of one address together"),
+        ("route" | "all" | "global", _) => Some("write \"route\" to count all requests together"),
+        ("none", _) => Some("take the limit out, or write \"route\" to count all requests together"),
+        ("clientid" | "token", _) => Some("write \"client_id\" to count requests of one client together"),
+        _ => None,
     }
 }
 
@@ -162,6 +180,8 @@ mod tests {
             (1_000_000, "1d", "route", true),
             (100, "1s", "client_id", false),
             (1_000_000, "1ms", "tenant_id", false),
+            (1, "1s", "sub", false),
+            (1, "1s", "https://corp.example/peer", false),
         ] {
             let compiled = scene.compile("r", limit(requests, per, by), public).unwrap();
             assert_eq!(compiled.to_string(), format!("{requests} per {per} by {by}"));
@@ -173,6 +193,17 @@ mod tests {
             (limit(1, "25h", "peer"), false, "per"),
             (limit(1, "1s", ""), false, "by"),
             (limit(1, "1s", "client_id"), true, "by"),
+            (limit(1, "1s", "Peer"), false, "by"),
+            (limit(1, "1s", "peer "), false, "by"),
+            (limit(1, "1s", "ROUTE"), false, "by"),
+            (limit(1, "1s", "clientid"), false, "by"),
+            (limit(1, "1s", "Client-Id"), false, "by"),
+            (limit(1, "1s", "ip"), false, "by"),
+            (limit(1, "1s", "Address"), false, "by"),
+            (limit(1, "1s", "all"), false, "by"),
+            (limit(1, "1s", "global"), false, "by"),
+            (limit(1, "1s", "none"), false, "by"),
+            (limit(1, "1s", "token"), false, "by"),
         ] {
             let told = scene.compile("r", wrong.clone(), public).unwrap_err();
             assert!(told.len() == 1 && told[0].starts_with(&format!("routes.r.limit.{place}: ")), "{wrong}: {told:?}");
