@@ -1,11 +1,11 @@
 //! Owns: what is remembered of everybody whose requests are counted by themselves.
-//! Refuses: more than some 65 000 of them: newcomers beyond share one bucket until others have been let go of.
+//! Refuses: more than some 65 000 of them: newcomers beyond share 4096 buckets until others have been let go of.
 //! Always holds: who is let go of would be let through as often as a newcomer; a request looks through a small part at most.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher as _,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -25,6 +25,8 @@ const MOST_IN_SHARD: usize = 1024;
 #[cfg(test)]
 pub(super) const MOST_KEYS: usize = SHARDS * MOST_IN_SHARD;
 
+/// How many buckets those share for whom there is no room. Nobody can tell beforehand with whom.
+pub(super) const OVERFLOW: usize = 4096;
 /// How often a part is looked through at least, if newcomers come.
 const SWEPT_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked through at most, when it is full.
@@ -34,10 +36,16 @@ const MARGIN: Duration = Duration::from_millis(10);
 
 /// The buckets of one limit, by whose they are.
 pub(super) struct Buckets {
+    all: Arc<All>,
+}
+
+struct All {
     hashing: RandomState,
     shards: Box<[RwLock<Shard>]>,
-    /// The bucket of all for whom there is no room.
-    overflow: InMemoryState,
+    /// The buckets of all for whom there is no room.
+    overflow: Box<[InMemoryState]>,
+    /// The bucket of all who have no place. Nobody has none; if it were otherwise, too few would be let through.
+    rest: InMemoryState,
     clock: Steady,
 }
 
@@ -50,12 +58,18 @@ struct Shard {
 impl Buckets {
     pub(super) fn new(clock: Steady) -> Self {
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { hashing: RandomState::new(), shards, overflow: InMemoryState::default(), clock }
+        let overflow = (0..OVERFLOW).map(|_| InMemoryState::default()).collect();
+        Self {
+            all: Arc::new(All { hashing: RandomState::new(), shards, overflow, rest: InMemoryState::default(), clock }),
+        }
     }
+}
 
-    fn shard(&self, key: &Key) -> Option<&RwLock<Shard>> {
-        let index = self.hashing.hash_one(key) % u64::try_from(SHARDS).unwrap_or(u64::MAX);
-        self.shards.get(usize::try_from(index).unwrap_or_default())
+impl All {
+    /// Where the bucket of `key` is, or is to be, and the one that it shares if there is no room.
+    fn places(&self, key: &Key) -> (Option<&RwLock<Shard>>, &InMemoryState) {
+        let hash = usize::try_from(self.hashing.hash_one(key) >> 32).unwrap_or_default();
+        (self.shards.get(hash % SHARDS), self.overflow.get(hash / SHARDS % OVERFLOW).unwrap_or(&self.rest))
     }
 }
 
@@ -85,16 +99,17 @@ impl StateStore for Buckets {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let overflow = || self.overflow.measure_and_replace(&NotKeyed::NonKey, &measure);
-        let Some(shard) = self.shard(key) else { return overflow() };
+        let (Some(shard), overflow) = self.all.places(key) else {
+            return self.all.rest.measure_and_replace(&NotKeyed::NonKey, measure);
+        };
         if let Some(bucket) = shard.read().unwrap_or_else(PoisonError::into_inner).kept.get(key) {
             return bucket.measure_and_replace(&NotKeyed::NonKey, measure);
         }
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        shard.sweep(Duration::from(self.clock.now()));
+        shard.sweep(Duration::from(self.all.clock.now()));
         if shard.kept.len() >= MOST_IN_SHARD && !shard.kept.contains_key(key) {
             drop(shard);
-            return overflow();
+            return overflow.measure_and_replace(&NotKeyed::NonKey, measure);
         }
         shard.kept.entry(*key).or_default().measure_and_replace(&NotKeyed::NonKey, measure)
     }
