@@ -20,10 +20,14 @@ use tokio::{
 /// Where the server of the tests is: a URL that `scripts/with-redis` gives.
 const REDIS: &str = "POSTERN_TEST_REDIS";
 
+/// What `scripts/test` sets, where every server of the tests is there: leaving out what needs one would go unnoticed.
+const REQUIRED: &str = "POSTERN_TEST_SERVERS_REQUIRED";
+
 /// The address of the server of the tests; without one none, and a word about it.
 pub(crate) fn server() -> Option<String> {
     let url = env::var(REDIS).ok();
     if url.is_none() {
+        assert!(env::var_os(REQUIRED).is_none(), "{REDIS} is not set, but {REQUIRED} is");
         eprintln!("left out: {REDIS} is not set; scripts/with-redis starts a server for the tests");
     }
     url?.strip_prefix("redis://")?.split('/').next().map(str::to_owned)
