@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::support::{
     raw::nobody,
-    redis::{RedisRelay, fresh_prefix, server},
+    redis::{RedisRelay, command, fresh_prefix, server},
     wait::until,
 };
 
@@ -162,6 +162,42 @@ async fn who_is_slow_is_away_until_it_answers_in_time() {
     relay.delay(Duration::ZERO);
     once("it is back", || shared.is_reachable()).await;
     assert!(shared.add(&windows, 0).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_else_wrote_counts_as_absent() {
+    let Some(server) = server() else { return };
+    let prefix = fresh_prefix();
+    let shared = counters(&server, "5s", &prefix);
+    let key = format!("{prefix}:k");
+    let windows = [Window { name: "k", ends_in: HOUR }];
+    for value in
+        ["x y", "inf 5", "1e300 5", "nan nan", "-5.0 5", "99999.0 99999999999999999999", "", "-7", "0x10", "inf"]
+            .map(Some)
+            .into_iter()
+            .chain([None])
+    {
+        let poison = async || {
+            command(&server, &["DEL", &key]).await;
+            match value {
+                Some(value) => command(&server, &["SET", &key, value]).await,
+                None => command(&server, &["LPUSH", &key, "x"]).await,
+            }
+        };
+        poison().await;
+        for remaining in (0..4).rev() {
+            let taken = shared.take("k", rate(4, HOUR)).await;
+            assert_eq!(taken.map(|taken| taken.remaining), Ok(remaining), "{value:?}");
+        }
+        assert!(shared.take("k", rate(4, HOUR)).await.unwrap().retry_after.is_some(), "{value:?}");
+        poison().await;
+        assert_eq!(shared.add(&windows, 0).await, Ok(vec![0]), "{value:?}");
+        assert_eq!(shared.add(&windows, 2).await, Ok(vec![2]), "{value:?}");
+        assert_eq!(shared.add(&windows, 2).await, Ok(vec![4]), "{value:?}");
+        let redis::Value::Int(left) = command(&server, &["PTTL", &key]).await else { panic!("no time") };
+        assert!(left > 0, "it expires: {value:?} {left}");
+    }
+    assert_eq!(failures(&shared, "refused"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,14 @@ pub(crate) fn fresh_prefix() -> String {
     format!("test:{}", uuid::Uuid::now_v7())
 }
 
+/// Has the server at `address` carry out a command.
+pub(crate) async fn command(address: &str, words: &[&str]) -> redis::Value {
+    let client = redis::Client::open(format!("redis://{address}/0")).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("the server is there");
+    let (name, rest) = words.split_first().expect("a command");
+    redis::cmd(name).arg(rest).query_async(&mut connection).await.expect("it is carried out")
+}
+
 /// A way to the server. It listens as long as it is there.
 pub(crate) struct RedisRelay {
     pub(crate) address: String,
