@@ -19,7 +19,7 @@ use crate::support::{
     gateway::{Gateway, GatewayBuilder},
     observe::{metric, reload},
     process::PosternProcess,
-    redis::{RedisRelay, fresh_prefix, server},
+    redis::{OwnRedis, RedisRelay, command, fresh_prefix, server},
     upstream::RecordedUpstream,
     wait::until,
 };
@@ -181,7 +181,6 @@ async fn going_and_coming_back_is_logged_once_and_the_url_never() {
     let environment: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     // The server of the tests has no password, and says so to whoever brings one: that is a refusal.
     let refused = PosternProcess::start(&format!("{listeners}{config}"), &environment).await;
-    let says = |process: &PosternProcess, words: &str| process.written().1.matches(words).count();
     let away = "the server is away";
     until("it is told", || async { (says(&refused, away) == 1).then_some(()) }).await;
     assert!(refused.written().1.contains("refused"));
@@ -203,6 +202,39 @@ async fn going_and_coming_back_is_logged_once_and_the_url_never() {
     for process in [&process, &refused] {
         let (access, log) = process.written();
         assert!(!access.contains("canary") && !log.contains("canary"), "{log}");
+    }
+}
+
+/// Of a process: how often its log has these words.
+fn says(process: &PosternProcess, words: &str) -> usize {
+    process.written().1.matches(words).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_writes_is_away_and_that_is_logged_once() {
+    let Some(server) = server() else { return };
+    let upstream = RecordedUpstream::start().await;
+    let full = OwnRedis::start(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]).await;
+    let (host, port) = server.split_once(':').unwrap();
+    let copy = OwnRedis::start(&["--replicaof", host, port]).await;
+    let listeners = "[listeners.public]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
+    for (own, mend) in [(full, ["CONFIG", "SET", "maxmemory", "0"].as_slice()), (copy, &["REPLICAOF", "NO", "ONE"])] {
+        let (url, prefix) = (upstream.url(), fresh_prefix());
+        let environment =
+            [("UPSTREAM", url.as_str()), ("REDIS", &own.address), ("TIMEOUT", "1s"), ("PREFIX", prefix.as_str())];
+        let process = PosternProcess::start(&format!("{listeners}{CONFIG}"), &environment).await;
+        until("it is told", || async { (says(&process, "the server is away") == 1).then_some(()) }).await;
+        let mut passed = 0;
+        for _ in 0..30 {
+            let status = HttpClient::http1().get(&format!("http://{}/all", process.public), None).await.status;
+            passed += usize::from(status == 200);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(passed, 10, "this replica's own count");
+        let log = process.written().1;
+        assert!(says(&process, "shared counters:") == 1 && log.contains("reason=refused"), "{log}");
+        command(&own.address, mend).await;
+        until("it is back", || async { (says(&process, "the server is back") == 1).then_some(()) }).await;
     }
 }
 

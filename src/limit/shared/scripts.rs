@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use redis::{RedisResult, Script, aio::MultiplexedConnection};
+use redis::{RedisResult, Script, ScriptInvocation, aio::MultiplexedConnection};
+
+use super::Rate;
 
 /// What is kept at a key, or nothing where it holds something else than a text. Any other error is the question's.
 macro_rules! kept {
@@ -82,12 +84,20 @@ return { passed and 1 or 0, math.max(0, math.floor(requests - used)), wait, math
 #[derive(Clone)]
 pub(super) struct Scripts {
     pub(super) add: Arc<Script>,
-    pub(super) take: Arc<Script>,
+    take: Arc<Script>,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self { add: Arc::new(Script::new(ADD)), take: Arc::new(Script::new(TAKE)) }
+    }
+
+    /// Asks to let one through under `rate`, as the bucket `key` stands.
+    pub(super) fn taking<'a>(&'a self, key: &str, rate: Rate) -> ScriptInvocation<'a> {
+        let per_microseconds = u64::try_from(rate.per.as_micros()).unwrap_or(u64::MAX).max(1);
+        let mut question = self.take.prepare_invoke();
+        question.key(key).arg(rate.requests.get()).arg(per_microseconds);
+        question
     }
 
     /// Sends them ahead, so that the first question needs no second round trip.
