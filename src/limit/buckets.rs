@@ -34,7 +34,8 @@ const SWEPT_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// Buckets reckon from a moment that is later by a little than the one that sweeping reckons from.
 const MARGIN: Duration = Duration::from_millis(10);
 
-/// The buckets of one limit, by whose they are.
+/// The buckets of one limit, by whose they are. A clone is the same buckets.
+#[derive(Clone)]
 pub(super) struct Buckets {
     all: Arc<All>,
 }
@@ -62,6 +63,17 @@ impl Buckets {
         Self {
             all: Arc::new(All { hashing: RandomState::new(), shards, overflow, rest: InMemoryState::default(), clock }),
         }
+    }
+
+    /// Puts back what was taken out of the bucket of `key`, which takes `each` to come back by itself. Nothing is entered for it.
+    pub(super) fn give_back(&self, key: &Key, each: Duration) {
+        let (Some(shard), overflow) = self.all.places(key) else { return };
+        let each = Nanos::from(each);
+        // A bucket is kept as the time when it is full; a closure that gives an error changes nothing.
+        let earlier = |full: Option<Nanos>| full.map(|at| ((), at.saturating_sub(each))).ok_or(());
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        let bucket = shard.kept.get(key).unwrap_or(overflow);
+        let _ = bucket.measure_and_replace(&NotKeyed::NonKey, earlier);
     }
 }
 

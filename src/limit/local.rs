@@ -11,6 +11,8 @@ use crate::clock::Clock;
 /// The buckets of one limit.
 pub(super) struct Local {
     limiter: RateLimiter<Key, Buckets, Steady, StateInformationMiddleware>,
+    /// The same that the limiter has.
+    buckets: Buckets,
     rate: Rate,
     /// In what time one comes back.
     each: Duration,
@@ -24,8 +26,9 @@ impl Local {
         let each = Duration::from_nanos(u64::try_from(each).unwrap_or(u64::MAX));
         let quota = Quota::with_period(each)?.allow_burst(rate.requests);
         let clock = Steady::new(clock);
-        let limiter = RateLimiter::new(quota, Buckets::new(clock.clone()), clock);
-        Some(Self { limiter, rate, each })
+        let buckets = Buckets::new(clock.clone());
+        let limiter = RateLimiter::new(quota, buckets.clone(), clock);
+        Some(Self { limiter, buckets, rate, each })
     }
 
     /// Lets one through, or does not.
@@ -43,6 +46,11 @@ impl Local {
                 Taken { limit, remaining: 0, reset, retry_after: Some(wait) }
             }
         }
+    }
+
+    /// Undoes letting one through that was stopped all the same.
+    pub(super) fn give_back(&self, key: &Key) {
+        self.buckets.give_back(key, self.each);
     }
 }
 
@@ -124,6 +132,22 @@ mod tests {
         (0..100).for_each(|_| _ = local.take(&greedy));
         assert!(local.take(&greedy).retry_after.is_some());
         assert!(strangers(8 * most).count() > 0, "others are let through all the same");
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_taken_again_and_no_more() {
+        let (local, clock) = limit(2, Duration::from_secs(10));
+        let passes = |key: &Key| local.take(key).retry_after.is_none();
+        for key in [peer(1), Key::Everybody] {
+            assert!(passes(&key) && passes(&key) && !passes(&key));
+            local.give_back(&key);
+            assert!(passes(&key) && !passes(&key));
+            local.give_back(&key);
+            clock.advance(Duration::from_secs(60));
+            assert!(passes(&key) && passes(&key) && !passes(&key), "never more than all of them");
+        }
+        local.give_back(&peer(2));
+        assert!(passes(&peer(2)) && passes(&peer(2)) && !passes(&peer(2)), "from whom nothing was taken");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use super::{
-    Limits, Rate, SharedCounters, Taken, Whose,
+    Away, Limits, Rate, SharedCounters, Taken, Whose,
     key::{Key, digest},
     limits::Identity,
     local::Local,
@@ -102,15 +102,19 @@ impl RouteLimit {
     }
 
     /// Lets a request through, or does not: first as this replica has counted, then, if that lets it through and replicas share,
-    /// as all of them have. Where they cannot be asked, what this one has counted stands.
+    /// as all of them have. Where they cannot be asked, what this one has counted stands. What they refuse together has cost
+    /// nothing here, or this one would go on refusing when they no longer do.
     pub async fn take(&self, whose: &Whose<'_>) -> Taken {
         let key = Key::of(whose);
         let taken = self.local.take(&key);
-        match &self.shared {
-            Some(shared) if taken.retry_after.is_none() => {
-                shared.take(&key.shared_name(&self.hash), self.rate).await.unwrap_or(taken)
+        let Some(shared) = self.shared.as_ref().filter(|_| taken.retry_after.is_none()) else { return taken };
+        match shared.take(&key.shared_name(&self.hash), self.rate).await {
+            Ok(together) if together.retry_after.is_some() => {
+                self.local.give_back(&key);
+                together
             }
-            Some(_) | None => taken,
+            Ok(together) => together.and(taken),
+            Err(Away) => taken,
         }
     }
 }

@@ -238,6 +238,40 @@ async fn a_server_that_takes_no_writes_is_away_and_that_is_logged_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_together_costs_a_replica_nothing_of_its_own() {
+    let Some(server) = server() else { return };
+    let (prefix, upstream) = (fresh_prefix(), RecordedUpstream::start().await);
+    let relay = RedisRelay::to(&server).await;
+    let one = replica(&relay.address, "2s", &prefix, &upstream).await;
+    let other = replica(&server, "2s", &prefix, &upstream).await;
+    assert_eq!(passed(&statuses(&other, "/all", 10).await), 10);
+    assert_eq!(passed(&statuses(&one, "/all", 5).await), 0);
+    relay.go_away();
+    until_reachable(&one, 0.0).await;
+    assert_eq!(passed(&statuses(&one, "/all", 20).await), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_told_the_count_that_leaves_them_less() {
+    let Some(server) = server() else { return };
+    let (prefix, upstream) = (fresh_prefix(), RecordedUpstream::start().await);
+    let [one, other] =
+        [replica(&server, "2s", &prefix, &upstream).await, replica(&server, "2s", &prefix, &upstream).await];
+    let told = async |gateway: &Gateway| {
+        let answer = HttpClient::http1().get(&gateway.url("/all"), None).await;
+        let seconds: u32 = answer.header("ratelimit-reset").parse().unwrap();
+        // Ten come back in a day.
+        (answer.header("ratelimit-remaining").to_owned(), seconds.div_ceil(8640))
+    };
+    assert_eq!((told(&one).await, told(&one).await), (("9".to_owned(), 1), ("8".to_owned(), 2)));
+    assert_eq!(told(&other).await, ("7".to_owned(), 3), "the control: what others have used counts");
+    let redis::Value::Array(keys) = command(&server, &["KEYS", &format!("{prefix}:limit:*")]).await else { panic!() };
+    let [redis::Value::BulkString(key)] = keys.as_slice() else { panic!("one count: {keys:?}") };
+    command(&server, &["DEL", std::str::from_utf8(key).unwrap()]).await;
+    assert_eq!(told(&one).await, ("7".to_owned(), 3), "here three were let through, wherever the others went");
+}
+
 /// TLS before the server of the tests.
 async fn under_tls(server: &str, identity: &Identity) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
