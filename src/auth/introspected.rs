@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
-    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache, introspection::Answer,
-    token_cache::CachedToken, verified_token::TokenProof,
+    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache,
+    introspection::Answer, token_cache::CachedToken, verified_token::TokenProof,
 };
 use crate::clock::UnixTime;
 
@@ -22,7 +22,8 @@ pub(super) fn asked_about<'i>(
 ) -> Option<&'i Arc<Issuer>> {
     let issuer = introspecting.filter(|_| credential.header() == CredentialHeader::Authorization)?;
     let token = credential.token();
-    let is_own = || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.has_own_form(token.as_str()));
+    let is_own =
+        || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.has_own_form(token.as_str()));
     (token.is_opaque() && !is_own()).then_some(issuer)
 }
 

@@ -43,10 +43,10 @@ pub(super) struct Buckets {
 struct All {
     hashing: RandomState,
     shards: Box<[RwLock<Shard>]>,
+    /// The bucket of a limit on everybody together, which every request of it uses; and of whoever has no place, who is nobody.
+    everybody: InMemoryState,
     /// The buckets of all for whom there is no room.
     overflow: Box<[InMemoryState]>,
-    /// The bucket of all who have no place. Nobody has none; if it were otherwise, too few would be let through.
-    rest: InMemoryState,
     clock: Steady,
 }
 
@@ -60,37 +60,47 @@ impl Buckets {
     pub(super) fn new(clock: Steady) -> Self {
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
         let overflow = (0..OVERFLOW).map(|_| InMemoryState::default()).collect();
-        Self {
-            all: Arc::new(All { hashing: RandomState::new(), shards, overflow, rest: InMemoryState::default(), clock }),
-        }
+        let everybody = InMemoryState::default();
+        Self { all: Arc::new(All { hashing: RandomState::new(), shards, everybody, overflow, clock }) }
     }
 
     /// Puts back what was taken out of the bucket of `key`, which takes `each` to come back by itself. Nothing is entered for it.
     pub(super) fn give_back(&self, key: &Key, each: Duration) {
-        let (Some(shard), overflow) = self.all.places(key) else { return };
         let each = Nanos::from(each);
         // A bucket is kept as the time when it is full; a closure that gives an error changes nothing.
         let earlier = |full: Option<Nanos>| full.map(|at| ((), at.saturating_sub(each))).ok_or(());
-        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-        let bucket = shard.kept.get(key).unwrap_or(overflow);
-        let _ = bucket.measure_and_replace(&NotKeyed::NonKey, earlier);
+        let _ = match self.all.places(key) {
+            (Some(shard), overflow) => {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                shard.kept.get(key).unwrap_or(overflow).measure_and_replace(&NotKeyed::NonKey, earlier)
+            }
+            (None, _) => self.all.everybody.measure_and_replace(&NotKeyed::NonKey, earlier),
+        };
     }
 }
 
 impl All {
-    /// Where the bucket of `key` is, or is to be, and the one that it shares if there is no room.
+    /// Where the bucket of `key` is, or is to be, and the one that it shares if there is no room. Everybody's is in neither.
     fn places(&self, key: &Key) -> (Option<&RwLock<Shard>>, &InMemoryState) {
         let hash = usize::try_from(self.hashing.hash_one(key) >> 32).unwrap_or_default();
-        (self.shards.get(hash % SHARDS), self.overflow.get(hash / SHARDS % OVERFLOW).unwrap_or(&self.rest))
+        let shard = self.shards.get(hash % SHARDS).filter(|_| *key != Key::Everybody);
+        (shard, self.overflow.get(hash / SHARDS % OVERFLOW).unwrap_or(&self.everybody))
     }
 }
 
 impl Shard {
+    fn is_crowded(&self) -> bool {
+        self.kept.len() >= MOST_IN_SHARD
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        let every = if self.is_crowded() { SWEPT_AT_MOST_EVERY } else { SWEPT_EVERY };
+        now.saturating_sub(self.swept_at) >= every
+    }
+
     /// Lets go of full buckets, from time to time.
     fn sweep(&mut self, now: Duration) {
-        let full = self.kept.len() >= MOST_IN_SHARD;
-        let every = if full { SWEPT_AT_MOST_EVERY } else { SWEPT_EVERY };
-        if now.saturating_sub(self.swept_at) < every {
+        if !self.is_due(now) {
             return;
         }
         self.swept_at = now;
@@ -112,14 +122,22 @@ impl StateStore for Buckets {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let (Some(shard), overflow) = self.all.places(key) else {
-            return self.all.rest.measure_and_replace(&NotKeyed::NonKey, measure);
+            return self.all.everybody.measure_and_replace(&NotKeyed::NonKey, measure);
         };
-        if let Some(bucket) = shard.read().unwrap_or_else(PoisonError::into_inner).kept.get(key) {
-            return bucket.measure_and_replace(&NotKeyed::NonKey, measure);
+        let now = Duration::from(self.all.clock.now());
+        {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            match shard.kept.get(key) {
+                Some(bucket) => return bucket.measure_and_replace(&NotKeyed::NonKey, measure),
+                None if shard.is_crowded() && !shard.is_due(now) => {
+                    return overflow.measure_and_replace(&NotKeyed::NonKey, measure);
+                }
+                None => {}
+            }
         }
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        shard.sweep(Duration::from(self.all.clock.now()));
-        if shard.kept.len() >= MOST_IN_SHARD && !shard.kept.contains_key(key) {
+        shard.sweep(now);
+        if shard.is_crowded() && !shard.kept.contains_key(key) {
             drop(shard);
             return overflow.measure_and_replace(&NotKeyed::NonKey, measure);
         }

@@ -110,6 +110,53 @@ async fn replicas_together_let_through_what_the_rate_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_no_time_more_pass_than_the_rate_says() {
+    let Some(server) = server() else { return };
+    let prefix = fresh_prefix();
+    let replicas = [counters(&server, "5s", &prefix), counters(&server, "5s", &prefix)];
+    let per = Duration::from_millis(70);
+    for requests in [1, 3, 7, 1000] {
+        let (name, rate) = (format!("rate-{requests}"), rate(requests, per));
+        let (begun, mut passed, mut asked) = (Instant::now(), 0_u32, 0_u32);
+        while begun.elapsed() < Duration::from_millis(500) {
+            let replica = &replicas[usize::from(asked.is_multiple_of(2))];
+            passed += u32::from(replica.take(&name, rate).await.unwrap().retry_after.is_none());
+            asked += 1;
+        }
+        let most = f64::from(requests) * (1.0 + begun.elapsed().as_secs_f64() / per.as_secs_f64());
+        assert!(f64::from(passed) <= most, "{passed} of {asked} at {requests}, {most} at most");
+        // The control: what comes back passes, as far as anybody asked for it.
+        assert!(f64::from(passed) >= (most / 3.0).min(f64::from(asked) / 3.0), "{passed} of {asked} at {requests}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_servers_clock_that_is_set_back_and_what_others_wrote_lock_nobody_out() {
+    let Some(server) = server() else { return };
+    let prefix = fresh_prefix();
+    let shared = counters(&server, "5s", &prefix);
+    let client = redis::Client::open(format!("redis://{server}/0")).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let mut write = async |name: &str, value: String| {
+        redis::cmd("SET").arg(format!("{prefix}:{name}")).arg(value).exec_async(&mut redis).await.unwrap();
+    };
+    let rate = rate(3, Duration::from_millis(300));
+    // A full bucket, noted an hour ahead of the present.
+    let ahead = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() + HOUR;
+    write("ahead", format!("3.000000000 {}", ahead.as_micros())).await;
+    let refused = shared.take("ahead", rate).await.unwrap();
+    assert!(refused.retry_after.unwrap() <= Duration::from_millis(100), "{refused:?}");
+    sleep(refused.retry_after.unwrap()).await;
+    assert_eq!(shared.take("ahead", rate).await.unwrap().retry_after, None);
+    write("garbage", "what is this".to_owned()).await;
+    assert_eq!(shared.take("garbage", rate).await.unwrap().remaining, 2);
+    let garbage = [Window { name: "garbage-counter", ends_in: HOUR }];
+    write("garbage-counter", "-x".to_owned()).await;
+    assert_eq!(shared.add(&garbage, 2).await, Ok(vec![2]));
+    assert!(shared.is_reachable());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_reach_every_replica_and_subscriptions_come_back() {
     let Some(server) = server() else { return };
     let relay = RedisRelay::to(&server).await;

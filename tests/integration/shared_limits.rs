@@ -13,10 +13,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::command_line::postern;
 use crate::support::{
     certificates::{Authority, Identity},
     client::HttpClient,
     gateway::{Gateway, GatewayBuilder},
+    launch::write,
     observe::{metric, reload},
     process::PosternProcess,
     redis::{OwnRedis, RedisRelay, command, fresh_prefix, server},
@@ -151,14 +153,18 @@ async fn a_reload_takes_up_where_replicas_count_and_leaves_it_off() {
     let upstream = RecordedUpstream::start().await;
     let relay = RedisRelay::to(&server).await;
     let gateway = replica(&relay.address, "2s", &fresh_prefix(), &upstream).await;
-    until("connected", || async { (relay.open() == 1).then_some(()) }).await;
+    // Subscriptions have connections of their own, which may be a moment later.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let made = relay.made();
+    assert!(made >= 1);
     gateway.edit("path = \"/all\"", "path = \"/all/of/them\"");
     assert_eq!(reload(&gateway).await.status, 200);
     assert_eq!(passed(&statuses(&gateway, "/all/of/them", 1).await), 1, "the reload took effect");
-    assert_eq!(relay.open(), 1, "the same settings, the same connection");
+    assert_eq!((relay.made(), relay.open()), (made, made), "the same settings, the same connections");
     gateway.edit("timeout = \"${TIMEOUT}\"", "timeout = \"3s\"");
     assert_eq!(reload(&gateway).await.status, 200);
     until_reachable(&gateway, 1.0).await;
+    assert!(relay.made() > made, "other settings, another connection");
     gateway.edit("[shared]\nredis = \"redis://${REDIS}/0\"\ntimeout = \"3s\"\nprefix = \"${PREFIX}\"\n", "");
     assert_eq!(reload(&gateway).await.status, 200);
     // Workers let go of a snapshot at their next request, or when they are told.
@@ -320,6 +326,23 @@ async fn under_tls_the_certificate_must_be_believed() {
         let process = PosternProcess::start(&config, &environment).await;
         until(words, || async { process.written().1.contains(words).then_some(()) }).await;
     }
+}
+
+#[test]
+fn a_configuration_that_is_only_looked_at_connects_to_nobody() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let redis = listener.local_addr().unwrap().to_string();
+    let config = format!("[listeners.public]\naddress = \"127.0.0.1:0\"\n{CONFIG}");
+    let values = [("UPSTREAM", "http://127.0.0.1:1"), ("REDIS", &redis), ("TIMEOUT", "20ms"), ("PREFIX", "x")];
+    let config = values.iter().fold(config, |config, (name, value)| config.replace(&format!("${{{name}}}"), value));
+    write(folder.path(), "postern.toml", &config);
+    for arguments in [&["check"][..], &["explain", "GET", "http://a.test/all"]] {
+        let output = postern(folder.path(), arguments).args(["-c", "postern.toml"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

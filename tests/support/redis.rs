@@ -85,6 +85,7 @@ impl Drop for OwnRedis {
 pub(crate) struct RedisRelay {
     pub(crate) address: String,
     manner: watch::Sender<Manner>,
+    made: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
 }
 
@@ -104,8 +105,8 @@ impl RedisRelay {
         let address = listener.local_addr().expect("an address").to_string();
         let server: SocketAddr = server.parse().expect("an address");
         let manner = watch::Sender::new(Manner { delay: Duration::ZERO, away: false, cuts: 0 });
-        let relay = Self { address, manner, open: Arc::default() };
-        let (manner, open) = (relay.manner.subscribe(), Arc::clone(&relay.open));
+        let relay = Self { address, manner, made: Arc::default(), open: Arc::default() };
+        let (manner, made, open) = (relay.manner.subscribe(), Arc::clone(&relay.made), Arc::clone(&relay.open));
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 if manner.borrow().away {
@@ -114,6 +115,7 @@ impl RedisRelay {
                 let far = TcpStream::connect(server).await.expect("the server is there");
                 let (mut manner, open) = (manner.clone(), Arc::clone(&open));
                 let cuts = manner.borrow_and_update().cuts;
+                made.fetch_add(1, Ordering::SeqCst);
                 open.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     let delays = manner.clone();
@@ -147,6 +149,11 @@ impl RedisRelay {
     /// Lets through again.
     pub(crate) fn come_back(&self) {
         self.manner.send_modify(|manner| manner.away = false);
+    }
+
+    /// How many connections have been made so far.
+    pub(crate) fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
     }
 
     /// How many connections there are.
