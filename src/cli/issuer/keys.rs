@@ -41,7 +41,7 @@ pub(in crate::cli) struct RotateArguments {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RevokeArguments {
     /// The key's id
-    #[arg(value_name = "KEY_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(allow_hyphen_values = true, value_name = "KEY_ID", value_parser = NonEmptyStringValueParser::new())]
     key_id: String,
     /// Do not ask
     #[arg(long)]

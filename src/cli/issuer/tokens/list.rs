@@ -28,7 +28,7 @@ pub(in crate::cli) struct ListArguments {
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<String>,
     /// Those that this key signed
-    #[arg(long, value_name = "KEY_ID")]
+    #[arg(long, allow_hyphen_values = true, value_name = "KEY_ID")]
     key: Option<String>,
     /// Also those that were revoked
     #[arg(long)]
@@ -40,7 +40,7 @@ pub(in crate::cli) struct ListArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
     /// Where to go on: what the end of a list says
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "PLACE")]
     after: Option<String>,
     #[command(flatten)]
     target: TargetArguments,

@@ -38,7 +38,7 @@ struct SelectionArguments {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     tenant: Option<String>,
     /// All tokens that a key signed; the key stays
-    #[arg(long, value_name = "KEY_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, allow_hyphen_values = true, value_name = "KEY_ID", value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
     /// Everything that was issued before a moment, like 2026-11-20T03:00:00Z
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
