@@ -1,6 +1,7 @@
 //! Owns: a streak of failures, and the lock that ends it.
 //! Refuses: growing a streak while it is locked: a lock lasts as long as it says, and not for as long as somebody knocks.
-//! Always holds: a clock that is set back opens a lock rather than making it last.
+//! Always holds: an attempt that began before a lock and is judged after it is locked out; a clock that is set back by more than
+//! requests take opens a lock rather than making it last.
 
 use std::time::Duration;
 
@@ -8,6 +9,10 @@ use crate::clock::UnixTime;
 
 /// How many times the failures of one pair it takes to lock out by client id alone, or by peer alone.
 const WIDE: u32 = 10;
+
+/// How much earlier than the last failure an attempt may have begun that is judged after it: a request is dated by its head, and
+/// whoever sends the rest of it slowly must not be looked at for that. What is earlier by more is a clock that was set back.
+const LONGEST_ATTEMPT: Duration = Duration::from_mins(5);
 
 /// What a streak may grow to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,7 @@ pub(super) struct Streak {
 impl Streak {
     /// How much longer it is locked, if it is.
     pub(super) fn remaining(&self, limit: Limit, now: UnixTime) -> Option<Duration> {
+        let now = self.not_before_last_failure(now);
         let locked_at = self.locked_at.filter(|locked_at| *locked_at <= now)?;
         let remaining = locked_at.plus(limit.lock_for).since(now);
         (!remaining.is_zero()).then_some(remaining)
@@ -49,6 +55,7 @@ impl Streak {
         if self.remaining(limit, now).is_some() {
             return self;
         }
+        let now = self.not_before_last_failure(now);
         let in_a_row = self.failures > 0 && now.since(self.last_failure) <= limit.window;
         let failures = if in_a_row { self.failures.saturating_add(1) } else { 1 };
         if failures >= limit.failures {
@@ -56,5 +63,11 @@ impl Streak {
             return Self { failures: 0, last_failure: now, locked_at: Some(now) };
         }
         Self { failures, last_failure: now, locked_at: None }
+    }
+
+    /// When an attempt counts that is dated `now`.
+    fn not_before_last_failure(&self, now: UnixTime) -> UnixTime {
+        let was_set_back = now.plus(LONGEST_ATTEMPT) < self.last_failure;
+        if was_set_back { now } else { now.max(self.last_failure) }
     }
 }

@@ -175,7 +175,27 @@ fn a_clock_that_is_set_back_opens_the_lock() {
     let lockout = lockout(2);
     (0..2).for_each(|_| lockout.failed("billing", HOME, after(86_400)));
     assert!(lockout.judge("billing", HOME, after(86_400)).is_err());
+    assert!(lockout.judge("billing", HOME, after(86_400 - 300)).is_err(), "so long a request may take");
+    assert_eq!(lockout.judge("billing", HOME, after(86_400 - 301)), Ok(()));
     assert_eq!(lockout.judge("billing", HOME, START), Ok(()));
+}
+
+/// A request is dated by its head and judged when its body is there: whoever completes the newest first guesses no more often.
+#[test]
+fn requests_that_are_held_open_guess_no_more_often() {
+    let lockout = lockout(3);
+    assert_eq!((0..100).rev().filter(|second| guess(&lockout, "billing", HOME, after(*second)).is_ok()).count(), 3);
+    // What was looked at already when the lock began neither ends nor moves it.
+    lockout.failed("billing", HOME, after(4));
+    let locked = lockout.judge("billing", HOME, after(4)).unwrap_err();
+    assert_eq!((locked.by, locked.retry_after), (LockedOutBy::ClientAndPeer, LOCK));
+    assert!(lockout.judge("billing", HOME, after(99 + 299)).is_err());
+    assert_eq!(lockout.judge("billing", HOME, after(99 + 300)), Ok(()));
+    // So it is with many ids from one address.
+    let attempts = (0..200u64)
+        .rev()
+        .filter(|number| guess(&lockout, &format!("id-{number}"), bot(1), after(1_000 + *number)).is_ok());
+    assert_eq!(attempts.count(), 30);
 }
 
 /// What one replica tells, the other counts, as if it had happened there.
