@@ -4,7 +4,7 @@
 
 use std::{fmt, hash::Hash};
 
-use moka::{policy::EvictionPolicy, sync::Cache};
+use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{
     known_peers::KnownPeers,
@@ -51,19 +51,35 @@ impl Memory {
     }
 
     /// Ends the streak of `client` from `peer`, and notes that it authenticated from there. Whether that said anything new.
-    pub(super) fn succeeded(&self, (client, peer): (NameHash, Peer), now: UnixTime) -> bool {
+    pub(super) fn succeeded(&self, pair: (NameHash, Peer), now: UnixTime) -> bool {
         // Nearly always there is nothing to end, and looking is cheaper than removing.
-        let ends = self.pairs.contains_key(&(client, peer));
+        let ends = self.pairs.contains_key(&pair);
         if ends {
-            self.pairs.invalidate(&(client, peer));
+            self.pairs.invalidate(&pair);
         }
+        self.note_known(pair, now) || ends
+    }
+
+    /// The same of a success elsewhere, at `at`, of which is heard only now: what began after it goes on.
+    pub(super) fn succeeded_elsewhere(&self, pair: (NameHash, Peer), at: UnixTime) {
+        if self.pairs.contains_key(&pair) {
+            self.pairs.entry(pair).and_compute_with(|entry| match entry {
+                Some(entry) if !entry.value().began_after(at) => Op::Remove,
+                _ => Op::Nop,
+            });
+        }
+        self.note_known(pair, at);
+    }
+
+    /// Notes that `client` authenticated from `peer`. Whether that said anything new.
+    fn note_known(&self, (client, peer): (NameHash, Peer), now: UnixTime) -> bool {
         let is_new = self.known.get(&client).is_none_or(|known| known.need(peer, now));
         if is_new {
             self.known
                 .entry(client)
                 .and_upsert_with(|entry| entry.map(moka::Entry::into_value).unwrap_or_default().with(peer, now));
         }
-        ends || is_new
+        is_new
     }
 }
 

@@ -12,7 +12,7 @@ const WIDE: u32 = 10;
 
 /// How much earlier than the last failure an attempt may have begun that is judged after it: a request is dated by its head, and
 /// whoever sends the rest of it slowly must not be looked at for that. What is earlier by more is a clock that was set back.
-const LONGEST_ATTEMPT: Duration = Duration::from_mins(5);
+pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_mins(5);
 
 /// What a streak may grow to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ impl Limit {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Streak {
     failures: u32,
+    first_failure: UnixTime,
     last_failure: UnixTime,
     /// Kept as the beginning, so that a changed setting is in force at once.
     locked_at: Option<UnixTime>,
@@ -57,12 +58,18 @@ impl Streak {
         }
         let now = self.not_before_last_failure(now);
         let in_a_row = self.failures > 0 && now.since(self.last_failure) <= limit.window;
-        let failures = if in_a_row { self.failures.saturating_add(1) } else { 1 };
+        let (failures, first_failure) =
+            if in_a_row { (self.failures.saturating_add(1), self.first_failure) } else { (1, now) };
         if failures >= limit.failures {
             // The streak has had its lock; the next failure begins another one.
-            return Self { failures: 0, last_failure: now, locked_at: Some(now) };
+            return Self { failures: 0, first_failure, last_failure: now, locked_at: Some(now) };
         }
-        Self { failures, last_failure: now, locked_at: None }
+        Self { failures, first_failure, last_failure: now, locked_at: None }
+    }
+
+    /// Whether it, or the lock that it ended in, began after `at`.
+    pub(super) fn began_after(&self, at: UnixTime) -> bool {
+        self.locked_at.unwrap_or(self.first_failure) > at
     }
 
     /// When an attempt counts that is dated `now`.

@@ -235,4 +235,19 @@ fn what_happens_elsewhere_counts_here() {
     here.hear("nonsense", after(5));
     here.hear(&message("failed", "billing", HOME, 5).replace("oauth", "another"), after(5));
     assert_eq!((here.heard(), here.ignored()), (45, 1));
+    // Messages that come late, or again: a failure clears no lock, a success ends nothing that began after it.
+    assert!(lockout.judge("billing", HOME, after(100)).is_err());
+    here.hear(&message("failed", "billing", HOME, 0), after(100));
+    here.hear(&message("succeeded", "billing", HOME, 1), after(100));
+    assert_eq!(lockout.judge("billing", HOME, after(100)).unwrap_err().retry_after, LOCK - Duration::from_secs(98));
+    for second in 0..3 {
+        here.hear(&message("succeeded", "new", HOME, 99), after(100));
+        assert_eq!(guess(&lockout, "new", HOME, after(100)), Ok(()), "{second}");
+    }
+    assert!(lockout.judge("new", HOME, after(100)).is_err());
+    // Much later they are not heard at all.
+    let late = after(101).plus(Duration::from_secs(301));
+    (0..3).for_each(|_| here.hear(&message("failed", "late", HOME, 101), late));
+    assert_eq!(lockout.judge("late", HOME, late), Ok(()));
+    assert_eq!((here.heard(), here.ignored()), (50, 4));
 }
