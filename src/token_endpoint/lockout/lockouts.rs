@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     Lockout,
     memory::Memory,
-    streak::LONGEST_ATTEMPT,
+    streak::{LONGEST_ATTEMPT, Limit},
     told::{CHANNEL, Teller, Told, What},
 };
 use crate::{
@@ -73,11 +73,12 @@ impl Lockouts {
         by_name.retain(|_, memory| memory.strong_count() > 0);
         let name: Arc<str> = name.into();
         let memory = by_name.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let memory = Arc::new(Memory::new());
+            let memory = Arc::new(Memory::new(Limit::of(settings)));
             by_name.insert(Arc::clone(&name), Arc::downgrade(&memory));
             memory
         });
         drop(by_name);
+        memory.limit_by(Limit::of(settings));
         let teller = shared.map(|shared| Teller::new(Arc::clone(shared), self.all.replica, name));
         Lockout { settings: settings.clone(), memory, teller }
     }
@@ -138,7 +139,7 @@ impl Lockouts {
         let pair = (told.client, Peer::of(told.peer));
         match told.what {
             // It counts from now on, whatever the clock says elsewhere: of two that come in the wrong order neither undoes the other.
-            What::Failed(limit) => memory.failed(pair, limit, now),
+            What::Failed => memory.failed_elsewhere(pair, now),
             What::Succeeded => memory.succeeded_elsewhere(pair, told.at.min(now)),
         }
     }

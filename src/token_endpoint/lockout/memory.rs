@@ -2,7 +2,11 @@
 //! Refuses: growing with what callers make up.
 //! Always holds: what is forgotten first, when there is too much, is what nobody asked for the longest time.
 
-use std::{fmt, hash::Hash};
+use std::{
+    fmt,
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+};
 
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
@@ -25,21 +29,37 @@ pub(super) struct Memory {
     pub(super) clients: Cache<NameHash, Streak>,
     pub(super) peers: Cache<Peer, Streak>,
     known: Cache<NameHash, KnownPeers>,
+    /// By what failures count of which another replica tells.
+    limit: Mutex<Limit>,
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: Limit) -> Self {
         Self {
             pairs: bounded(MOST_PAIRS),
             clients: bounded(MOST_ONES),
             peers: bounded(MOST_ONES),
             known: bounded(MOST_ONES),
+            limit: Mutex::new(limit),
         }
     }
 
     /// Whether `client` authenticated from `peer` lately.
     pub(super) fn is_known(&self, client: NameHash, peer: Peer, now: UnixTime) -> bool {
         self.known.get(&client).is_some_and(|known| known.contain(peer, now))
+    }
+
+    /// By what the endpoint counts.
+    pub(super) fn limit_by(&self, limit: Limit) {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+    }
+
+    /// Adds a failure elsewhere, by the settings here.
+    pub(super) fn failed_elsewhere(&self, pair: (NameHash, Peer), now: UnixTime) {
+        let limit = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if limit.failures > 0 {
+            self.failed(pair, limit, now);
+        }
     }
 
     /// Adds a failure of `client` from `peer` to all three streaks.

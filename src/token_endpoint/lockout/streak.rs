@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::clock::UnixTime;
+use crate::{clock::UnixTime, config::LockoutConfig};
 
 /// How many times the failures of one pair it takes to lock out by client id alone, or by peer alone.
 const WIDE: u32 = 10;
@@ -26,6 +26,12 @@ pub(super) struct Limit {
 }
 
 impl Limit {
+    /// That of one client id from one peer; no failure at all is looked at if it is nothing.
+    pub(super) const fn of(settings: &LockoutConfig) -> Self {
+        let LockoutConfig { failures, window, lock_for } = settings;
+        Self { failures: *failures, window: window.0, lock_for: lock_for.0 }
+    }
+
     /// That of streaks that are not of one pair.
     pub(super) const fn wide(self) -> Self {
         Self { failures: self.failures.saturating_mul(WIDE), ..self }

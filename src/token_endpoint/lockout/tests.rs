@@ -207,10 +207,9 @@ fn what_happens_elsewhere_counts_here() {
     let message = |which: &str, client_id: &str, peer: IpAddr, at: u64| {
         let client = NameHash::of(client_id);
         let at = after(at).as_milliseconds();
-        let limit = r#""failures":3,"window_ms":60000,"lock_ms":300000"#;
-        let end =
-            if which == "failed" { format!(r#""which":"failed",{limit}"#) } else { r#""which":"succeeded""#.into() };
-        format!(r#"{{"replica":"{elsewhere}","memory":"oauth","client":"{client}","peer":"{peer}","at":{at},{end}}}"#)
+        format!(
+            r#"{{"replica":"{elsewhere}","memory":"oauth","client":"{client}","peer":"{peer}","at":{at},"which":"{which}"}}"#
+        )
     };
     assert_eq!(guess(&lockout, "billing", HOME, after(0)), Ok(()));
     here.hear(&message("failed", "billing", HOME, 1), after(1));
@@ -245,9 +244,15 @@ fn what_happens_elsewhere_counts_here() {
         assert_eq!(guess(&lockout, "new", HOME, after(100)), Ok(()), "{second}");
     }
     assert!(lockout.judge("new", HOME, after(100)).is_err());
+    // What a message says of limits counts for nothing.
+    let more = r#""failures":1,"window_ms":1,"lock_ms":0,"which""#;
+    here.hear(&message("failed", "billing", HOME, 100).replace(r#""which""#, more), after(100));
+    here.hear(&message("failed", "one", HOME, 100).replace(r#""which""#, more), after(100));
+    assert!(lockout.judge("billing", HOME, after(100)).is_err());
+    assert_eq!(lockout.judge("one", HOME, after(100)), Ok(()));
     // Much later they are not heard at all.
     let late = after(101).plus(Duration::from_secs(301));
     (0..3).for_each(|_| here.hear(&message("failed", "late", HOME, 101), late));
     assert_eq!(lockout.judge("late", HOME, late), Ok(()));
-    assert_eq!((here.heard(), here.ignored()), (50, 4));
+    assert_eq!((here.heard(), here.ignored()), (52, 4));
 }
