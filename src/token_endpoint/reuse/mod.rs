@@ -15,6 +15,7 @@ mod kept;
 mod memory;
 mod reuses;
 mod shelf;
+mod under_way;
 
 use std::{sync::Arc, time::Duration};
 

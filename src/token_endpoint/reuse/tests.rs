@@ -357,6 +357,55 @@ async fn what_lands_after_an_operator_cleared_all_away_is_not_kept() {
     assert_eq!(house.text("billing", "s", NOW).await, "token-1");
 }
 
+/// Whoever has a question under way while the provider is held, and what becomes of it.
+async fn held(house: &Arc<House>, secret: &'static str, scope: &'static str) -> tokio::task::JoinHandle<Obtained> {
+    house.provider.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let (house, before) = (Arc::clone(house), house.asked());
+    let asking = {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.obtain_as(("billing", secret, scope), NOW, Ok).await.unwrap() })
+    };
+    while house.asked() == before {
+        tokio::task::yield_now().await;
+    }
+    asking
+}
+
+/// What the provider would answer meanwhile.
+async fn meanwhile(house: &House, secret: &str, scope: &str, said: Result<&str, ProviderRefusalKind>) {
+    let asker = house.asker("billing", secret);
+    let answer = said.map(|text| testing::token(text, LIFETIME, NOW)).map_err(refusal);
+    let obtained = house.reuse.obtain(asker, house.key(asker, scope), NOW, || async { answer }).await;
+    assert_eq!(obtained.is_ok(), said.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lands_after_its_credential_was_refused_is_not_kept() {
+    let house = Arc::new(House::open());
+    let asking = held(&house, "s", "a").await;
+    meanwhile(&house, "s", "b", Err(ProviderRefusalKind::InvalidClient)).await;
+    meanwhile(&house, "new", "a", Ok("new")).await;
+    house.provider.gate.add_permits(1);
+    assert_eq!(asking.await.unwrap().token.access_token.expose(), "token-0", "whoever asked has it");
+    // It is no new credential, either, that would end what the real one got.
+    assert!(house.obtain("billing", "new", NOW).await.is_reused);
+    assert_eq!(house.text("billing", "s", NOW).await, "token-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lands_after_another_credential_came_is_not_kept() {
+    let house = Arc::new(House::open());
+    house.obtain("billing", "old", NOW).await;
+    let asking = held(&house, "old", "b").await;
+    meanwhile(&house, "new", "b", Ok("new")).await;
+    house.provider.gate.add_permits(1);
+    assert_eq!(asking.await.unwrap().token.access_token.expose(), "token-1");
+    assert!(!house.obtain_as(("billing", "old", "b"), NOW, Ok).await.unwrap().is_reused);
+    // Whatever is asked from now on is.
+    assert!(house.obtain_as(("billing", "old", "b"), NOW, Ok).await.unwrap().is_reused);
+    assert!(house.obtain_as(("billing", "new", "b"), NOW, Ok).await.unwrap().is_reused);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_are_bounded_and_what_is_in_use_stays() {
     let house = House::with(Settings { most_bytes: 16 * 1100, ..settings() });
