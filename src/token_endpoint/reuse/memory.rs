@@ -167,9 +167,13 @@ impl Memory {
                 let ended = shelf.remove_client(asker.client, |credential| credential != asker.credential);
                 self.counts.drop(DropReason::CredentialChanged, ended);
             }
-            if let Some(kept) = kept.filter(|_| shelf.generation() == beginning.generation) {
-                let gone = shelf.insert(key, kept, &self.fingerprinting, settings.most_bytes);
-                self.counts.drop(DropReason::NoRoom, gone);
+            match kept.filter(|_| shelf.generation() == beginning.generation) {
+                Some(kept) => {
+                    let gone = shelf.insert(key, kept, &self.fingerprinting, settings.most_bytes);
+                    self.counts.drop(DropReason::NoRoom, gone);
+                }
+                // The one before goes on, and is not to be refreshed by everybody who asks for it.
+                None => pause_refreshing(shelf, key, now),
             }
         });
         Landed::Fresh { token, copy }

@@ -407,6 +407,26 @@ async fn what_lands_after_another_credential_came_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_gives_nothing_to_keep_is_paused() {
+    for answer in [
+        |token| ProviderToken { lifetime: Some(Duration::from_mins(5)), ..token },
+        |token| ProviderToken { lifetime: None, ..token },
+        |token| ProviderToken { token_type: AccessTokenType::Dpop, ..token },
+    ] {
+        let house = House::open();
+        house.obtain("billing", "s", NOW).await;
+        let due = at(LIFETIME - 300 - 290);
+        for (after, asked) in [(0, 2), (1, 2), (29, 2), (31, 3), (32, 3)] {
+            let now = due.plus(Duration::from_secs(after));
+            let again = house.obtain_as(("billing", "s", "a"), now, move |token| Ok(answer(token))).await.unwrap();
+            assert_eq!(again.token.access_token.expose(), "token-0");
+            house.until_asked(asked).await;
+            assert_eq!(house.asked(), asked, "{after}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_are_bounded_and_what_is_in_use_stays() {
     let house = House::with(Settings { most_bytes: 16 * 1100, ..settings() });
     for number in 0..200 {
