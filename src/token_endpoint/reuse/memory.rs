@@ -35,12 +35,19 @@ const MOST_FLIGHTS: usize = 4096;
 pub(super) struct Memory {
     pub(super) fingerprinting: Fingerprinting,
     pub(super) counts: Counts,
-    pub(super) flights: Arc<Flights<ReuseKey, Result<Landed, Failure>>>,
+    pub(super) flights: Arc<Flights<Flight, Result<Landed, Failure>>>,
     shelf: Mutex<Shelf>,
     /// How many tokens there are, so that a refused token is not hashed where there are none.
     held: AtomicUsize,
     credentials: AcceptedCredentials,
     under_way: UnderWay,
+}
+
+/// What requests share that are under way together: the same question, put since an operator last cleared something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    key: ReuseKey,
+    generation: u64,
 }
 
 /// A kept token, found.
@@ -119,6 +126,11 @@ impl Memory {
             left: Duration::from_secs(left.as_secs()),
             is_due: kept.is_due(settings, now),
         })
+    }
+
+    /// The flight that a request for `key` may join now.
+    pub(super) fn flight(&self, key: ReuseKey) -> Flight {
+        Flight { key, generation: self.shelf().generation() }
     }
 
     /// Puts a question to the provider by `ask`, unless the answer is there meanwhile.

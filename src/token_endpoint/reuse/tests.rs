@@ -407,6 +407,18 @@ async fn what_lands_after_another_credential_came_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_after_an_operator_cleared_all_away_joins_nothing_from_before() {
+    let house = Arc::new(House::open());
+    let before = held(&house, "s", "a").await;
+    house.reuse.drop_client(None);
+    let after = held(&house, "s", "a").await;
+    house.provider.gate.add_permits(1);
+    assert_eq!(before.await.unwrap().token.access_token.expose(), "token-0");
+    assert_eq!(after.await.unwrap().token.access_token.expose(), "token-1");
+    assert_eq!(house.text("billing", "s", NOW).await, "token-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_gives_nothing_to_keep_is_paused() {
     for answer in [
         |token| ProviderToken { lifetime: Some(Duration::from_mins(5)), ..token },
