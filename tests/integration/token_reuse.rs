@@ -59,7 +59,7 @@ struct World {
     gateway: Gateway,
     clock: ManualClock,
     client: HttpClient,
-    _issuer: ScriptedIssuer,
+    issuer: ScriptedIssuer,
 }
 
 impl World {
@@ -95,7 +95,7 @@ impl World {
         let builder = builder.variable("PROVIDER", &provider.url("/as/token"));
         let gateway = builder.variable("REVOCATION", &provider.url("/as/revoke")).start().await;
         let client = HttpClient::http1();
-        Self { provider, upstream, upstream_refuses, gateway, clock, client, _issuer: issuer }
+        Self { provider, upstream, upstream_refuses, gateway, clock, client, issuer }
     }
 
     async fn post(&self, path: &str, headers: &[(&str, &str)], parameters: &[(&str, &str)]) -> Answer {
