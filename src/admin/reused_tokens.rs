@@ -68,6 +68,7 @@ pub(super) async fn list(State(operations): State<Arc<dyn Operations>>) -> Json<
 /// Hands out no token again that is kept now
 ///
 /// Clients get another at their next request. The tokens themselves stay as good as they were: this revokes nothing.
+/// It holds on this replica only: each keeps tokens for itself.
 #[utoipa::path(
     delete, path = "/api/v1/reused-tokens", operation_id = "drop_reused_tokens", tag = "reused tokens", params(Meant),
     responses(

@@ -235,4 +235,44 @@ impl VerifyError {
             | Self::Withdrawn { .. } => Fault::Downstream,
         }
     }
+
+    /// Whether another token of the same client may be good: this one has ended, or its signature does not verify under a key that
+    /// may have been another when it was made. Whatever lies in how the issuer or Postern is set up, or passes by itself, is as
+    /// wrong with the next token.
+    #[must_use]
+    pub const fn is_cured_by_another_token(&self) -> bool {
+        match self {
+            Self::Expired
+            | Self::Inactive { .. }
+            | Self::UnknownToken { .. }
+            | Self::NotListed { .. }
+            | Self::BadSignature { .. }
+            | Self::Withdrawn {
+                withdrawal: Withdrawal::TokenRevoked | Withdrawal::IssuedBefore | Withdrawal::ClientDisabled,
+                ..
+            } => true,
+            Self::Form(_)
+            | Self::UnknownIssuer
+            | Self::AlgorithmNotAccepted { .. }
+            | Self::KeyIdMissing { .. }
+            | Self::UnknownKey { .. }
+            | Self::KeyMismatch { .. }
+            | Self::KeysUnavailable { .. }
+            | Self::KeyFetchFailed { .. }
+            | Self::IssuerDisabled { .. }
+            | Self::NotYetValid
+            | Self::IssuedInFuture
+            | Self::LifetimeTooLong
+            | Self::MissingClaim { .. }
+            | Self::InvalidClaim { .. }
+            | Self::InvalidScope(_)
+            | Self::WrongTokenType
+            | Self::NotForAccess
+            | Self::BoundToKey
+            | Self::IntrospectionUnavailable { .. }
+            | Self::RevocationUnavailable { .. }
+            | Self::Withdrawn { withdrawal: Withdrawal::ApiTokensDisabled, .. }
+            | Self::WrongHeader => false,
+        }
+    }
 }

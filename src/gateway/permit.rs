@@ -56,10 +56,11 @@ async fn verified(
     Ok(auth::verify(found, issuers, requirement.introspecting(), worker.tokens(), now).await?)
 }
 
-/// A token that is refused for itself is not handed out again.
+/// A token that is refused for itself is not handed out again. One that is refused for what the next one would be refused for, too, is:
+/// else every such request would be one to the provider.
 fn end_reuse(snapshot: &Snapshot, parts: &Parts, rejection: &Rejection) {
     let Rejection::Token(error) = rejection else { return };
-    if snapshot.reuses.is_empty() || error.fault() != auth::Fault::Downstream {
+    if snapshot.reuses.is_empty() || !error.is_cured_by_another_token() {
         return;
     }
     if let Ok(Some(found)) = auth::extract(&parts.headers, parts.uri.query(), snapshot.issuers.accepts_api_keys()) {

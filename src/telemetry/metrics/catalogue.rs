@@ -119,7 +119,7 @@ catalogue! {
     TOKEN_ENDPOINT_PROVIDER_FAILURES: Counter "postern_token_endpoint_provider_failures_total" ["endpoint", "reason"]
         "Requests to a provider that failed through no fault of a client: unreachable, tls, timed_out, broken_off, too_large, status, answer, busy, credentials_refused.";
     LOCKOUT_MESSAGES: Counter "postern_token_endpoint_lockout_messages_total" ["result"]
-        "What other replicas told of failures and successes at token endpoints: heard, or ignored because it made no sense.";
+        "What other replicas told of failures and successes at token endpoints: heard, or ignored because it made no sense or was old.";
     TOKEN_ENDPOINT_REUSED: Counter "postern_token_endpoint_reused_total" ["endpoint"]
         "Token requests answered without one of their own to the provider: with a token that was kept, or that another request had under way.";
     TOKEN_ENDPOINT_REUSE_BYTES: Gauge "postern_token_endpoint_reuse_bytes" ["endpoint"]

@@ -1,6 +1,7 @@
 //! Owns: what the lock-outs of all endpoints remember, over reloads, and hearing what happens on other replicas.
-//! Refuses: believing a message that does not parse; hearing twice what happened here.
-//! Always holds: what another replica tells counts as if it had happened here, within the same bounds.
+//! Refuses: believing a message that does not parse, or is old; hearing twice what happened here.
+//! Always holds: a failure that another replica tells of counts as if it happened here when that is heard, within the same bounds; a
+//! success ends nothing that began after it.
 
 use std::{
     collections::HashMap,
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use super::{
     Lockout,
     memory::Memory,
+    streak::{LONGEST_ATTEMPT, Limit},
     told::{CHANNEL, Teller, Told, What},
 };
 use crate::{
@@ -71,11 +73,12 @@ impl Lockouts {
         by_name.retain(|_, memory| memory.strong_count() > 0);
         let name: Arc<str> = name.into();
         let memory = by_name.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let memory = Arc::new(Memory::new());
+            let memory = Arc::new(Memory::new(Limit::of(settings)));
             by_name.insert(Arc::clone(&name), Arc::downgrade(&memory));
             memory
         });
         drop(by_name);
+        memory.limit_by(Limit::of(settings));
         let teller = shared.map(|shared| Teller::new(Arc::clone(shared), self.all.replica, name));
         Lockout { settings: settings.clone(), memory, teller }
     }
@@ -108,7 +111,7 @@ impl Lockouts {
         self.all.heard.load(Ordering::Relaxed)
     }
 
-    /// How many messages were ignored because they made no sense.
+    /// How many messages were ignored because they made no sense, or were old.
     #[must_use]
     pub fn ignored(&self) -> u64 {
         self.all.ignored.load(Ordering::Relaxed)
@@ -122,17 +125,22 @@ impl Lockouts {
         if told.replica == self.all.replica {
             return;
         }
+        // A message takes no time to come, so this one was held up, or is sent again by somebody else.
+        if told.at.plus(LONGEST_ATTEMPT) < now {
+            self.all.ignored.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         self.all.heard.fetch_add(1, Ordering::Relaxed);
         let by_name = self.all.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = by_name.get(&*told.memory).and_then(Weak::upgrade);
         drop(by_name);
         // It may be an endpoint that this replica does not have yet.
         let Some(memory) = memory else { return };
-        // A clock that is ahead elsewhere must not put off what it tells.
-        let (pair, at) = ((told.client, Peer::of(told.peer)), told.at.min(now));
+        let pair = (told.client, Peer::of(told.peer));
         match told.what {
-            What::Failed(limit) => memory.failed(pair, limit, at),
-            What::Succeeded => _ = memory.succeeded(pair, at),
+            // It counts from now on, whatever the clock says elsewhere: of two that come in the wrong order neither undoes the other.
+            What::Failed => memory.failed_elsewhere(pair, now),
+            What::Succeeded => memory.succeeded_elsewhere(pair, told.at.min(now)),
         }
     }
 }

@@ -2,9 +2,13 @@
 //! Refuses: growing with what callers make up.
 //! Always holds: what is forgotten first, when there is too much, is what nobody asked for the longest time.
 
-use std::{fmt, hash::Hash};
+use std::{
+    fmt,
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+};
 
-use moka::{policy::EvictionPolicy, sync::Cache};
+use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{
     known_peers::KnownPeers,
@@ -25,21 +29,37 @@ pub(super) struct Memory {
     pub(super) clients: Cache<NameHash, Streak>,
     pub(super) peers: Cache<Peer, Streak>,
     known: Cache<NameHash, KnownPeers>,
+    /// By what failures count of which another replica tells.
+    limit: Mutex<Limit>,
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: Limit) -> Self {
         Self {
             pairs: bounded(MOST_PAIRS),
             clients: bounded(MOST_ONES),
             peers: bounded(MOST_ONES),
             known: bounded(MOST_ONES),
+            limit: Mutex::new(limit),
         }
     }
 
     /// Whether `client` authenticated from `peer` lately.
     pub(super) fn is_known(&self, client: NameHash, peer: Peer, now: UnixTime) -> bool {
         self.known.get(&client).is_some_and(|known| known.contain(peer, now))
+    }
+
+    /// By what the endpoint counts.
+    pub(super) fn limit_by(&self, limit: Limit) {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+    }
+
+    /// Adds a failure elsewhere, by the settings here.
+    pub(super) fn failed_elsewhere(&self, pair: (NameHash, Peer), now: UnixTime) {
+        let limit = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if limit.failures > 0 {
+            self.failed(pair, limit, now);
+        }
     }
 
     /// Adds a failure of `client` from `peer` to all three streaks.
@@ -51,19 +71,35 @@ impl Memory {
     }
 
     /// Ends the streak of `client` from `peer`, and notes that it authenticated from there. Whether that said anything new.
-    pub(super) fn succeeded(&self, (client, peer): (NameHash, Peer), now: UnixTime) -> bool {
+    pub(super) fn succeeded(&self, pair: (NameHash, Peer), now: UnixTime) -> bool {
         // Nearly always there is nothing to end, and looking is cheaper than removing.
-        let ends = self.pairs.contains_key(&(client, peer));
+        let ends = self.pairs.contains_key(&pair);
         if ends {
-            self.pairs.invalidate(&(client, peer));
+            self.pairs.invalidate(&pair);
         }
+        self.note_known(pair, now) || ends
+    }
+
+    /// The same of a success elsewhere, at `at`, of which is heard only now: what began after it goes on.
+    pub(super) fn succeeded_elsewhere(&self, pair: (NameHash, Peer), at: UnixTime) {
+        if self.pairs.contains_key(&pair) {
+            self.pairs.entry(pair).and_compute_with(|entry| match entry {
+                Some(entry) if !entry.value().began_after(at) => Op::Remove,
+                _ => Op::Nop,
+            });
+        }
+        self.note_known(pair, at);
+    }
+
+    /// Notes that `client` authenticated from `peer`. Whether that said anything new.
+    fn note_known(&self, (client, peer): (NameHash, Peer), now: UnixTime) -> bool {
         let is_new = self.known.get(&client).is_none_or(|known| known.need(peer, now));
         if is_new {
             self.known
                 .entry(client)
                 .and_upsert_with(|entry| entry.map(moka::Entry::into_value).unwrap_or_default().with(peer, now));
         }
-        ends || is_new
+        is_new
     }
 }
 

@@ -100,9 +100,11 @@ impl Lockout {
             return;
         }
         let client = NameHash::of(client_id);
+        // A configuration that was compiled and never came into force may have said something else.
+        self.memory.limit_by(self.narrow());
         self.memory.failed((client, Peer::of(peer)), self.narrow(), now);
         if let Some(teller) = &self.teller {
-            teller.tell(client, peer, now, What::Failed(self.narrow()));
+            teller.tell(client, peer, now, What::Failed);
         }
     }
 
@@ -124,8 +126,7 @@ impl Lockout {
     }
 
     const fn narrow(&self) -> Limit {
-        let LockoutConfig { failures, window, lock_for } = &self.settings;
-        Limit { failures: *failures, window: window.0, lock_for: lock_for.0 }
+        Limit::of(&self.settings)
     }
 }
 

@@ -175,7 +175,27 @@ fn a_clock_that_is_set_back_opens_the_lock() {
     let lockout = lockout(2);
     (0..2).for_each(|_| lockout.failed("billing", HOME, after(86_400)));
     assert!(lockout.judge("billing", HOME, after(86_400)).is_err());
+    assert!(lockout.judge("billing", HOME, after(86_400 - 300)).is_err(), "so long a request may take");
+    assert_eq!(lockout.judge("billing", HOME, after(86_400 - 301)), Ok(()));
     assert_eq!(lockout.judge("billing", HOME, START), Ok(()));
+}
+
+/// A request is dated by its head and judged when its body is there: whoever completes the newest first guesses no more often.
+#[test]
+fn requests_that_are_held_open_guess_no_more_often() {
+    let lockout = lockout(3);
+    assert_eq!((0..100).rev().filter(|second| guess(&lockout, "billing", HOME, after(*second)).is_ok()).count(), 3);
+    // What was looked at already when the lock began neither ends nor moves it.
+    lockout.failed("billing", HOME, after(4));
+    let locked = lockout.judge("billing", HOME, after(4)).unwrap_err();
+    assert_eq!((locked.by, locked.retry_after), (LockedOutBy::ClientAndPeer, LOCK));
+    assert!(lockout.judge("billing", HOME, after(99 + 299)).is_err());
+    assert_eq!(lockout.judge("billing", HOME, after(99 + 300)), Ok(()));
+    // So it is with many ids from one address.
+    let attempts = (0..200u64)
+        .rev()
+        .filter(|number| guess(&lockout, &format!("id-{number}"), bot(1), after(1_000 + *number)).is_ok());
+    assert_eq!(attempts.count(), 30);
 }
 
 /// What one replica tells, the other counts, as if it had happened there.
@@ -187,10 +207,9 @@ fn what_happens_elsewhere_counts_here() {
     let message = |which: &str, client_id: &str, peer: IpAddr, at: u64| {
         let client = NameHash::of(client_id);
         let at = after(at).as_milliseconds();
-        let limit = r#""failures":3,"window_ms":60000,"lock_ms":300000"#;
-        let end =
-            if which == "failed" { format!(r#""which":"failed",{limit}"#) } else { r#""which":"succeeded""#.into() };
-        format!(r#"{{"replica":"{elsewhere}","memory":"oauth","client":"{client}","peer":"{peer}","at":{at},{end}}}"#)
+        format!(
+            r#"{{"replica":"{elsewhere}","memory":"oauth","client":"{client}","peer":"{peer}","at":{at},"which":"{which}"}}"#
+        )
     };
     assert_eq!(guess(&lockout, "billing", HOME, after(0)), Ok(()));
     here.hear(&message("failed", "billing", HOME, 1), after(1));
@@ -215,4 +234,25 @@ fn what_happens_elsewhere_counts_here() {
     here.hear("nonsense", after(5));
     here.hear(&message("failed", "billing", HOME, 5).replace("oauth", "another"), after(5));
     assert_eq!((here.heard(), here.ignored()), (45, 1));
+    // Messages that come late, or again: a failure clears no lock, a success ends nothing that began after it.
+    assert!(lockout.judge("billing", HOME, after(100)).is_err());
+    here.hear(&message("failed", "billing", HOME, 0), after(100));
+    here.hear(&message("succeeded", "billing", HOME, 1), after(100));
+    assert_eq!(lockout.judge("billing", HOME, after(100)).unwrap_err().retry_after, LOCK - Duration::from_secs(98));
+    for second in 0..3 {
+        here.hear(&message("succeeded", "new", HOME, 99), after(100));
+        assert_eq!(guess(&lockout, "new", HOME, after(100)), Ok(()), "{second}");
+    }
+    assert!(lockout.judge("new", HOME, after(100)).is_err());
+    // What a message says of limits counts for nothing.
+    let more = r#""failures":1,"window_ms":1,"lock_ms":0,"which""#;
+    here.hear(&message("failed", "billing", HOME, 100).replace(r#""which""#, more), after(100));
+    here.hear(&message("failed", "one", HOME, 100).replace(r#""which""#, more), after(100));
+    assert!(lockout.judge("billing", HOME, after(100)).is_err());
+    assert_eq!(lockout.judge("one", HOME, after(100)), Ok(()));
+    // Much later they are not heard at all.
+    let late = after(101).plus(Duration::from_secs(301));
+    (0..3).for_each(|_| here.hear(&message("failed", "late", HOME, 101), late));
+    assert_eq!(lockout.judge("late", HOME, late), Ok(()));
+    assert_eq!((here.heard(), here.ignored()), (52, 4));
 }

@@ -155,7 +155,8 @@ impl Held {
     /// Lets go of what is over, once an hour.
     fn sweep(&mut self, now: UnixTime) {
         let hour = Period::Hour.window(now);
-        if self.swept == hour {
+        // One hour back is the edge of a window, over which tallies go on: a clock that swings around it sweeps once.
+        if hour == self.swept || hour.saturating_add(1) == self.swept {
             return;
         }
         self.swept = hour;

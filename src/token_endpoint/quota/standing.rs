@@ -29,6 +29,8 @@ pub(super) struct WindowStanding {
     pub(super) resets_at: UnixTime,
     /// When that is, in whole seconds from now, at least one: coming back early is of no use.
     pub(super) resets_in: u64,
+    /// Whether it is used up whatever becomes of the tokens that are under way.
+    is_settled: bool,
 }
 
 impl HolderStanding {
@@ -43,6 +45,7 @@ impl HolderStanding {
                 remaining: quota.saturating_sub(tally.used()),
                 resets_at,
                 resets_in: u64::try_from(resets_in).unwrap_or(u64::MAX),
+                is_settled: tally.settled() >= quota,
             })
         };
         Self { hour: window(Period::Hour), day: window(Period::Day) }
@@ -52,9 +55,11 @@ impl HolderStanding {
         self.hour.into_iter().chain(self.day)
     }
 
-    /// The window of which the least is left; of those that are used up the one that ends last, since nothing is had before.
-    pub(super) fn tightest(&self) -> Option<WindowStanding> {
-        tightest(self.windows())
+    /// For how many seconds nothing is had, if any window is used up: until the last of them ends. One that only what is under way
+    /// uses up may have something again in a moment.
+    fn used_up(&self) -> Option<u64> {
+        let used_up = self.windows().filter(|window| window.remaining == 0);
+        used_up.map(|window| if window.is_settled { window.resets_in } else { 1 }).max()
     }
 }
 
@@ -65,10 +70,7 @@ impl Standing {
 
     /// Whose quota is used up, and how long: if both are, the client's is named, and the longer time.
     pub(super) fn used_up(&self) -> Option<(HolderKind, Duration)> {
-        let of = |kind, standing: Option<HolderStanding>| {
-            let window = standing.and_then(|standing| standing.tightest()).filter(|window| window.remaining == 0)?;
-            Some((kind, window.resets_in))
-        };
+        let of = |kind, standing: Option<HolderStanding>| Some((kind, standing?.used_up()?));
         let client = of(HolderKind::Client, self.client);
         let organization = of(HolderKind::Organization, self.organization);
         let kind = client.or(organization)?.0;

@@ -42,6 +42,12 @@ impl Tally {
         self.reserved.max(self.together)
     }
 
+    /// What will not be given back, as far as is known here: what was given out, and what others had reserved.
+    pub(super) fn settled(&self) -> u64 {
+        let may_be_given_back = self.reserved.saturating_sub(self.kept);
+        self.kept.max(self.together.saturating_sub(may_be_given_back))
+    }
+
     /// Whether one token more is more than `bound`, going by this replica alone. What the others have reserved they may have
     /// given back since.
     pub(super) fn is_used_up(&self, bound: u64) -> bool {

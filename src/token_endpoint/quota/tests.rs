@@ -57,11 +57,13 @@ fn what_is_not_kept_is_given_back_and_leaves_nothing_behind() {
     }
     assert_eq!(quota.memory.counts.holder_count(), 0);
     let under_way = [spend(&quota, "billing", MIDNIGHT).unwrap(), spend(&quota, "billing", MIDNIGHT).unwrap()];
-    assert!(spend(&quota, "billing", MIDNIGHT).is_err(), "both may yet succeed");
+    let exceeded = spend(&quota, "billing", MIDNIGHT).expect_err("both may yet succeed");
+    assert_eq!(exceeded.retry_after, Duration::from_secs(1), "or fail in a moment");
     let [first, second] = under_way;
     first.kept();
     drop(second);
     assert_eq!(gets(&quota, "billing", 9, MIDNIGHT), 1);
+    assert_eq!(spend(&quota, "billing", MIDNIGHT).unwrap_err().retry_after, Duration::from_hours(1));
     // Given back after its hour, it is not taken from the next one.
     let late = spend(&quota, "billing", after(3_600)).unwrap();
     assert_eq!(gets(&quota, "billing", 9, after(7_200)), 2);

@@ -1,5 +1,6 @@
 //! Owns: what one endpoint keeps to be handed out again, and the memories of all endpoints.
-//! Refuses: handing out a token with less left than is asked for; keeping what landed after an operator cleared all away.
+//! Refuses: handing out a token with less left than is asked for; keeping what landed after an operator cleared all away, or after
+//! its credential was refused.
 //! Always holds: there is one memory for an endpoint and a provider, whichever configuration is in force. It is locked for a
 //! look-up or a change, never while anybody waits.
 
@@ -20,6 +21,7 @@ use super::{
     fingerprint::Fingerprinting,
     kept::{Kept, without_what_is_good_once},
     shelf::{Shelf, token_fingerprint},
+    under_way::{Asked, UnderWay},
 };
 use crate::{
     clock::{Moment, UnixTime},
@@ -33,11 +35,19 @@ const MOST_FLIGHTS: usize = 4096;
 pub(super) struct Memory {
     pub(super) fingerprinting: Fingerprinting,
     pub(super) counts: Counts,
-    pub(super) flights: Arc<Flights<ReuseKey, Result<Landed, Failure>>>,
+    pub(super) flights: Arc<Flights<Flight, Result<Landed, Failure>>>,
     shelf: Mutex<Shelf>,
     /// How many tokens there are, so that a refused token is not hashed where there are none.
     held: AtomicUsize,
     credentials: AcceptedCredentials,
+    under_way: UnderWay,
+}
+
+/// What requests share that are under way together: the same question, put since an operator last cleared something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    key: ReuseKey,
+    generation: u64,
 }
 
 /// A kept token, found.
@@ -76,6 +86,19 @@ pub(super) struct Question {
     pub(super) settings: Settings,
 }
 
+/// How matters stood when a question was put.
+struct Beginning<'a> {
+    at: Instant,
+    generation: u64,
+    asked: Asked<'a>,
+}
+
+fn pause_refreshing(shelf: &mut Shelf, key: ReuseKey, now: UnixTime) {
+    if let Some(kept) = shelf.find(key) {
+        kept.refresh_failed(now);
+    }
+}
+
 impl Memory {
     fn new(fingerprinting: Fingerprinting) -> Self {
         Self {
@@ -85,6 +108,7 @@ impl Memory {
             shelf: Mutex::default(),
             held: AtomicUsize::new(0),
             credentials: AcceptedCredentials::new(),
+            under_way: UnderWay::default(),
         }
     }
 
@@ -104,6 +128,11 @@ impl Memory {
         })
     }
 
+    /// The flight that a request for `key` may join now.
+    pub(super) fn flight(&self, key: ReuseKey) -> Flight {
+        Flight { key, generation: self.shelf().generation() }
+    }
+
     /// Puts a question to the provider by `ask`, unless the answer is there meanwhile.
     pub(super) async fn answer<F>(self: Arc<Self>, question: Question, ask: Option<F>) -> Result<Landed, Failure>
     where
@@ -113,9 +142,14 @@ impl Memory {
         if let Some(Found { token, left, is_due: false }) = self.find(question) {
             return Ok(Landed::Kept { token, left });
         }
-        let (begun, generation) = (Instant::now(), self.shelf().generation());
-        match ask.ok_or(Failure::GivenUp)?.await {
-            Ok(token) => Ok(self.land(question, token, begun, generation)),
+        let ask = ask.ok_or(Failure::GivenUp)?;
+        let beginning = Beginning {
+            at: Instant::now(),
+            generation: self.shelf().generation(),
+            asked: self.under_way.begin(question.asker),
+        };
+        match ask.await {
+            Ok(token) => Ok(self.land(question, token, &beginning)),
             Err(failure) => {
                 self.note_failure(question, &failure);
                 Err(failure)
@@ -123,26 +157,35 @@ impl Memory {
         }
     }
 
-    /// Takes in what the provider answered to a question that was begun at `begun`.
-    fn land(&self, question: Question, token: ProviderToken, begun: Instant, generation: u64) -> Landed {
+    /// Takes in what the provider answered to a question.
+    fn land(&self, question: Question, token: ProviderToken, beginning: &Beginning<'_>) -> Landed {
         let Question { asker, key, now, settings } = question;
         let token = Arc::new(token);
         let copy = without_what_is_good_once(&token);
-        let is_new = !self.credentials.are_known(asker, now);
-        self.credentials.remember(asker, now);
-        let kept = Kept::of(&copy, asker, Moment::noted(token.obtained_at, begun));
+        let kept = Kept::of(&copy, asker, Moment::noted(token.obtained_at, beginning.at));
         let kept = kept.filter(|kept| kept.left(now) > settings.min_remaining);
         self.change(|shelf| {
             shelf.clear_ended(now);
+            // The answer is older than what was learnt of the credential since: it is for whoever asked, and says nothing more.
+            if !beginning.asked.stands() {
+                return;
+            }
+            let is_new = !self.credentials.are_known(asker, now);
+            self.credentials.remember(asker, now);
             // A new credential: whoever has only the one before may be nobody's client any more. Both of two that are used side by
             // side are known soon, and neither ends what the other got.
             if is_new && !shelf.holds(asker) {
+                self.under_way.supersede_all_but(asker);
                 let ended = shelf.remove_client(asker.client, |credential| credential != asker.credential);
                 self.counts.drop(DropReason::CredentialChanged, ended);
             }
-            if let Some(kept) = kept.filter(|_| shelf.generation() == generation) {
-                let gone = shelf.insert(key, kept, &self.fingerprinting, settings.most_bytes);
-                self.counts.drop(DropReason::NoRoom, gone);
+            match kept.filter(|_| shelf.generation() == beginning.generation) {
+                Some(kept) => {
+                    let gone = shelf.insert(key, kept, &self.fingerprinting, settings.most_bytes);
+                    self.counts.drop(DropReason::NoRoom, gone);
+                }
+                // The one before goes on, and is not to be refreshed by everybody who asks for it.
+                None => pause_refreshing(shelf, key, now),
             }
         });
         Landed::Fresh { token, copy }
@@ -151,11 +194,14 @@ impl Memory {
     fn note_failure(&self, question: Question, failure: &Failure) {
         let Question { asker, key, now, .. } = question;
         if failure.is_invalid_client() {
-            self.credentials.forget(asker);
-            let ended = self.change(|shelf| shelf.remove_client(asker.client, |it| it == asker.credential));
+            let ended = self.change(|shelf| {
+                self.credentials.forget(asker);
+                self.under_way.refuse(asker);
+                shelf.remove_client(asker.client, |it| it == asker.credential)
+            });
             self.counts.drop(DropReason::InvalidClient, ended);
-        } else if let Some(kept) = self.shelf().find(key) {
-            kept.refresh_failed(now);
+        } else {
+            pause_refreshing(&mut self.shelf(), key, now);
         }
     }
 

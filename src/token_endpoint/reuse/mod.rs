@@ -15,6 +15,7 @@ mod kept;
 mod memory;
 mod reuses;
 mod shelf;
+mod under_way;
 
 use std::{sync::Arc, time::Duration};
 
@@ -122,12 +123,13 @@ impl Reuse {
         if let Some(Found { token, left, is_due }) = self.memory.find(question) {
             if is_due {
                 // If too much is under way, whoever comes next has it asked for.
-                let _ = self.memory.flights.ask_ahead(key, control, || answer(Some(ask())));
+                let _ = self.memory.flights.ask_ahead(self.memory.flight(key), control, || answer(Some(ask())));
             }
             return Ok(self.again(token, Some(left)));
         }
         let mut own = Some(ask);
-        let landed = self.memory.flights.join(key, control, || answer(own.take().map(|ask| ask()))).await??;
+        let flight = self.memory.flight(key);
+        let landed = self.memory.flights.join(flight, control, || answer(own.take().map(|ask| ask()))).await??;
         match (landed, own) {
             (Landed::Kept { token, left }, _) => Ok(self.again(token, Some(left))),
             (Landed::Fresh { token, .. }, None) => Ok(Obtained { lifetime: token.lifetime, token, is_reused: false }),

@@ -357,6 +357,87 @@ async fn what_lands_after_an_operator_cleared_all_away_is_not_kept() {
     assert_eq!(house.text("billing", "s", NOW).await, "token-1");
 }
 
+/// Whoever has a question under way while the provider is held, and what becomes of it.
+async fn held(house: &Arc<House>, secret: &'static str, scope: &'static str) -> tokio::task::JoinHandle<Obtained> {
+    house.provider.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let (house, before) = (Arc::clone(house), house.asked());
+    let asking = {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.obtain_as(("billing", secret, scope), NOW, Ok).await.unwrap() })
+    };
+    while house.asked() == before {
+        tokio::task::yield_now().await;
+    }
+    asking
+}
+
+/// What the provider would answer meanwhile.
+async fn meanwhile(house: &House, secret: &str, scope: &str, said: Result<&str, ProviderRefusalKind>) {
+    let asker = house.asker("billing", secret);
+    let answer = said.map(|text| testing::token(text, LIFETIME, NOW)).map_err(refusal);
+    let obtained = house.reuse.obtain(asker, house.key(asker, scope), NOW, || async { answer }).await;
+    assert_eq!(obtained.is_ok(), said.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lands_after_its_credential_was_refused_is_not_kept() {
+    let house = Arc::new(House::open());
+    let asking = held(&house, "s", "a").await;
+    meanwhile(&house, "s", "b", Err(ProviderRefusalKind::InvalidClient)).await;
+    meanwhile(&house, "new", "a", Ok("new")).await;
+    house.provider.gate.add_permits(1);
+    assert_eq!(asking.await.unwrap().token.access_token.expose(), "token-0", "whoever asked has it");
+    // It is no new credential, either, that would end what the real one got.
+    assert!(house.obtain("billing", "new", NOW).await.is_reused);
+    assert_eq!(house.text("billing", "s", NOW).await, "token-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lands_after_another_credential_came_is_not_kept() {
+    let house = Arc::new(House::open());
+    house.obtain("billing", "old", NOW).await;
+    let asking = held(&house, "old", "b").await;
+    meanwhile(&house, "new", "b", Ok("new")).await;
+    house.provider.gate.add_permits(1);
+    assert_eq!(asking.await.unwrap().token.access_token.expose(), "token-1");
+    assert!(!house.obtain_as(("billing", "old", "b"), NOW, Ok).await.unwrap().is_reused);
+    // Whatever is asked from now on is.
+    assert!(house.obtain_as(("billing", "old", "b"), NOW, Ok).await.unwrap().is_reused);
+    assert!(house.obtain_as(("billing", "new", "b"), NOW, Ok).await.unwrap().is_reused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_after_an_operator_cleared_all_away_joins_nothing_from_before() {
+    let house = Arc::new(House::open());
+    let before = held(&house, "s", "a").await;
+    house.reuse.drop_client(None);
+    let after = held(&house, "s", "a").await;
+    house.provider.gate.add_permits(1);
+    assert_eq!(before.await.unwrap().token.access_token.expose(), "token-0");
+    assert_eq!(after.await.unwrap().token.access_token.expose(), "token-1");
+    assert_eq!(house.text("billing", "s", NOW).await, "token-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_gives_nothing_to_keep_is_paused() {
+    for answer in [
+        |token| ProviderToken { lifetime: Some(Duration::from_mins(5)), ..token },
+        |token| ProviderToken { lifetime: None, ..token },
+        |token| ProviderToken { token_type: AccessTokenType::Dpop, ..token },
+    ] {
+        let house = House::open();
+        house.obtain("billing", "s", NOW).await;
+        let due = at(LIFETIME - 300 - 290);
+        for (after, asked) in [(0, 2), (1, 2), (29, 2), (31, 3), (32, 3)] {
+            let now = due.plus(Duration::from_secs(after));
+            let again = house.obtain_as(("billing", "s", "a"), now, move |token| Ok(answer(token))).await.unwrap();
+            assert_eq!(again.token.access_token.expose(), "token-0");
+            house.until_asked(asked).await;
+            assert_eq!(house.asked(), asked, "{after}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_are_bounded_and_what_is_in_use_stays() {
     let house = House::with(Settings { most_bytes: 16 * 1100, ..settings() });

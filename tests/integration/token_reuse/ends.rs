@@ -15,15 +15,34 @@ async fn only_billing_is_given_another(world: &World, before: &(String, String),
     assert_eq!(world.dropped(reason).await, 1.0, "{reason}");
 }
 
+/// Has the provider sign as it should not: with another key, which it calls `key_id`.
+fn sign_with_another_key(world: &World, key_id: &str) {
+    let (key, name) = (SigningKey::es256(key_id), world.issuer.name());
+    world.provider.mint(move |issued| {
+        let own = json!({ "jti": format!("t{}", issued.number), "client_id": issued.client_id });
+        key.token(&changed(claims(&name), &own))
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_401_at_a_route_does() {
     let world = World::furnished(|builder| builder.also("[routes.orders.identity]\nauthorization = \"keep\"\n")).await;
-    world.provider.mint(|issued| format!("no-jwt-{}", issued.number));
+    sign_with_another_key(&world, "k1");
     let before = both(&world).await;
     assert_eq!(world.present(&before.0).await.status, 401);
     only_billing_is_given_another(&world, &before, "refused").await;
     assert_eq!(world.present("somebody-elses").await.status, 401);
     assert_eq!(world.token("shipping").await, before.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_401_does_not_for_what_another_token_would_be_refused_for_too() {
+    let world = World::open().await;
+    sign_with_another_key(&world, "nobody-lists-this");
+    let before = both(&world).await;
+    assert_eq!(world.present(&before.0).await.status, 401);
+    assert_eq!(both(&world).await, before);
+    assert_eq!((world.provider.count(), world.dropped("refused").await), (2, 0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! However many holders come, the memory they take is bounded, and those that were there first lose nothing.
 
+use std::time::Duration;
+
 use super::{super::allowance::Allowances, *};
 use crate::diagnostic::{Diagnostics, KeyPath};
 
@@ -23,4 +25,26 @@ fn newcomers_beyond_the_bound_are_counted_together() {
     assert_eq!(counts.holder_count(), MOST_HOLDERS);
     counts.release(&places[0]);
     assert!(gets("new-4").is_ok());
+}
+
+#[test]
+fn a_clock_that_swings_around_the_hour_sweeps_once() {
+    let (counts, hour) = (Counts::default(), Duration::from_hours(1));
+    let mut held = counts.lock();
+    let mut swept = |now: UnixTime| {
+        let before = held.swept;
+        held.sweep(now);
+        held.swept != before
+    };
+    for (now, sweeps) in [
+        (NOW, true),
+        (NOW, false),
+        (NOW.minus(hour), false),
+        (NOW, false),
+        (NOW.plus(hour), true),
+        (NOW, false),
+        (NOW.minus(hour), true),
+    ] {
+        assert_eq!(swept(now), sweeps, "{now:?}");
+    }
 }
