@@ -13,7 +13,7 @@ use super::{
 };
 use crate::clock::UnixTime;
 
-/// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token, and has not the form of
+/// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token, and does not begin like
 /// what the embedded issuer makes, which is nobody else's business.
 pub(super) fn asked_about<'i>(
     credential: Credential<'_>,
@@ -22,7 +22,7 @@ pub(super) fn asked_about<'i>(
 ) -> Option<&'i Arc<Issuer>> {
     let issuer = introspecting.filter(|_| credential.header() == CredentialHeader::Authorization)?;
     let token = credential.token();
-    let is_own = || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.has_own_form(token.as_str()));
+    let is_own = || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.is_own_kind(token.as_str()));
     (token.is_opaque() && !is_own()).then_some(issuer)
 }
 
