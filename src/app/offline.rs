@@ -168,8 +168,8 @@ impl Operations for Desk {
     }
 
     fn issuers(&self) -> Vec<IssuerStatus> {
-        let issuers = self.snapshot.issuers.iter();
-        issuers.map(|issuer| readiness::issuer_status(issuer, &self.snapshot, &self.memory)).collect()
+        let (issuers, now) = (self.snapshot.issuers.iter(), self.clock.now());
+        issuers.map(|issuer| readiness::issuer_status(issuer, &self.snapshot, &self.memory, now)).collect()
     }
 
     fn refresh<'a>(

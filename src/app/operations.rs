@@ -75,7 +75,7 @@ impl Operator {
     fn status_of(&self, name: &str) -> Result<IssuerStatus, RefreshError> {
         let snapshot = self.snapshot();
         let issuer = snapshot.issuers.by_name(name).ok_or(RefreshError::Unknown)?;
-        Ok(readiness::issuer_status(issuer, &snapshot, &self.issuer_memory))
+        Ok(readiness::issuer_status(issuer, &snapshot, &self.issuer_memory, self.clock.now()))
     }
 }
 
@@ -130,7 +130,8 @@ impl Operations for Operator {
 
     fn issuers(&self) -> Vec<IssuerStatus> {
         let snapshot = self.snapshot();
-        snapshot.issuers.iter().map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.issuer_memory)).collect()
+        let (issuers, now) = (snapshot.issuers.iter(), self.clock.now());
+        issuers.map(|issuer| readiness::issuer_status(issuer, &snapshot, &self.issuer_memory, now)).collect()
     }
 
     fn refresh<'a>(

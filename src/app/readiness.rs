@@ -1,5 +1,6 @@
 //! Owns: whether requests should be sent here, and what an issuer's state is.
-//! Always holds: an issuer counts as missing exactly while requests that need its keys are answered 503.
+//! Always holds: an issuer counts as missing exactly while requests that need its keys are answered 503, or every question about its tokens
+//! has failed for a while.
 
 use std::sync::Arc;
 
@@ -24,6 +25,12 @@ pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> R
             missing.push(Missing { kind: MissingKind::Issuer, name: Arc::clone(name), reason });
         }
     }
+    for issuer in snapshot.issuers.iter() {
+        let has_keys = snapshot.key_sets.contains_key(issuer.name());
+        if let Some(reason) = why_silent(issuer, has_keys, now) {
+            missing.push(Missing { kind: MissingKind::Issuer, name: Arc::clone(issuer.name()), reason });
+        }
+    }
     for (listener, certificate) in snapshot.listeners.certificates() {
         if certificate.not_after <= now.as_seconds() {
             let reason = format!("{} has expired", certificate.file.display());
@@ -36,6 +43,18 @@ pub(super) fn readiness(snapshot: &Snapshot, now: UnixTime, draining: bool) -> R
         public_routes: exposed(snapshot, Exposure::Public),
         report_only_routes: exposed(snapshot, Exposure::Reports),
     }
+}
+
+/// Why none of an issuer's tokens can be judged, although its keys are good or there are none: those that it is to be asked about
+/// have had no answer for a while. An issuer whose JWTs are good without asking still serves those.
+fn why_silent(issuer: &Issuer, has_keys: bool, now: UnixTime) -> Option<String> {
+    let introspection =
+        issuer.introspection().filter(|_| !has_keys).and_then(|introspection| introspection.outage(now));
+    if let Some(error) = introspection {
+        return Some(format!("its introspection endpoint gives no answers: {error}"));
+    }
+    let error = issuer.revocation()?.outage(now)?;
+    Some(format!("its tokens endpoint gives no answers: {error}"))
 }
 
 /// Why an issuer's keys cannot be used.
@@ -61,9 +80,10 @@ pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
 }
 
 /// How one issuer stands.
-pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Memory) -> IssuerStatus {
+pub(super) fn issuer_status(issuer: &Issuer, snapshot: &Snapshot, embedded: &Memory, now: UnixTime) -> IssuerStatus {
     let key_set = snapshot.key_sets.get(issuer.name()).map(|keys| keys.set.status());
     let state = match key_set.as_ref().map(|status| status.state) {
+        _ if issuer.is_enabled() && why_silent(issuer, key_set.is_some(), now).is_some() => IssuerState::Unavailable,
         Some(KeySetState::Fresh) => IssuerState::Usable,
         Some(KeySetState::Stale) => IssuerState::Stale,
         Some(KeySetState::Unavailable) => IssuerState::Unavailable,

@@ -10,7 +10,9 @@ use thiserror::Error;
 use crate::{jose::LONGEST_TOKEN_BYTES, oauth::ErrorCode};
 
 /// How many dots a JWT has.
-const JWT_DOTS: usize = 2;
+const JWT_DOTS: [usize; 2] = [2, 4];
+/// How the base64url of a JSON object begins: `{"`.
+const JWT_BEGINNING: &str = "eyJ";
 
 /// A credential as it came in. Nobody has verified it.
 #[derive(Clone, Copy)]
@@ -63,10 +65,12 @@ impl<'a> BearerToken<'a> {
         self.text
     }
 
-    /// Whether it cannot be a JWT, which has exactly two dots (RFC 7515 section 3.1), and so says nothing itself.
+    /// Whether it says nothing itself: it is no JWT, which has two dots (RFC 7515 section 3.1) or, encrypted, four (RFC 7516 section 3.1),
+    /// nor a piece of one or more than one, which begins as the JSON of every header does and has a dot.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
-        self.text.bytes().filter(|byte| *byte == b'.').count() != JWT_DOTS
+        let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
+        !JWT_DOTS.contains(&dots) && (dots == 0 || !self.text.starts_with(JWT_BEGINNING))
     }
 }
 
@@ -155,8 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_two_dots_is_opaque() {
-        for (text, opaque) in [("a", true), ("a.b", true), ("a.b.c", false), ("..", false), ("a.b.c.d.e", true)] {
+    fn what_may_be_a_jwt_or_a_piece_of_one_is_not_opaque() {
+        for (text, opaque) in [
+            ("a", true),
+            ("a.b", true),
+            ("a.b.c.d", true),
+            ("eyJa", true),
+            ("a.eyJb", true),
+            ("a.b.c", false),
+            ("..", false),
+            ("a.b.c.d.e", false),
+            ("eyJa.b", false),
+            ("eyJa.", false),
+            ("eyJa.b.c.d.e.f", false),
+        ] {
             assert_eq!(BearerToken::parse(text).unwrap().is_opaque(), opaque, "{text}");
         }
     }

@@ -31,6 +31,8 @@ pub struct Claims {
 #[derive(Clone, Copy)]
 struct TokenUse {
     access: &'static [&'static str],
+    /// Whether a `typ` of the header vouches for it, so that what only other tokens have needs not be looked for.
+    is_told_by_type: bool,
 }
 
 /// Who presents a token: a client, under the issuer that vouches for it.
@@ -53,18 +55,19 @@ impl Claims {
     ) -> Result<Self, VerifyError> {
         // Without end there is nothing but taking it back, which takes an issuer that can be asked.
         let may_lack_end = verification.standing.is_some();
-        let token_use = TokenUse { access: &["access"] };
+        let token_use = TokenUse { access: &["access"], is_told_by_type: token_type == TokenType::AccessToken };
         Self::read_as(members, token_type, token_use, may_lack_end, verification)
     }
 
-    /// Reads `members` as what this issuer said of an opaque token. Such a token has no `typ`, and RFC 7662 section 2.2 leaves its
-    /// `exp` to the issuer, which is asked anew soon.
+    /// Reads `members` as what this issuer said of an opaque token. Such a token has no `typ`, so one that is asked of JWTs is not asked
+    /// of it, and it is judged by all that marks other kinds of token. RFC 7662 section 2.2 leaves its `exp` to the issuer, which is
+    /// asked anew soon.
     pub(super) fn read_introspected(
         members: Map<String, Value>,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
         // Ory's Hydra, which introspects its refresh tokens as well, calls it `access_token`.
-        let token_use = TokenUse { access: &["access", "access_token"] };
+        let token_use = TokenUse { access: &["access", "access_token"], is_told_by_type: false };
         Self::read_as(members, TokenType::AccessToken, token_use, true, verification)
     }
 
@@ -236,7 +239,7 @@ fn refuse_other_kinds(
     let is_event = members.get("events").is_some_and(Value::is_object);
     let is_for_access = |kind: &str| token_use.access.iter().any(|access| kind.eq_ignore_ascii_case(access));
     let says_otherwise = members.get("token_use").is_some_and(|kind| !kind.as_str().is_some_and(is_for_access));
-    if (!is_access_token && (is_id_token || is_event)) || says_otherwise {
+    if (!token_use.is_told_by_type && (is_id_token || is_event)) || says_otherwise {
         return Err(VerifyError::NotForAccess);
     }
     if members.get("typ").is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].iter().any(|other| kind == other)) {

@@ -86,7 +86,7 @@ impl TokenStanding for FixedStanding {
         self.withdrawn.lock().unwrap().get(&name).map_or(Ok(()), |withdrawal| Err(*withdrawal))
     }
 
-    fn has_own_form(&self, text: &str) -> bool {
+    fn is_own_kind(&self, text: &str) -> bool {
         text.starts_with("own_")
     }
 

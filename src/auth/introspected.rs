@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
-    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache,
+    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache, inquiry::Told,
     introspection::Answer, token_cache::CachedToken, verified_token::TokenProof,
 };
 use crate::clock::UnixTime;
 
-/// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token, and has not the form of
-/// what the embedded issuer makes, which is nobody else's business.
+/// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token, and does not
+/// begin like what the embedded issuer makes, which is nobody else's business.
 pub(super) fn asked_about<'i>(
     credential: Credential<'_>,
     issuers: &Issuers,
@@ -23,7 +23,7 @@ pub(super) fn asked_about<'i>(
     let issuer = introspecting.filter(|_| credential.header() == CredentialHeader::Authorization)?;
     let token = credential.token();
     let is_own =
-        || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.has_own_form(token.as_str()));
+        || issuers.iter().filter_map(|issuer| issuer.standing()).any(|standing| standing.is_own_kind(token.as_str()));
     (token.is_opaque() && !is_own()).then_some(issuer)
 }
 
@@ -50,11 +50,11 @@ pub(super) async fn verify_introspected(
     cache.note_miss();
     let introspector = issuer.introspection().ok_or_else(unavailable)?;
     match introspector.ask(text, now).await.ok_or_else(unavailable)? {
-        Answer::Inactive { .. } => Err(VerifyError::Inactive { issuer: Arc::clone(name) }),
-        Answer::Active { members, until } => {
+        Told { said: Answer::Inactive, .. } => Err(VerifyError::Inactive { issuer: Arc::clone(name) }),
+        Told { said: Answer::Active(members), belief } => {
             let claims = read(&members, issuer)?;
             claims.judge_times(now, issuer.leeway())?;
-            let verified = VerifiedToken::new(Arc::clone(name), TokenProof::Introspection { until }, claims);
+            let verified = VerifiedToken::new(Arc::clone(name), TokenProof::Introspection(belief), claims);
             let verified = Arc::new(verified);
             if verified.is_believed_at(now) {
                 cache.remember(CachedToken::new(&pair, issuer.verification(), Arc::clone(&verified)));

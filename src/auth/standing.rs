@@ -27,8 +27,9 @@ pub trait TokenStanding: Send + Sync + fmt::Debug {
     /// Whether all that was issued is known. If not, a token that is not known may be good all the same.
     fn is_current(&self) -> bool;
 
-    /// Whether `text` has the form of the secrets and tokens that this issuer makes, so that nobody else may be shown it.
-    fn has_own_form(&self, text: &str) -> bool;
+    /// Whether `text` begins like the secrets and tokens that this issuer makes, so that nobody else may be shown it, mistyped or cut
+    /// short as it may be.
+    fn is_own_kind(&self, text: &str) -> bool;
 
     /// What an opaque token means: one that says nothing itself and is looked up. Asked only for a text without a `.`, of which
     /// every JWT has two. `None` if the issuer has issued no such token. Whether it has expired or is withdrawn is judged

@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Claims, Principal, TrustedKey};
+use super::{Claims, Principal, TrustedKey, inquiry::Belief};
 use crate::{clock::UnixTime, id::TokenId, oauth::ScopeSet};
 
 /// A token whose signature and form have been verified, or that its issuer knows by heart.
@@ -27,11 +27,8 @@ pub(super) enum TokenProof {
     Signature(Arc<TrustedKey>),
     /// The issuer's own memory: the token is opaque, and was looked up there.
     Memory,
-    /// The issuer's word: the token is opaque, and it was asked about.
-    Introspection {
-        /// Until when that may be believed.
-        until: UnixTime,
-    },
+    /// The issuer's word, for as long as it may be believed: the token is opaque, and it was asked about.
+    Introspection(Belief),
 }
 
 impl VerifiedToken {
@@ -136,15 +133,15 @@ impl VerifiedToken {
     pub(super) const fn key(&self) -> Option<&Arc<TrustedKey>> {
         match &self.proof {
             TokenProof::Signature(key) => Some(key),
-            TokenProof::Memory | TokenProof::Introspection { .. } => None,
+            TokenProof::Memory | TokenProof::Introspection(_) => None,
         }
     }
 
     /// Whether what its issuer said of it may be believed at `now`; that of any other proof may be always.
     pub(super) fn is_believed_at(&self, now: UnixTime) -> bool {
-        match self.proof {
+        match &self.proof {
             TokenProof::Signature(_) | TokenProof::Memory => true,
-            TokenProof::Introspection { until } => now < until,
+            TokenProof::Introspection(belief) => belief.holds_at(now),
         }
     }
 }

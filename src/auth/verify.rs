@@ -179,9 +179,8 @@ async fn refuse_revoked(issuer: &Issuer, text: &str, token: &VerifiedToken, now:
     let issuer = Arc::clone(issuer.name());
     match lookup.ask(presented, now).await {
         Some(Verdict::Good) => Ok(()),
-        Some(Verdict::Revoked | Verdict::Refused) => {
-            Err(VerifyError::Withdrawn { issuer, withdrawal: Withdrawal::TokenRevoked })
-        }
+        Some(Verdict::Revoked) => Err(VerifyError::Withdrawn { issuer, withdrawal: Withdrawal::TokenRevoked }),
+        Some(Verdict::Refused) => Err(VerifyError::RefusedByIssuer { issuer }),
         Some(Verdict::NotListed) => Err(VerifyError::NotListed { issuer }),
         None => Err(VerifyError::RevocationUnavailable { issuer }),
     }

@@ -138,6 +138,15 @@ pub enum VerifyError {
         /// The issuer's name.
         issuer: Arc<str>,
     },
+    /// Its issuer, asked with the token itself, does not accept it.
+    #[error("issuer {issuer} does not accept its own token")]
+    RefusedByIssuer {
+        /// The issuer's name.
+        issuer: Arc<str>,
+    },
+    /// Its issuer was asked, and had not answered when the request's time was over.
+    #[error("no issuer has answered in the request's time")]
+    IssuerTooSlow,
     /// Its issuer does not say whether it was taken back.
     #[error("issuer {issuer} does not say whether the token was revoked")]
     RevocationUnavailable {
@@ -196,6 +205,8 @@ impl VerifyError {
             Self::UnknownToken { .. } | Self::NotListed { .. } => "unknown_token",
             Self::Inactive { .. } => "token_inactive",
             Self::IntrospectionUnavailable { .. } => "introspection_unavailable",
+            Self::RefusedByIssuer { .. } => "token_refused_by_issuer",
+            Self::IssuerTooSlow => "issuer_too_slow",
             Self::RevocationUnavailable { .. } => "revocation_unavailable",
             Self::Withdrawn { withdrawal, .. } => withdrawal.reason(),
             Self::WrongHeader => "wrong_credential_header",
@@ -209,6 +220,7 @@ impl VerifyError {
             Self::KeysUnavailable { .. }
             | Self::KeyFetchFailed { .. }
             | Self::IntrospectionUnavailable { .. }
+            | Self::IssuerTooSlow
             | Self::RevocationUnavailable { .. } => Fault::Issuer,
             Self::WrongHeader => Fault::Request,
             Self::Form(_)
@@ -232,6 +244,7 @@ impl VerifyError {
             | Self::UnknownToken { .. }
             | Self::Inactive { .. }
             | Self::NotListed { .. }
+            | Self::RefusedByIssuer { .. }
             | Self::Withdrawn { .. } => Fault::Downstream,
         }
     }

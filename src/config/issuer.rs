@@ -122,7 +122,7 @@ pub struct IntrospectionConfig {
     /// How long it is believed that a token is not active. At most 1 hour.
     #[serde(default = "default_cache_inactive_for")]
     pub cache_inactive_for: HumanDuration,
-    /// How long asking may take.
+    /// How long asking may take. At most 30 s.
     #[serde(default = "default_asking_timeout")]
     pub timeout: HumanDuration,
     /// Certificate authorities in PEM, instead of the system's.
@@ -149,7 +149,7 @@ pub struct RevocationConfig {
     /// How long it is believed that a token is good. That it is revoked is believed until it expires. At most 1 hour.
     #[serde(default = "default_cache_for")]
     pub cache_for: HumanDuration,
-    /// How long asking may take.
+    /// How long asking may take. At most 30 s.
     #[serde(default = "default_asking_timeout")]
     pub timeout: HumanDuration,
     /// Certificate authorities in PEM, instead of the system's.

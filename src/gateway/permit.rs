@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use http::request::Parts;
+use tokio::time::timeout_at;
 
 use super::{Rejection, identity, record::Record, worker::Worker};
 use crate::{
-    auth::{self, Access, Permit, Requirement, VerifiedToken},
+    auth::{self, Access, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
     http::PathParameters,
     snapshot::{Route, Snapshot},
@@ -28,7 +29,11 @@ pub(super) async fn permit(
         Access::Public(public) => return Ok(Permit::public(public)),
         Access::Protected(requirement) => requirement,
     };
-    let (token, decision) = match verified(worker, snapshot, requirement, parts, record.time()).await {
+    let deadline = record.deadline(route.timeout);
+    let verified = verified(worker, snapshot, requirement, parts, record.time());
+    // The issuer may have to be asked, and that counts towards the time of the whole exchange.
+    let verified = timeout_at(deadline, verified).await.unwrap_or(Err(VerifyError::IssuerTooSlow.into()));
+    let (token, decision) = match verified {
         Ok(token) => {
             let decision = authorize(requirement, route, &token, parameters);
             (Some(token), decision)

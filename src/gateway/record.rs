@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     Rejection,
     body::RequestBytes,
+    rejection::Fault,
     worker::{InForce, Worker},
 };
 use crate::{
@@ -52,6 +53,8 @@ pub(super) struct Record {
     issued_to: Option<Arc<str>>,
     reason: Option<&'static str>,
     would_refuse: Option<&'static str>,
+    /// Whether nobody could say what its token is worth.
+    is_unjudged: bool,
     auth_duration: Option<Duration>,
     endpoint: Option<Arc<str>>,
     timings: Option<Timings>,
@@ -88,6 +91,7 @@ impl Record {
             issued_to: None,
             reason: None,
             would_refuse: None,
+            is_unjudged: false,
             auth_duration: None,
             endpoint: None,
             timings: None,
@@ -136,6 +140,11 @@ impl Record {
         self.route = Some(route);
     }
 
+    /// Whether its issuer could not say what its token is worth, so that nobody knows whose request it is.
+    pub(super) const fn is_unjudged(&self) -> bool {
+        self.is_unjudged
+    }
+
     /// Notes that it was counted by its route's limit.
     pub(super) const fn limited(&mut self, taken: Taken) {
         self.limit = Some(taken);
@@ -173,6 +182,7 @@ impl Record {
     pub(super) fn decided(&mut self, token: Option<&Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
         self.token = token.cloned();
         self.auth_duration = Some(self.began.elapsed());
+        self.is_unjudged = refusal.is_some_and(|refusal| refusal.fault() == Fault::Issuer);
         if report {
             self.would_refuse = refusal.map(Rejection::reason);
         }

@@ -49,7 +49,24 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut answer = self.board(key, control, ask)?;
+        self.join_within(self.most, key, control, ask).await
+    }
+
+    /// The same, but a new question is asked only if fewer than `places` are under way.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn join_within<F>(
+        self: &Arc<Self>,
+        places: usize,
+        key: K,
+        control: &Handle,
+        ask: impl FnOnce() -> F,
+    ) -> Result<V, FlightError>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut answer = self.board(places, key, control, ask)?;
         let answered = answer.wait_for(Option::is_some).await.map_err(|_| FlightError::GivenUp)?;
         answered.clone().ok_or(FlightError::GivenUp)
     }
@@ -62,11 +79,12 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        self.board(key, control, ask).map(drop)
+        self.board(self.most, key, control, ask).map(drop)
     }
 
     fn board<F>(
         self: &Arc<Self>,
+        places: usize,
         key: K,
         control: &Handle,
         ask: impl FnOnce() -> F,
@@ -78,7 +96,7 @@ where
         if let Some(answer) = under_way.get(&key) {
             return Ok(answer.clone());
         }
-        if under_way.len() >= self.most {
+        if under_way.len() >= places.min(self.most) {
             return Err(FlightError::TooMany);
         }
         let (sender, answer) = watch::channel(None);
@@ -152,6 +170,8 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(flights.join(7, &control, question(7)).await, Err(FlightError::TooMany));
+        let within = |places| flights.join_within(places, 8, &control, question(8));
+        assert_eq!((within(1).await, within(9).await), (Err(FlightError::TooMany), Err(FlightError::TooMany)));
         gate.add_permits(10);
         for (number, answer) in (0..100).zip(joined) {
             assert_eq!(answer.await.unwrap(), Ok(number % 2));

@@ -61,12 +61,16 @@ fn revoked(question: &Question) -> Reply {
 
 impl World {
     async fn open() -> Self {
+        Self::furnished(|builder| builder).await
+    }
+
+    async fn furnished(furnish: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Self {
         let key = SigningKey::es256("k1");
         let issuer = ScriptedIssuer::start(&[&key]).await;
         let hub = AskedServer::start(|question| Reply::Says(listed(question))).await;
         let upstream = RecordedUpstream::start().await;
         let clock = ManualClock::starting_at(UnixTime::from_seconds(START));
-        let builder = GatewayBuilder::new(CONFIG)
+        let builder = furnish(GatewayBuilder::new(CONFIG))
             .variable("NAME", &issuer.name())
             .variable("KEYS", &issuer.jwks_uri())
             .variable("TOKENS", &hub.url(TOKENS));
@@ -94,6 +98,20 @@ impl World {
 
     async fn opens(&self, token: &str) {
         assert_eq!(self.present(token).await, (200, String::new()), "the control");
+    }
+
+    /// Opens, once the pause after a failure is over.
+    async fn opens_again(&self, token: &str) {
+        until("the hub is asked again", || async {
+            match self.present(token).await {
+                (200, _) => Some(()),
+                other => {
+                    assert_eq!(other, (503, "revocation_unavailable".to_owned()));
+                    None
+                }
+            }
+        })
+        .await;
     }
 
     async fn refused(&self, token: &str, status: u16, reason: &str) {
@@ -165,15 +183,23 @@ async fn what_the_hub_says_is_believed_for_its_time() {
     world.hub.answers(|question| Reply::Says(listed(question)));
     world.pass(5);
     world.opens(&unlisted).await;
-    // Nor does it go on with one that the hub itself does not take.
+    // Nor does it go on with one that the hub itself does not take, which says nothing of another that has its id.
     world.hub.says(Reply::Fails(401));
-    world.refused(&world.token("t4", &json!({})), 401, "token_revoked").await;
+    let refused = world.token("t4", &json!({}));
+    for _ in 0..2 {
+        world.refused(&refused, 401, "token_refused_by_issuer").await;
+    }
+    world.hub.answers(|question| Reply::Says(listed(question)));
+    world.refused(&refused, 401, "token_refused_by_issuer").await;
+    world.opens(&world.token("t4", &json!({ "sub": "another" }))).await;
+    world.pass(5);
+    world.opens(&refused).await;
     let count = |result: &'static str| {
         let gateway = &world.gateway;
         async move { metric(gateway, "postern_revocation_requests_total", &[("issuer", "hub"), ("result", result)]).await }
     };
     let counted = (count("good").await, count("revoked").await, count("not_listed").await, count("refused").await);
-    assert_eq!(counted, (3.0, 1.0, 1.0, 1.0));
+    assert_eq!(counted, (5.0, 1.0, 1.0, 1.0));
 }
 
 #[tokio::test]
@@ -201,16 +227,28 @@ async fn a_hub_that_does_not_answer_says_nothing_against_a_token() {
         assert_eq!(world.present(&token).await, (503, "revocation_unavailable".to_owned()), "{reply:?}");
         world.opens(&kept).await;
         world.hub.answers(|question| Reply::Says(listed(question)));
-        world.opens(&token).await;
+        world.opens_again(&token).await;
     }
     world.hub.go_down().await;
     world.pass(30);
     world.refused(&kept, 503, "revocation_unavailable").await;
     world.hub.come_back().await;
-    world.opens(&kept).await;
+    world.opens_again(&kept).await;
     let issuers = world.client.get(&world.gateway.admin_url("/api/v1/issuers"), None).await.json();
     assert_eq!(issuers[0]["revocation"]["endpoint"], world.hub.url(TOKENS));
     assert!(issuers[0]["revocation"]["last_error"].is_string(), "{issuers}");
+}
+
+#[tokio::test]
+async fn a_clock_set_back_makes_no_revoked_token_good() {
+    let world =
+        World::furnished(|builder| builder.with("timeout = \"2s\"", "timeout = \"2s\"\ncache_for = \"2s\"")).await;
+    let token = world.token("t1", &json!({ "iat": null }));
+    world.opens(&token).await;
+    world.hub.answers(revoked);
+    world.clock.set(UnixTime::from_seconds(START - 3600));
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    world.refused(&token, 401, "token_revoked").await;
 }
 
 #[tokio::test]
@@ -266,6 +304,7 @@ async fn a_postern_before_a_hub_hears_of_what_was_revoked_there() {
     .await;
     assert_eq!(client.get(&url, Some(&revoked)).await.status, 200, "what was said is believed for 30 s");
     hub.clock.advance(Duration::from_secs(30));
-    assert_eq!(client.get(&url, Some(&revoked)).await.reason(), "token_revoked");
+    // As at a hub of today, a revoked token may not even ask how it stands.
+    assert_eq!(client.get(&url, Some(&revoked)).await.reason(), "token_refused_by_issuer");
     assert_eq!(client.get(&url, Some(&kept)).await.status, 200, "the control");
 }

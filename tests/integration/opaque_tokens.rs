@@ -19,6 +19,7 @@ use crate::support::{
     gateway::{Gateway, GatewayBuilder},
     observe::metric,
     upstream::RecordedUpstream,
+    wait::until,
 };
 
 const CORP: &str = "https://id.corp.example/";
@@ -90,6 +91,20 @@ impl World {
 
     async fn opens(&self, token: &str) {
         assert_eq!(self.present(token).await, (200, String::new()), "the control");
+    }
+
+    /// Opens once the pause after a failure is over, and is told to wait until then.
+    async fn opens_again(&self, token: &str) {
+        until("the issuer is asked again", || async {
+            match self.present(token).await {
+                (200, _) => Some(()),
+                other => {
+                    assert_eq!(other, (503, "introspection_unavailable".to_owned()), "{token}");
+                    None
+                }
+            }
+        })
+        .await;
     }
 
     async fn refused(&self, token: &str, status: u16, reason: &str) {
@@ -169,11 +184,25 @@ async fn the_secret_can_go_into_the_body() {
 async fn a_jwt_is_never_shown() {
     let world = World::open().await;
     world.opens("good").await;
-    for jwt in ["good.b.c", "eyJhbGciOiJFUzI1NiJ9.e30.AAAA"] {
-        let (status, _) = world.present(jwt).await;
-        assert_eq!(status, 401);
+    for (jwt, reason) in [
+        ("good.b.c", "token_malformed"),
+        ("eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "claim_missing"),
+        // Cut short, run together, encrypted: what it says is nobody's business either.
+        ("eyJhbGciOiJFUzI1NiJ9.e30", "token_malformed"),
+        ("eyJhbGciOiJFUzI1NiJ9.", "token_malformed"),
+        ("eyJhbGciOiJFUzI1NiJ9.e30.AAAA.eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "token_malformed"),
+        ("eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..AAAAAAAAAAAAAAAA.AAAA.AAAA", "token_encrypted"),
+        ("good.b.c.d.e", "token_encrypted"),
+    ] {
+        let (status, said) = world.present(jwt).await;
+        assert_eq!((status, said.as_str()), (401, reason), "{jwt}");
+    }
+    // What only begins like one, or has dots of its own, is asked about.
+    for (number, opaque) in ["eyJopaque", "good.b", "good.b.c.d"].into_iter().enumerate() {
+        let _ = world.present(opaque).await;
+        assert_eq!(world.endpoint.count(), number + 2, "{opaque}");
     }
     let request = request(Method::GET, &world.gateway.url("/orders/1"), None);
     assert_eq!(world.client.send(request).await.reason(), "no_token");
-    assert_eq!(world.endpoint.count(), 1);
+    assert_eq!(world.endpoint.count(), 4);
 }

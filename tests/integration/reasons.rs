@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -118,6 +119,12 @@ path = "/opaque"
 upstream = "orders"
 [routes.opaque.require]
 issuers = ["opaque", "hub"]
+[routes.impatient]
+path = "/impatient"
+upstream = "orders"
+timeout = "200ms"
+[routes.impatient.require]
+issuers = ["opaque"]
 [routes.own]
 path = "/own"
 upstream = "orders"
@@ -344,6 +351,11 @@ impl World {
         self.present("introspection_unavailable", "/opaque", "another").await;
         let hub = changed(good_claims, &json!({ "iss": "https://id.hub.example/", "jti": "1" }));
         self.present("revocation_unavailable", "/opaque", &self.ec.token(&hub)).await;
+        self.asked.says(Reply::Fails(401));
+        let another = changed(hub, &json!({ "jti": "2" }));
+        self.present("token_refused_by_issuer", "/opaque", &self.ec.token(&another)).await;
+        self.asked.says(Reply::Slowly(Duration::from_secs(600), Box::new(Reply::Fails(200))));
+        self.present("issuer_too_slow", "/impatient", "yet-another").await;
         let basic = Request::get(self.gateway.url("/orders/acme")).header("authorization", "Basic YTpi");
         self.send("scheme_not_accepted", basic.body(Full::default()).expect("a request")).await;
     }

@@ -37,6 +37,8 @@ pub(crate) enum Reply {
     Says(String),
     /// This status, with a page of HTML.
     Fails(u16),
+    /// This status, with this `Retry-After`.
+    FailsUntil(u16, &'static str),
     /// A redirect to this place.
     Redirects(String),
     /// This body, and then the connection breaks.
@@ -164,6 +166,11 @@ async fn answer(request: Request<Incoming>, script: Arc<Script>) -> Result<Respo
     Ok(match reply {
         Reply::Says(body) => json(whole(body)),
         Reply::Fails(status) => with_status(status),
+        Reply::FailsUntil(status, retry_after) => {
+            let mut response = with_status(status);
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(retry_after));
+            response
+        }
         Reply::Redirects(place) => {
             let mut response = with_status(302);
             response.headers_mut().insert(header::LOCATION, place.parse().expect("a header value"));

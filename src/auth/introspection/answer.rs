@@ -2,10 +2,13 @@
 //! Refuses: any status but 200, anything but one JSON object without repeated members, an `active` that is no boolean.
 //! Always holds: only the boolean `true` is active, only the boolean `false` is not, and all else says nothing of the token.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::{
+    auth::inquiry::{Blame, Failure, Said, pause_after, pause_of},
     jose::{JsonFault, parse_object},
     outbound::{OutboundAnswer, OutboundError},
 };
@@ -18,16 +21,16 @@ const ACTIVE: &str = "active";
 
 /// What was said of a token.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Said {
+pub(in crate::auth) enum Answer {
     /// It is good, and means this.
-    Active(Map<String, Value>),
+    Active(Arc<Map<String, Value>>),
     /// It is not good, for whatever reason.
     Inactive,
 }
 
 /// Why nothing was said of it.
 #[derive(Debug, Error)]
-pub(super) enum Unanswered {
+pub(in crate::auth) enum Unanswered {
     /// There was no answer.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
@@ -35,8 +38,13 @@ pub(super) enum Unanswered {
     #[error("it answered {0} to the `client_id` and `client_secret` of the configuration")]
     CredentialsRefused(u16),
     /// Another status.
-    #[error("it answered with status {0}")]
-    Status(u16),
+    #[error("it answered with status {status}")]
+    Status {
+        /// Which.
+        status: u16,
+        /// For how long it has no answers for anybody, if it says so.
+        pause: Option<Duration>,
+    },
     /// It is no JSON object that can be read in one way only.
     #[error("its answer is not one JSON object: {0:?}")]
     NotAnObject(JsonFault),
@@ -46,29 +54,58 @@ pub(super) enum Unanswered {
 }
 
 /// Reads an answer.
-pub(super) fn read(answer: &OutboundAnswer) -> Result<Said, Unanswered> {
+pub(super) fn read(answer: &OutboundAnswer) -> Result<Answer, Unanswered> {
     match answer.status {
         OK => {}
         refused @ (UNAUTHORIZED | FORBIDDEN) => return Err(Unanswered::CredentialsRefused(refused)),
-        other => return Err(Unanswered::Status(other)),
+        status => return Err(Unanswered::Status { status, pause: pause_after(answer) }),
     }
     let mut members = parse_object(&answer.body).map_err(Unanswered::NotAnObject)?;
     match members.remove(ACTIVE) {
-        Some(Value::Bool(true)) => Ok(Said::Active(members)),
-        Some(Value::Bool(false)) => Ok(Said::Inactive),
+        Some(Value::Bool(true)) => Ok(Answer::Active(Arc::new(members))),
+        Some(Value::Bool(false)) => Ok(Answer::Inactive),
         _ => Err(Unanswered::ActiveNotBoolean),
     }
 }
 
-impl Unanswered {
-    /// Its name in the metrics.
-    pub(super) fn reason(&self) -> &'static str {
+impl Said for Answer {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Active(_) => "active",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Active(_))
+    }
+}
+
+impl Failure for Unanswered {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Outbound(error) => error.reason(),
             Self::CredentialsRefused(_) => "credentials_refused",
-            Self::Status(_) => "status",
+            Self::Status { .. } => "status",
             Self::NotAnObject(_) => "not_an_object",
             Self::ActiveNotBoolean => "active_not_boolean",
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::CredentialsRefused(_) => Blame::Configuration,
+            Self::Outbound(_) | Self::Status { .. } | Self::NotAnObject(_) | Self::ActiveNotBoolean => Blame::Issuer,
+        }
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Outbound(error) => pause_of(error),
+            Self::Status { pause, .. } => *pause,
+            // It concerns every question, and answers at once: there is nothing to be spared by not asking.
+            Self::CredentialsRefused(UNAUTHORIZED) => Some(Duration::ZERO),
+            Self::CredentialsRefused(_) | Self::NotAnObject(_) | Self::ActiveNotBoolean => None,
         }
     }
 }
@@ -81,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn of(status: u16, body: &str) -> Result<Said, &'static str> {
+    fn of(status: u16, body: &str) -> Result<Answer, &'static str> {
         let answer = OutboundAnswer { status, headers: HeaderMap::new(), body: body.to_owned().into() };
         read(&answer).map_err(|error| error.reason())
     }
@@ -89,8 +126,8 @@ mod tests {
     #[test]
     fn only_a_boolean_says_whether_it_is_active() {
         let active = json!({ "sub": "s" }).as_object().unwrap().clone();
-        assert_eq!(of(200, r#"{"active":true,"sub":"s"}"#), Ok(Said::Active(active)));
-        assert_eq!(of(200, r#"{"active":false,"sub":"s"}"#), Ok(Said::Inactive));
+        assert_eq!(of(200, r#"{"active":true,"sub":"s"}"#), Ok(Answer::Active(Arc::new(active))));
+        assert_eq!(of(200, r#"{"active":false,"sub":"s"}"#), Ok(Answer::Inactive));
         for wrong in ["\"true\"", "\"false\"", "1", "0", "null", "[true]", "{}", "1.0"] {
             assert_eq!(of(200, &format!(r#"{{"active":{wrong}}}"#)), Err("active_not_boolean"), "{wrong}");
         }
@@ -136,9 +173,9 @@ mod tests {
             let text = document.to_string();
             let said = of(status, &text);
             let expected = status == 200 && document.get("active") == Some(&Value::Bool(true)) && document.is_object();
-            prop_assert_eq!(matches!(said, Ok(Said::Active(_))), expected);
+            prop_assert_eq!(matches!(said, Ok(Answer::Active(_))), expected);
             prop_assert_eq!(
-                matches!(said, Ok(Said::Inactive)),
+                matches!(said, Ok(Answer::Inactive)),
                 status == 200 && document.is_object() && document.get("active") == Some(&Value::Bool(false))
             );
             if let Some(part) = text.get(..cut.min(text.len())).filter(|part| part.len() < text.len()) {

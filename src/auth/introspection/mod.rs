@@ -3,16 +3,15 @@
 //! Always holds: one question for one token is under way at a time; what is not active displaces nothing that is.
 //!
 //! [`IntrospectionSettings`] come out of the configuration, and [`super::Inquirers`] hands out one [`Introspector`] for each of
-//! them. `request` writes the question, `answer` reads what comes back, `memory` keeps it.
+//! them. `request` writes the question, `answer` reads what comes back; when is asked at all, and what is kept, is in `inquiry`.
 
 mod answer;
 mod introspector;
-mod memory;
 mod request;
 mod settings;
 
-pub use self::{introspector::Introspector, settings::IntrospectionSettings};
 pub(super) use self::{
-    memory::{Answer, Fingerprint},
+    answer::Answer,
     settings::{asking, belief},
 };
+pub use self::{introspector::Introspector, settings::IntrospectionSettings};

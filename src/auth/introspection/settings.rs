@@ -1,5 +1,5 @@
 //! Owns: from `[issuers.*.introspection]`, where an issuer is asked about tokens, as whom, and how long its answers are believed.
-//! Refuses: addresses in clear beyond loopback, answers believed for longer than an hour.
+//! Refuses: addresses in clear beyond loopback, answers believed for longer than an hour, questions that take longer than 30 s.
 //! Always holds: two settings are equal exactly if what one was told may be believed by the other.
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -13,6 +13,8 @@ use crate::{
 
 /// The longest time for which an answer is believed.
 const LONGEST_BELIEF: HumanDuration = HumanDuration::from_seconds(3600);
+/// The longest that asking may take: whoever presented the token waits.
+const LONGEST_TIMEOUT: HumanDuration = HumanDuration::from_seconds(30);
 /// How long making a connection may take, if asking may take longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest answer. What a token means is a few claims.
@@ -88,8 +90,12 @@ pub(in crate::auth) fn asking(
         let remedy = "write a duration above zero, like \"5s\", or leave it out for the default";
         diagnostics.error(&path.key("timeout"), "the timeout leaves no time at all", remedy);
     }
+    if limit > LONGEST_TIMEOUT {
+        let remedy = "write at most \"30s\": whoever presented the token waits for the answer";
+        diagnostics.error(&path.key("timeout"), format!("`{limit}` is longer than 30 s"), remedy);
+    }
     let trust = TrustAnchors::compile(ca, &path.key("ca"), encrypted, diagnostics)?;
-    (!limit.0.is_zero()).then_some(OutboundSettings {
+    (!limit.0.is_zero() && limit <= LONGEST_TIMEOUT).then_some(OutboundSettings {
         trust,
         connect_timeout: limit.0.min(CONNECT_TIMEOUT),
         timeout: limit.0,

@@ -2,11 +2,14 @@
 //! Refuses: any status but 200 and 401, lines that are no JSON objects, an error in the middle of the list.
 //! Always holds: a token is good only if it is listed and not `blacklisted`; what cannot be read says nothing of it.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{lookup::Verdict, request::Unwritable};
 use crate::{
+    auth::inquiry::{Blame, Failure, pause_after, pause_of},
     jose::{JsonFault, parse_object},
     outbound::{OutboundAnswer, OutboundError},
 };
@@ -17,7 +20,7 @@ const FORBIDDEN: u16 = 403;
 
 /// Why nothing was said of a token.
 #[derive(Debug, Error)]
-pub(super) enum Unanswered {
+pub(in crate::auth) enum Unanswered {
     /// The question cannot be written down.
     #[error(transparent)]
     Question(#[from] Unwritable),
@@ -28,8 +31,13 @@ pub(super) enum Unanswered {
     #[error("it answered 403: it does not let the issuer's tokens ask how they stand")]
     Forbidden,
     /// Another status.
-    #[error("it answered with status {0}")]
-    Status(u16),
+    #[error("it answered with status {status}")]
+    Status {
+        /// Which.
+        status: u16,
+        /// For how long it has no answers for anybody, if it says so.
+        pause: Option<Duration>,
+    },
     /// A line is no JSON object that can be read in one way only.
     #[error("a line of its answer is not one JSON object: {0:?}")]
     NotAnObject(JsonFault),
@@ -45,10 +53,11 @@ pub(super) enum Unanswered {
 pub(super) fn read(answer: &OutboundAnswer, token_id: &str) -> Result<Verdict, Unanswered> {
     match answer.status {
         OK => {}
-        // It was asked with the token itself: this is its own issuer's word on it.
+        // It was asked with the token itself. A hub of today looks at its own list before it lets a token ask, so this is how one that
+        // was revoked hears of it; it may mean something else, too.
         UNAUTHORIZED => return Ok(Verdict::Refused),
         FORBIDDEN => return Err(Unanswered::Forbidden),
-        other => return Err(Unanswered::Status(other)),
+        status => return Err(Unanswered::Status { status, pause: pause_after(answer) }),
     }
     let mut verdict = Verdict::NotListed;
     for line in answer.body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
@@ -83,17 +92,28 @@ fn is_blacklisted(token: &Map<String, Value>) -> Result<bool, Unanswered> {
     }
 }
 
-impl Unanswered {
-    /// Its name in the metrics.
-    pub(super) fn reason(&self) -> &'static str {
+impl Failure for Unanswered {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Question(Unwritable) => "address",
             Self::Outbound(error) => error.reason(),
             Self::Forbidden => "forbidden",
-            Self::Status(_) => "status",
+            Self::Status { .. } => "status",
             Self::NotAnObject(_) => "not_an_object",
             Self::ErrorInList => "error_in_list",
             Self::NoToken => "no_token",
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        if matches!(self, Self::Forbidden) { Blame::Configuration } else { Blame::Issuer }
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Outbound(error) => pause_of(error),
+            Self::Status { pause, .. } => *pause,
+            Self::Question(_) | Self::Forbidden | Self::NotAnObject(_) | Self::ErrorInList | Self::NoToken => None,
         }
     }
 }
@@ -157,12 +177,36 @@ mod tests {
         }
     }
 
+    /// A line of a list, and what it says of the token `a1` if it can be read.
+    fn line() -> impl Strategy<Value = (String, Result<Verdict, ()>)> {
+        let token = |id: &'static str, flag: Option<bool>| {
+            let blacklisted = flag.map_or_else(String::new, |flag| format!(r#","blacklisted":{{"flag":{flag}}}"#));
+            let verdict = match (id, flag) {
+                ("a1", Some(true)) => Verdict::Revoked,
+                ("a1", _) => Verdict::Good,
+                _ => Verdict::NotListed,
+            };
+            (format!(r#"{{"result":{{"id":"{id}"{blacklisted}}}}}"#), Ok(verdict))
+        };
+        let id = prop_oneof![Just("a1"), Just("b2"), Just("a1 "), Just("a")];
+        prop_oneof![
+            8 => (id, any::<Option<bool>>()).prop_map(move |(id, flag)| token(id, flag)),
+            1 => Just((String::new(), Ok(Verdict::NotListed))),
+            1 => "[^\\s{]\\PC{0,30}".prop_map(|text| (text, Err(()))),
+            1 => Just((r#"{"error":{"code":5}}"#.to_owned(), Err(()))),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn nothing_panics(lines in prop::collection::vec("\\PC{0,30}|\\{\"result\":\\{\"id\":\"a1\"\\}\\}", 0..4)) {
-            let said = of(200, &lines.join("\n"));
-            let all_good = lines.iter().filter(|line| !line.trim_ascii().is_empty()).all(|line| line.starts_with("{\"result\""));
-            prop_assert!(all_good || said != Ok(Verdict::Good) || lines.iter().any(|line| line.contains("a1")));
+        fn the_worst_line_of_its_id_decides_and_no_other(lines in prop::collection::vec(line(), 0..6)) {
+            let said: Result<Vec<Verdict>, ()> = lines.iter().map(|(_, verdict)| *verdict).collect();
+            let expected = said.ok().map(|said| {
+                let worst_first = [Verdict::Revoked, Verdict::Good];
+                worst_first.into_iter().find(|verdict| said.contains(verdict)).unwrap_or(Verdict::NotListed)
+            });
+            let body: Vec<&str> = lines.iter().map(|(line, _)| line.as_str()).collect();
+            prop_assert_eq!(of(200, &body.join("\n")).ok(), expected, "{:?}", body);
         }
     }
 }

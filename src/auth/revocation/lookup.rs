@@ -1,10 +1,10 @@
-//! Owns: asking one issuer how its tokens stand: once for all who present one, and not again while the answer is believed.
-//! Refuses: more questions under way than its bound.
-//! Always holds: a revoked token is refused until it has expired; what it was told is bounded by number.
+//! Owns: what it is to ask one issuer how its tokens stand, and for how long each answer is believed.
+//! Always holds: a revoked token is refused until it has expired; what is said is kept of a token's text, which nobody but its holder
+//! can have.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
-use moka::sync::Cache;
+use zeroize::Zeroizing;
 
 use super::{
     RevocationSettings,
@@ -14,24 +14,22 @@ use super::{
 use crate::{
     auth::{
         InquiryCount, InquiryStatus,
-        inquiry::{Blame, Inquiries},
-        introspection::Fingerprint,
+        inquiry::{Exchange, Fingerprint, Inquirer, Room, Said},
     },
     clock::UnixTime,
-    outbound::{FlightError, Flights, Outbound, OutboundClient},
+    outbound::{Outbound, OutboundClient},
 };
 
-/// How many tokens may be asked about at once.
-const MOST_UNDER_WAY: usize = 512;
-/// How many tokens are known at most: about 20 MB.
+/// What an answer costs in memory.
+const ENTRY_BYTES: usize = 200;
+/// How many tokens are known at most of each kind: about 20 MB.
 const MOST_KNOWN: u64 = 100_000;
 /// How long it is believed at most that the issuer does not know a token, or does not want it: it may have been issued a moment ago.
 const REFUSAL: Duration = Duration::from_secs(5);
 
 /// Asks one issuer which of its tokens have been revoked.
 pub struct RevocationLookup {
-    parts: Arc<Parts>,
-    flights: Arc<Flights<Fingerprint, Option<Verdict>>>,
+    inquirer: Inquirer<RevocationSettings>,
 }
 
 /// What an issuer says of a token.
@@ -55,110 +53,87 @@ pub(in crate::auth) struct Presented<'a> {
     pub(in crate::auth) expires_at: Option<UnixTime>,
 }
 
-struct Parts {
-    settings: RevocationSettings,
-    client: Arc<OutboundClient>,
-    known: Cache<Fingerprint, (Verdict, UnixTime)>,
-    inquiries: Inquiries,
+/// The same, for whoever asks.
+pub(in crate::auth) struct Asked {
+    token_id: Box<str>,
+    text: Zeroizing<String>,
+    expires_at: Option<UnixTime>,
 }
 
 impl RevocationLookup {
     /// One that was told nothing yet.
     pub(in crate::auth) fn new(settings: RevocationSettings, outbound: &Outbound) -> Self {
-        let client = outbound.client(settings.outbound.clone());
-        let parts = Parts { settings, client, known: Cache::new(MOST_KNOWN), inquiries: Inquiries::default() };
-        Self { parts: Arc::new(parts), flights: Flights::new(MOST_UNDER_WAY) }
+        let how = settings.outbound.clone();
+        Self { inquirer: Inquirer::new(settings, &how, outbound) }
     }
 
     /// How the token stands, as far as can be told; `None` if the issuer cannot be asked.
     pub(in crate::auth) async fn ask(&self, presented: Presented<'_>, now: UnixTime) -> Option<Verdict> {
-        let fingerprint = Fingerprint::of(presented.token_id);
-        if let Some(verdict) = self.parts.find(&fingerprint, now) {
-            return Some(verdict);
-        }
-        let control = self.parts.client.control()?;
-        let question = || {
-            let parts = Arc::clone(&self.parts);
-            let token_id = presented.token_id.to_owned();
-            let text = zeroize::Zeroizing::new(presented.text.to_owned());
-            let expires_at = presented.expires_at;
-            async move {
-                let presented = Presented { token_id: &token_id, text: &text, expires_at };
-                parts.question(fingerprint, presented, now).await
-            }
+        let asked = || Asked {
+            token_id: presented.token_id.into(),
+            text: Zeroizing::new(presented.text.to_owned()),
+            expires_at: presented.expires_at,
         };
-        match self.flights.join(fingerprint, control, question).await {
-            Ok(verdict) => verdict,
-            Err(FlightError::TooMany) => {
-                self.parts.inquiries.note("too_many");
-                None
-            }
-            Err(FlightError::GivenUp) => None,
-        }
+        let told = self.inquirer.ask(Fingerprint::of(presented.text), asked, now).await?;
+        Some(told.said)
     }
 
     /// How many questions ended how.
     #[must_use]
     pub fn counts(&self) -> Vec<InquiryCount> {
-        self.parts.inquiries.counts()
+        self.inquirer.counts()
     }
 
     /// How its questions went.
     #[must_use]
     pub fn status(&self) -> InquiryStatus {
-        self.parts.inquiries.status(self.parts.settings.tokens_endpoint.as_str())
+        self.inquirer.status()
+    }
+
+    /// Why its endpoint has had no answers for anybody, if that has been so for a while at `now`.
+    #[must_use]
+    pub fn outage(&self, now: UnixTime) -> Option<String> {
+        self.inquirer.outage(now)
     }
 
     pub(in crate::auth) fn settings(&self) -> &RevocationSettings {
-        &self.parts.settings
+        self.inquirer.exchange()
     }
 }
 
-impl Parts {
-    fn find(&self, fingerprint: &Fingerprint, now: UnixTime) -> Option<Verdict> {
-        self.known.get(fingerprint).filter(|(_, until)| now < *until).map(|(verdict, _)| verdict)
+impl Exchange for RevocationSettings {
+    type Asked = Asked;
+    type Said = Verdict;
+    type Failure = Unanswered;
+
+    const ROOM: Room = Room { good_bytes: 20 << 20, others: MOST_KNOWN };
+
+    async fn ask(&self, client: &OutboundClient, asked: &Asked) -> Result<(Verdict, usize), Unanswered> {
+        let request = request::question(self, &asked.token_id, &asked.text)?;
+        let verdict = answer::read(&client.send(request).await?, &asked.token_id)?;
+        Ok((verdict, ENTRY_BYTES))
     }
 
-    async fn question(&self, fingerprint: Fingerprint, presented: Presented<'_>, now: UnixTime) -> Option<Verdict> {
-        // It may have been answered between the first look and the beginning of this.
-        if let Some(verdict) = self.find(&fingerprint, now) {
-            return Some(verdict);
-        }
-        match self.exchange(presented).await {
-            Ok(verdict) => {
-                self.known.insert(fingerprint, (verdict, self.believed_until(verdict, presented.expires_at, now)));
-                self.known.run_pending_tasks();
-                self.inquiries.note(verdict.name());
-                Some(verdict)
-            }
-            Err(error) => {
-                let blame = if matches!(error, Unanswered::Forbidden) { Blame::Configuration } else { Blame::Issuer };
-                let whom = format!("issuer {}: its tokens endpoint", self.settings.issuer);
-                self.inquiries.note_failure(&whom, error.reason(), &error, blame, now);
-                None
-            }
-        }
-    }
-
-    async fn exchange(&self, presented: Presented<'_>) -> Result<Verdict, Unanswered> {
-        let request = request::question(&self.settings, presented.token_id, presented.text)?;
-        answer::read(&self.client.send(request).await?, presented.token_id)
-    }
-
-    fn believed_until(&self, verdict: Verdict, expires_at: Option<UnixTime>, now: UnixTime) -> UnixTime {
-        let while_good = now.plus(self.settings.cache_for);
+    fn believed_for(&self, verdict: &Verdict, asked: &Asked, now: UnixTime) -> Duration {
         match verdict {
-            Verdict::Good => while_good,
+            Verdict::Good => self.cache_for,
             // Whoever is revoked stays so, and after that the token is refused for its age.
-            Verdict::Revoked => expires_at.map_or(while_good, |expires_at| expires_at.max(while_good)),
-            Verdict::NotListed | Verdict::Refused => now.plus(self.settings.cache_for.min(REFUSAL)),
+            Verdict::Revoked => asked.expires_at.map_or(self.cache_for, |end| end.since(now).max(self.cache_for)),
+            Verdict::NotListed | Verdict::Refused => self.cache_for.min(REFUSAL),
         }
+    }
+
+    fn endpoint(&self) -> &str {
+        self.tokens_endpoint.as_str()
+    }
+
+    fn whom(&self) -> String {
+        format!("issuer {}: its tokens endpoint", self.issuer)
     }
 }
 
-impl Verdict {
-    /// Its name in the metrics.
-    const fn name(self) -> &'static str {
+impl Said for Verdict {
+    fn name(&self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Revoked => "revoked",
@@ -166,10 +141,14 @@ impl Verdict {
             Self::Refused => "refused",
         }
     }
+
+    fn is_good(&self) -> bool {
+        *self == Self::Good
+    }
 }
 
 impl fmt::Debug for RevocationLookup {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RevocationLookup").field("settings", &self.parts.settings).finish_non_exhaustive()
+        formatter.debug_struct("RevocationLookup").field("settings", self.settings()).finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use crate::outbound::{OutboundRequest, RemoteUrl};
 /// The question cannot be written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the question cannot be written into a request")]
-pub(super) struct Unwritable;
+pub(in crate::auth) struct Unwritable;
 
 /// The question how the token with this id stands.
 pub(super) fn question(

@@ -12,10 +12,7 @@ use crate::{
     auth::{
         KeySource, KeyStanding, OpaqueToken, TokenStanding, TrustedKeySet, UnknownKeyFetch, VerifiedToken, Withdrawal,
     },
-    authorization_server::{
-        api_token::claims_of,
-        client::{SecretKind, looks_generated},
-    },
+    authorization_server::{api_token::claims_of, client::SecretKind},
     clock::UnixTime,
     id::TokenId,
     secret::Secret,
@@ -37,8 +34,8 @@ impl TokenStanding for Memory {
         self.judge_claims(token.token_name(), token.claims().members())
     }
 
-    fn has_own_form(&self, text: &str) -> bool {
-        looks_generated(text)
+    fn is_own_kind(&self, text: &str) -> bool {
+        SecretKind::ALL.into_iter().any(|kind| text.starts_with(kind.prefix()))
     }
 
     fn resolve(&self, text: &str, now: UnixTime) -> Option<OpaqueToken> {

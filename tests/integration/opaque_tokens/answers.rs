@@ -10,7 +10,7 @@ use crate::support::{asked::Reply, gateway::GatewayBuilder};
 #[tokio::test]
 async fn what_a_token_means_is_judged_like_a_jwt() {
     let world = World::open().await;
-    let rows: [(Value, u16, &str); 33] = [
+    let rows: [(Value, u16, &str); 38] = [
         (json!({}), 200, ""),
         (json!({ "iss": null }), 200, ""),
         (json!({ "exp": null }), 200, ""),
@@ -44,6 +44,12 @@ async fn what_a_token_means_is_judged_like_a_jwt() {
         (json!({ "typ": "Refresh" }), 401, "not_an_access_token"),
         (json!({ "typ": "ID" }), 401, "not_an_access_token"),
         (json!({ "token_type": 1 }), 401, "claim_invalid"),
+        // The marks of ID tokens and of security events.
+        (json!({ "nonce": "n" }), 401, "not_an_access_token"),
+        (json!({ "at_hash": "h" }), 401, "not_an_access_token"),
+        (json!({ "c_hash": "h" }), 401, "not_an_access_token"),
+        (json!({ "events": { "http://schemas.openid.net/event/backchannel-logout": {} } }), 401, "not_an_access_token"),
+        (json!({ "events": "not an event" }), 200, ""),
     ];
     for (number, (changes, status, reason)) in rows.iter().enumerate() {
         let answer = active(changes);
@@ -91,9 +97,12 @@ async fn what_is_no_answer_is_nobodys_fault_but_the_issuers() {
         let before = world.asked(result).await;
         world.refused(&token, 503, "introspection_unavailable").await;
         assert_eq!(world.asked(result).await, before + 1.0, "{reply:?}");
-        // Nothing is held against it: a moment later it is as good as any.
+        // Nothing is held against it: a moment later it is as good as any. Only what concerns everybody takes that moment.
         world.endpoint.answers(super::known);
-        world.opens(&token).await;
+        match reply {
+            Reply::Fails(429) | Reply::Slowly(..) => world.opens_again(&token).await,
+            _ => world.opens(&token).await,
+        }
     }
     let issuers = world.client.get(&world.gateway.admin_url("/api/v1/issuers"), None).await.json();
     let status = &issuers[0]["introspection"];

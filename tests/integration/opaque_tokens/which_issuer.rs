@@ -82,8 +82,15 @@ async fn what_the_embedded_issuer_makes_is_shown_to_nobody() {
     let secret = GeneratedSecret::generate().expect("random numbers");
     let client_secret = secret.secret().expose();
     assert_eq!(world.get("/both", client_secret).await.reason(), "unknown_token");
-    // What only looks a little like it is a token like any other.
-    assert_eq!(world.get("/both", "pst_nobody").await.reason(), "token_inactive");
+    // Mistyped and cut short it is still nobody else's business.
+    let cut_short = client_secret.get(..20).expect("it is longer");
+    for own in ["pst_nobody", "pat_", "prt_A", "pst_with.a.dot.and.more", cut_short] {
+        let answer = world.get("/both", own).await;
+        assert_eq!(answer.status, 401, "{own}");
+        assert_eq!(world.endpoint.count(), 1, "{own} was shown");
+    }
+    // What only has such letters elsewhere is a token like any other.
+    assert_eq!(world.get("/both", "a-pst_nobody").await.reason(), "token_inactive");
     // Where the route accepts no outside issuer, none hears of anything; and what is sent as an API key is not asked about.
     assert_eq!(world.get("/own", "good").await.reason(), "unknown_token");
     for path in ["/both", "/orders/1"] {
@@ -160,6 +167,7 @@ async fn what_cannot_be_asked_is_refused() {
         ("endpoint = \"${ENDPOINT}\"", "endpoint = \"http://id.corp.example/introspect\"", "nothing can be asked here"),
         ("client_id = \"postern:1\"", "client_id = \"\"", "the client has no id"),
         ("timeout = \"2s\"", "timeout = \"0s\"", "the timeout leaves no time at all"),
+        ("timeout = \"2s\"", "timeout = \"31s\"", "longer than 30 s"),
         ("timeout = \"2s\"", "cache_for = \"61m\"", "longer than an hour"),
         ("timeout = \"2s\"", "cache_inactive_for = \"2h\"", "longer than an hour"),
         ("timeout = \"2s\"", "ca = \"nothing.pem\"", "nothing.pem"),
