@@ -259,6 +259,7 @@ impl VerifyError {
             | Self::Inactive { .. }
             | Self::UnknownToken { .. }
             | Self::NotListed { .. }
+            | Self::RefusedByIssuer { .. }
             | Self::BadSignature { .. }
             | Self::Withdrawn {
                 withdrawal: Withdrawal::TokenRevoked | Withdrawal::IssuedBefore | Withdrawal::ClientDisabled,
@@ -284,6 +285,7 @@ impl VerifyError {
             | Self::BoundToKey
             | Self::IntrospectionUnavailable { .. }
             | Self::RevocationUnavailable { .. }
+            | Self::IssuerTooSlow
             | Self::Withdrawn { withdrawal: Withdrawal::ApiTokensDisabled, .. }
             | Self::WrongHeader => false,
         }
