@@ -77,10 +77,6 @@ impl Introspector {
     pub fn status(&self) -> InquiryStatus {
         self.parts.inquiries.status(self.parts.settings.endpoint.as_str())
     }
-
-    pub(in crate::auth) fn settings(&self) -> &IntrospectionSettings {
-        &self.parts.settings
-    }
 }
 
 impl Parts {

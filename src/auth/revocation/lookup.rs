@@ -108,10 +108,6 @@ impl RevocationLookup {
     pub fn status(&self) -> InquiryStatus {
         self.parts.inquiries.status(self.parts.settings.tokens_endpoint.as_str())
     }
-
-    pub(in crate::auth) fn settings(&self) -> &RevocationSettings {
-        &self.parts.settings
-    }
 }
 
 impl Parts {
