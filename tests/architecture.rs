@@ -34,6 +34,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("id", 0),
     ("secret", 0),
     ("diagnostic", 0),
+    ("living", 0),
 ];
 
 /// The stairs between siblings that ARCHITECTURE.md names, as (from, imported item).

@@ -6,20 +6,20 @@ use std::{
     fmt,
     future::{Future, ready},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::Arc,
 };
 
 use super::{
     IntrospectionSettings, Introspector, KeySource, RevocationLookup, RevocationSettings, TrustedKeySet,
     UnknownKeyFetch,
 };
-use crate::{clock::UnixTime, outbound::Outbound};
+use crate::{clock::UnixTime, living::Living, outbound::Outbound};
 
 /// All who ask issuers about tokens. Made once, and kept over reloads.
 pub struct Inquirers {
     outbound: Arc<Outbound>,
-    introspectors: Mutex<Vec<Weak<Introspector>>>,
-    lookups: Mutex<Vec<Weak<RevocationLookup>>>,
+    introspectors: Living<IntrospectionSettings, Introspector>,
+    lookups: Living<RevocationSettings, RevocationLookup>,
     no_keys: Arc<NoKeys>,
 }
 
@@ -31,19 +31,17 @@ impl Inquirers {
     /// None yet; they will ask by way of `outbound`.
     #[must_use]
     pub fn new(outbound: Arc<Outbound>) -> Self {
-        Self { outbound, introspectors: Mutex::default(), lookups: Mutex::default(), no_keys: Arc::new(NoKeys) }
+        Self { outbound, introspectors: Living::default(), lookups: Living::default(), no_keys: Arc::new(NoKeys) }
     }
 
     /// Whoever asks with these settings what opaque tokens mean.
     pub fn introspector(&self, settings: IntrospectionSettings) -> Arc<Introspector> {
-        let is_same = |live: &Introspector| *live.settings() == settings;
-        obtain(&self.introspectors, is_same, || Introspector::new(settings.clone(), &self.outbound))
+        self.introspectors.obtain(settings, |settings| Introspector::new(settings.clone(), &self.outbound))
     }
 
     /// Whoever asks with these settings which tokens have been revoked.
     pub fn revocation_lookup(&self, settings: RevocationSettings) -> Arc<RevocationLookup> {
-        let is_same = |live: &RevocationLookup| *live.settings() == settings;
-        obtain(&self.lookups, is_same, || RevocationLookup::new(settings.clone(), &self.outbound))
+        self.lookups.obtain(settings, |settings| RevocationLookup::new(settings.clone(), &self.outbound))
     }
 
     /// What stands for the keys of an issuer that signs no JWTs.
@@ -51,17 +49,6 @@ impl Inquirers {
     pub fn no_keys(&self) -> Arc<dyn KeySource> {
         Arc::<NoKeys>::clone(&self.no_keys)
     }
-}
-
-fn obtain<T>(kept: &Mutex<Vec<Weak<T>>>, is_same: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.retain(|one| one.strong_count() > 0);
-    if let Some(found) = kept.iter().filter_map(Weak::upgrade).find(|one| is_same(one)) {
-        return found;
-    }
-    let made = Arc::new(make());
-    kept.push(Arc::downgrade(&made));
-    made
 }
 
 impl KeySource for NoKeys {

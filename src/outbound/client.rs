@@ -3,12 +3,7 @@
 //! Always holds: a request is sent once, and again only if nothing of it was sent; it ends in time; dropping the waiting does not
 //! stop it.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -28,6 +23,7 @@ use tokio::{
 };
 
 use super::{ConnectError, Connector, RemoteUrl, SystemRoots, TrustAnchors};
+use crate::living::Living;
 
 /// How long an idle connection is kept. Many servers close theirs after 5 s, and a request that meets that is lost.
 const IDLE: Duration = Duration::from_secs(3);
@@ -41,7 +37,7 @@ pub struct Outbound {
     /// Where requests are made; nowhere in a process that only looks at a configuration.
     control: Option<Handle>,
     system_roots: SystemRoots,
-    live: Mutex<HashMap<OutboundSettings, Weak<OutboundClient>>>,
+    live: Living<OutboundSettings, OutboundClient>,
 }
 
 /// Everything that tells one client from another. A reload keeps a client whose settings are the same, and its connections.
@@ -118,7 +114,7 @@ impl Outbound {
     /// Requests are made on the runtime of `control`; without one there are none.
     #[must_use]
     pub fn new(control: Option<Handle>) -> Self {
-        Self { control, system_roots: SystemRoots::default(), live: Mutex::default() }
+        Self { control, system_roots: SystemRoots::default(), live: Living::default() }
     }
 
     /// Where requests are made, if anywhere.
@@ -129,23 +125,20 @@ impl Outbound {
 
     /// The client with these settings: the live one, or a new one.
     pub fn client(&self, settings: OutboundSettings) -> Arc<OutboundClient> {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.retain(|_, client| client.strong_count() > 0);
-        if let Some(client) = live.get(&settings).and_then(Weak::upgrade) {
-            return client;
-        }
+        self.live.obtain(settings, |settings| self.made(settings))
+    }
+
+    fn made(&self, settings: &OutboundSettings) -> OutboundClient {
         let roots = settings.trust.roots(&self.system_roots);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
         // What a kept connection gives back unsent is sent again on another; nothing else is.
         builder.pool_idle_timeout(IDLE).pool_max_idle_per_host(MOST_IDLE).retry_canceled_requests(true);
-        let client = Arc::new(OutboundClient {
+        OutboundClient {
             control: self.control.clone(),
             client: builder.build(Connector::new(roots, settings.connect_timeout)),
             settings: settings.clone(),
-        });
-        live.insert(settings, Arc::downgrade(&client));
-        client
+        }
     }
 }
 

@@ -58,10 +58,6 @@ impl Introspector {
     pub fn outage(&self, now: UnixTime) -> Option<String> {
         self.inquirer.outage(now)
     }
-
-    pub(in crate::auth) fn settings(&self) -> &IntrospectionSettings {
-        self.inquirer.exchange()
-    }
 }
 
 impl Exchange for IntrospectionSettings {

@@ -95,10 +95,6 @@ impl RevocationLookup {
     pub fn outage(&self, now: UnixTime) -> Option<String> {
         self.inquirer.outage(now)
     }
-
-    pub(in crate::auth) fn settings(&self) -> &RevocationSettings {
-        self.inquirer.exchange()
-    }
 }
 
 impl Exchange for RevocationSettings {
