@@ -344,7 +344,7 @@ impl TokenIssuer for OneClient {
     fn revoke<'a>(
         &'a self,
         request: &'a RevocationRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
         Box::pin(ready(Self::judge_authentication(&request.authentication)))
     }
@@ -352,7 +352,7 @@ impl TokenIssuer for OneClient {
     fn introspect<'a>(
         &'a self,
         request: &'a IntrospectionRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
         Box::pin(ready(Self::judge_authentication(&request.authentication).map(|()| Introspected::Inactive)))
     }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 
 use super::{Rejection, record::Record};
 use crate::{
-    auth::{Permit, VerifiedToken},
+    auth::Permit,
     http::forwarded,
     limit::{By, RouteLimit, Taken, Whose},
     server::ConnectionInfo,
@@ -39,21 +39,15 @@ pub(super) async fn by_principal(route: &Route, permit: &Permit, record: &mut Re
     match (limit.by(), permit.token()) {
         (By::Peer, _) => Ok(()),
         (By::Route, _) => count(limit, &Whose::Everybody, record).await,
-        // It came with a token, and it is not its fault that nobody can tell whose that is: where the rules are only reported, an outage of
+        // It came with a token, and it is not its fault that nobody can tell whose that is: where the rules are only reported,
+        // an outage of
         // the issuer would otherwise have all clients share what is left for those without token.
         (By::Claim(_), None) if record.is_unjudged() => Ok(()),
         (By::Claim(_), None) => count(limit, &Whose::NoToken, record).await,
         (By::Claim(claim), Some(token)) => {
-            let value = value_of(token, claim);
+            let value = token.claim_text(claim);
             count(limit, &Whose::Token { issuer: token.issuer(), value: value.as_deref() }, record).await
         }
-    }
-}
-
-fn value_of<'t>(token: &'t VerifiedToken, claim: &str) -> Option<std::borrow::Cow<'t, str>> {
-    match claim {
-        "client_id" => token.client_id().map(Into::into),
-        claim => token.claim_text(claim),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::clock::Clock;
 /// The buckets of one limit.
 pub(super) struct Local {
     limiter: RateLimiter<Key, Buckets, Steady, StateInformationMiddleware>,
+    /// The same that the limiter has.
+    buckets: Buckets,
     rate: Rate,
     /// In what time one comes back.
     each: Duration,
@@ -24,8 +26,9 @@ impl Local {
         let each = Duration::from_nanos(u64::try_from(each).unwrap_or(u64::MAX));
         let quota = Quota::with_period(each)?.allow_burst(rate.requests);
         let clock = Steady::new(clock);
-        let limiter = RateLimiter::new(quota, Buckets::new(clock.clone()), clock);
-        Some(Self { limiter, rate, each })
+        let buckets = Buckets::new(clock.clone());
+        let limiter = RateLimiter::new(quota, buckets.clone(), clock);
+        Some(Self { limiter, buckets, rate, each })
     }
 
     /// Lets one through, or does not.
@@ -44,6 +47,11 @@ impl Local {
             }
         }
     }
+
+    /// Undoes letting one through that was stopped all the same.
+    pub(super) fn give_back(&self, key: &Key) {
+        self.buckets.give_back(key, self.each);
+    }
 }
 
 impl fmt::Debug for Local {
@@ -61,7 +69,10 @@ mod tests {
     use super::*;
     use crate::{
         clock::{ManualClock, UnixTime},
-        limit::{Whose, buckets::MOST_KEYS},
+        limit::{
+            Whose,
+            buckets::{MOST_KEYS, OVERFLOW},
+        },
     };
 
     fn limit(requests: u32, per: Duration) -> (Local, ManualClock) {
@@ -102,12 +113,41 @@ mod tests {
         assert_eq!(local.take(&old).retry_after, None);
         let most = u32::try_from(MOST_KEYS).unwrap();
         let passed = (1..3 * most).filter(|number| local.take(&peer(*number)).retry_after.is_none()).count();
-        assert!(passed > MOST_KEYS * 9 / 10 && passed <= MOST_KEYS + 1, "{passed}");
+        assert!(passed > MOST_KEYS * 9 / 10 && passed <= MOST_KEYS + OVERFLOW, "{passed}");
         assert!(local.take(&old).retry_after.is_some(), "whoever was there before is still known");
-        assert!(local.take(&peer(4 * most)).retry_after.is_some(), "the bucket of newcomers is empty");
+        assert!(local.take(&peer(4 * most)).retry_after.is_some(), "the buckets of newcomers are empty");
         clock.advance(Duration::from_secs(3601));
         let passed = (4 * most..5 * most).filter(|number| local.take(&peer(*number)).retry_after.is_none()).count();
         assert!(passed > MOST_KEYS * 9 / 10, "the old ones were let go of: {passed}");
+    }
+
+    #[test]
+    fn one_newcomer_shuts_out_few_others() {
+        let (local, _) = limit(1, Duration::from_secs(3600));
+        let most = u32::try_from(MOST_KEYS).unwrap();
+        // All room is taken by now, and some of the newcomers' buckets.
+        (0..most + most / 16).for_each(|number| _ = local.take(&peer(number)));
+        let strangers = |from| (from..from + 64).filter(|number| local.take(&peer(*number)).retry_after.is_none());
+        let greedy = peer(9 * most);
+        (0..100).for_each(|_| _ = local.take(&greedy));
+        assert!(local.take(&greedy).retry_after.is_some());
+        assert!(strangers(8 * most).count() > 0, "others are let through all the same");
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_taken_again_and_no_more() {
+        let (local, clock) = limit(2, Duration::from_secs(10));
+        let passes = |key: &Key| local.take(key).retry_after.is_none();
+        for key in [peer(1), Key::Everybody] {
+            assert!(passes(&key) && passes(&key) && !passes(&key));
+            local.give_back(&key);
+            assert!(passes(&key) && !passes(&key));
+            local.give_back(&key);
+            clock.advance(Duration::from_secs(60));
+            assert!(passes(&key) && passes(&key) && !passes(&key), "never more than all of them");
+        }
+        local.give_back(&peer(2));
+        assert!(passes(&peer(2)) && passes(&peer(2)) && !passes(&peer(2)), "from whom nothing was taken");
     }
 
     #[test]

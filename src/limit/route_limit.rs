@@ -5,7 +5,7 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use super::{
-    Limits, Rate, SharedCounters, Taken, Whose,
+    Away, Limits, Rate, SharedCounters, Taken, Whose,
     key::{Key, digest},
     limits::Identity,
     local::Local,
@@ -66,6 +66,10 @@ impl RouteLimit {
             "route" => By::Route,
             claim => By::Claim(claim.into()),
         };
+        if let Some(remedy) = misspelt(&raw.by) {
+            let message = format!("`{}` is probably not meant to be the name of a claim", raw.by);
+            diagnostics.error(&at.key("by"), message, remedy);
+        }
         match &by {
             By::Claim(claim) if claim.is_empty() => {
                 let remedy = "write \"peer\", \"route\", or the name of a claim, like \"client_id\"";
@@ -98,16 +102,34 @@ impl RouteLimit {
     }
 
     /// Lets a request through, or does not: first as this replica has counted, then, if that lets it through and replicas share,
-    /// as all of them have. Where they cannot be asked, what this one has counted stands.
+    /// as all of them have. Where they cannot be asked, what this one has counted stands. What they refuse together has cost
+    /// nothing here, or this one would go on refusing when they no longer do.
     pub async fn take(&self, whose: &Whose<'_>) -> Taken {
         let key = Key::of(whose);
         let taken = self.local.take(&key);
-        match &self.shared {
-            Some(shared) if taken.retry_after.is_none() => {
-                shared.take(&key.shared_name(&self.hash), self.rate).await.unwrap_or(taken)
+        let Some(shared) = self.shared.as_ref().filter(|_| taken.retry_after.is_none()) else { return taken };
+        match shared.take(&key.shared_name(&self.hash), self.rate).await {
+            Ok(together) if together.retry_after.is_some() => {
+                self.local.give_back(&key);
+                together
             }
-            Some(_) | None => taken,
+            Ok(together) => together.and(taken),
+            Err(Away) => taken,
         }
+    }
+}
+
+/// What to write instead of a word that would silently count by a claim that no token has.
+fn misspelt(by: &str) -> Option<&'static str> {
+    let letters: String =
+        by.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+    match (letters.as_str(), by) {
+        (_, "peer" | "route" | "client_id") => None,
+        ("peer" | "ip" | "address", _) => Some("write \"peer\" to count requests of one address together"),
+        ("route" | "all" | "global", _) => Some("write \"route\" to count all requests together"),
+        ("none", _) => Some("take the limit out, or write \"route\" to count all requests together"),
+        ("clientid" | "token", _) => Some("write \"client_id\" to count requests of one client together"),
+        _ => None,
     }
 }
 
@@ -162,6 +184,8 @@ mod tests {
             (1_000_000, "1d", "route", true),
             (100, "1s", "client_id", false),
             (1_000_000, "1ms", "tenant_id", false),
+            (1, "1s", "sub", false),
+            (1, "1s", "https://corp.example/peer", false),
         ] {
             let compiled = scene.compile("r", limit(requests, per, by), public).unwrap();
             assert_eq!(compiled.to_string(), format!("{requests} per {per} by {by}"));
@@ -173,6 +197,17 @@ mod tests {
             (limit(1, "25h", "peer"), false, "per"),
             (limit(1, "1s", ""), false, "by"),
             (limit(1, "1s", "client_id"), true, "by"),
+            (limit(1, "1s", "Peer"), false, "by"),
+            (limit(1, "1s", "peer "), false, "by"),
+            (limit(1, "1s", "ROUTE"), false, "by"),
+            (limit(1, "1s", "clientid"), false, "by"),
+            (limit(1, "1s", "Client-Id"), false, "by"),
+            (limit(1, "1s", "ip"), false, "by"),
+            (limit(1, "1s", "Address"), false, "by"),
+            (limit(1, "1s", "all"), false, "by"),
+            (limit(1, "1s", "global"), false, "by"),
+            (limit(1, "1s", "none"), false, "by"),
+            (limit(1, "1s", "token"), false, "by"),
         ] {
             let told = scene.compile("r", wrong.clone(), public).unwrap_err();
             assert!(told.len() == 1 && told[0].starts_with(&format!("routes.r.limit.{place}: ")), "{wrong}: {told:?}");

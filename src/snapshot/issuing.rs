@@ -86,24 +86,25 @@ impl TokenIssuer for Issuing<'_> {
     fn revoke<'a>(
         &'a self,
         request: &'a RevocationRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let url = request.token_endpoint_url.as_deref();
-            let client = self.authenticate(&request.authentication, url, now).await?;
-            self.server.revoke_own(&client, request.token.expose(), now).await.map_err(issue_error)
+            let client = self.authenticate(&request.authentication, url, terms.arrival.at).await?;
+            self.server.revoke_own(&client, request.token.expose(), terms.arrival.at).await.map_err(issue_error)
         })
     }
 
     fn introspect<'a>(
         &'a self,
         request: &'a IntrospectionRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let url = request.token_endpoint_url.as_deref();
-            let client = self.authenticate(&request.authentication, url, now).await?;
-            let said = self.server.introspect(&client, request.token.expose(), now).await.map_err(issue_error)?;
+            let client = self.authenticate(&request.authentication, url, terms.arrival.at).await?;
+            let said =
+                self.server.introspect(&client, request.token.expose(), terms.arrival.at).await.map_err(issue_error)?;
             Ok(said.map_or(Introspected::Inactive, Introspected::Active))
         })
     }

@@ -39,12 +39,12 @@ impl Desk<'_> {
     }
 
     pub(super) async fn revoke(&self, request: &RevocationRequest) -> Result<(), TokenRefusal> {
-        let ask = async |_| self.issuer.revoke(request, self.arrival.at).await;
+        let ask = async |terms| self.issuer.revoke(request, terms).await;
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 
     pub(super) async fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspected, TokenRefusal> {
-        let ask = async |_| self.issuer.introspect(request, self.arrival.at).await;
+        let ask = async |terms| self.issuer.introspect(request, terms).await;
         Ok(self.past_lockout(claimed(&request.authentication).as_deref(), ask).await?)
     }
 

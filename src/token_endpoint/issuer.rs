@@ -11,7 +11,6 @@ use thiserror::Error;
 
 use super::{ClientAuthentication, ProviderRefusal, QuotaExceeded, Terms};
 use crate::{
-    clock::UnixTime,
     config::DialectConfig,
     oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
@@ -57,7 +56,7 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
     fn revoke<'a>(
         &'a self,
         request: &'a RevocationRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>>;
 
     /// Authenticates the client and says what there is to say about a token. One that the client may not know about is
@@ -68,7 +67,7 @@ pub trait TokenIssuer: Send + Sync + fmt::Debug {
     fn introspect<'a>(
         &'a self,
         request: &'a IntrospectionRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>>;
 }
 
@@ -101,9 +100,9 @@ pub struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// What was said under a name that the dialect does not know.
+    /// What was said under a name that the dialect does not know, in whatever case: some readers fold it.
     pub(super) fn other(&self, name: &str) -> Option<String> {
-        self.others.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        self.others.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
     }
 }
 

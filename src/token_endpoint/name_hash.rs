@@ -72,7 +72,8 @@ mod tests {
         let hash = NameHash::of("billing");
         let text = hash.to_string();
         assert_eq!((text.len(), text.parse()), (32, Ok(hash)));
-        let (upper, short, signed) = (text.to_uppercase(), text[1..].to_owned(), format!("+{}", &text[1..]));
+        let short: String = text.chars().skip(1).collect();
+        let (upper, signed) = (text.to_uppercase(), format!("+{short}"));
         for other in [upper, short, signed, String::new(), "x".repeat(32)] {
             assert_eq!(other.parse::<NameHash>(), Err(NoNameHash), "{other}");
         }

@@ -157,7 +157,7 @@ fn a_refused_request_is_explained_with_the_reason_that_the_caller_would_get() {
 #[test]
 fn what_only_its_issuer_could_tell_of_a_token_is_said_to_be_unknown() {
     let (url, unknown) = ("http://a/vague", json!("introspection_unavailable"));
-    let (text, _) = assert_outcome(Some("opaque"), "GET", url, false, json!(503), unknown);
+    let (text, _) = assert_outcome(Some("2YotnFZFEjr1zCsicMWpAA"), "GET", url, false, json!(503), unknown);
     assert!(text.contains("the token is opaque: issuer vague would be asked what it means, and was not"), "{text}");
 }
 

@@ -13,13 +13,15 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::command_line::postern;
 use crate::support::{
     certificates::{Authority, Identity},
     client::HttpClient,
     gateway::{Gateway, GatewayBuilder},
+    launch::write,
     observe::{metric, reload},
     process::PosternProcess,
-    redis::{RedisRelay, fresh_prefix, server},
+    redis::{OwnRedis, RedisRelay, command, fresh_prefix, server},
     upstream::RecordedUpstream,
     wait::until,
 };
@@ -151,14 +153,18 @@ async fn a_reload_takes_up_where_replicas_count_and_leaves_it_off() {
     let upstream = RecordedUpstream::start().await;
     let relay = RedisRelay::to(&server).await;
     let gateway = replica(&relay.address, "2s", &fresh_prefix(), &upstream).await;
-    until("connected", || async { (relay.open() == 1).then_some(()) }).await;
+    // Subscriptions have connections of their own, which may be a moment later.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let made = relay.made();
+    assert!(made >= 1);
     gateway.edit("path = \"/all\"", "path = \"/all/of/them\"");
     assert_eq!(reload(&gateway).await.status, 200);
     assert_eq!(passed(&statuses(&gateway, "/all/of/them", 1).await), 1, "the reload took effect");
-    assert_eq!(relay.open(), 1, "the same settings, the same connection");
+    assert_eq!((relay.made(), relay.open()), (made, made), "the same settings, the same connections");
     gateway.edit("timeout = \"${TIMEOUT}\"", "timeout = \"3s\"");
     assert_eq!(reload(&gateway).await.status, 200);
     until_reachable(&gateway, 1.0).await;
+    assert!(relay.made() > made, "other settings, another connection");
     gateway.edit("[shared]\nredis = \"redis://${REDIS}/0\"\ntimeout = \"3s\"\nprefix = \"${PREFIX}\"\n", "");
     assert_eq!(reload(&gateway).await.status, 200);
     // Workers let go of a snapshot at their next request, or when they are told.
@@ -181,7 +187,6 @@ async fn going_and_coming_back_is_logged_once_and_the_url_never() {
     let environment: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     // The server of the tests has no password, and says so to whoever brings one: that is a refusal.
     let refused = PosternProcess::start(&format!("{listeners}{config}"), &environment).await;
-    let says = |process: &PosternProcess, words: &str| process.written().1.matches(words).count();
     let away = "the server is away";
     until("it is told", || async { (says(&refused, away) == 1).then_some(()) }).await;
     assert!(refused.written().1.contains("refused"));
@@ -204,6 +209,73 @@ async fn going_and_coming_back_is_logged_once_and_the_url_never() {
         let (access, log) = process.written();
         assert!(!access.contains("canary") && !log.contains("canary"), "{log}");
     }
+}
+
+/// Of a process: how often its log has these words.
+fn says(process: &PosternProcess, words: &str) -> usize {
+    process.written().1.matches(words).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_writes_is_away_and_that_is_logged_once() {
+    let Some(server) = server() else { return };
+    let upstream = RecordedUpstream::start().await;
+    let full = OwnRedis::start(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]).await;
+    let (host, port) = server.split_once(':').unwrap();
+    let copy = OwnRedis::start(&["--replicaof", host, port]).await;
+    let listeners = "[listeners.public]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
+    for (own, mend) in [(full, ["CONFIG", "SET", "maxmemory", "0"].as_slice()), (copy, &["REPLICAOF", "NO", "ONE"])] {
+        let (url, prefix) = (upstream.url(), fresh_prefix());
+        let environment =
+            [("UPSTREAM", url.as_str()), ("REDIS", &own.address), ("TIMEOUT", "1s"), ("PREFIX", prefix.as_str())];
+        let process = PosternProcess::start(&format!("{listeners}{CONFIG}"), &environment).await;
+        until("it is told", || async { (says(&process, "the server is away") == 1).then_some(()) }).await;
+        let mut passed = 0;
+        for _ in 0..30 {
+            let status = HttpClient::http1().get(&format!("http://{}/all", process.public), None).await.status;
+            passed += usize::from(status == 200);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(passed, 10, "this replica's own count");
+        let log = process.written().1;
+        assert!(says(&process, "shared counters:") == 1 && log.contains("reason=refused"), "{log}");
+        command(&own.address, mend).await;
+        until("it is back", || async { (says(&process, "the server is back") == 1).then_some(()) }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_together_costs_a_replica_nothing_of_its_own() {
+    let Some(server) = server() else { return };
+    let (prefix, upstream) = (fresh_prefix(), RecordedUpstream::start().await);
+    let relay = RedisRelay::to(&server).await;
+    let one = replica(&relay.address, "2s", &prefix, &upstream).await;
+    let other = replica(&server, "2s", &prefix, &upstream).await;
+    assert_eq!(passed(&statuses(&other, "/all", 10).await), 10);
+    assert_eq!(passed(&statuses(&one, "/all", 5).await), 0);
+    relay.go_away();
+    until_reachable(&one, 0.0).await;
+    assert_eq!(passed(&statuses(&one, "/all", 20).await), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_told_the_count_that_leaves_them_less() {
+    let Some(server) = server() else { return };
+    let (prefix, upstream) = (fresh_prefix(), RecordedUpstream::start().await);
+    let [one, other] =
+        [replica(&server, "2s", &prefix, &upstream).await, replica(&server, "2s", &prefix, &upstream).await];
+    let told = async |gateway: &Gateway| {
+        let answer = HttpClient::http1().get(&gateway.url("/all"), None).await;
+        let seconds: u32 = answer.header("ratelimit-reset").parse().unwrap();
+        // Ten come back in a day.
+        (answer.header("ratelimit-remaining").to_owned(), seconds.div_ceil(8640))
+    };
+    assert_eq!((told(&one).await, told(&one).await), (("9".to_owned(), 1), ("8".to_owned(), 2)));
+    assert_eq!(told(&other).await, ("7".to_owned(), 3), "the control: what others have used counts");
+    let redis::Value::Array(keys) = command(&server, &["KEYS", &format!("{prefix}:limit:*")]).await else { panic!() };
+    let [redis::Value::BulkString(key)] = keys.as_slice() else { panic!("one count: {keys:?}") };
+    command(&server, &["DEL", std::str::from_utf8(key).unwrap()]).await;
+    assert_eq!(told(&one).await, ("7".to_owned(), 3), "here three were let through, wherever the others went");
 }
 
 /// TLS before the server of the tests.
@@ -254,6 +326,23 @@ async fn under_tls_the_certificate_must_be_believed() {
         let process = PosternProcess::start(&config, &environment).await;
         until(words, || async { process.written().1.contains(words).then_some(()) }).await;
     }
+}
+
+#[test]
+fn a_configuration_that_is_only_looked_at_connects_to_nobody() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let redis = listener.local_addr().unwrap().to_string();
+    let config = format!("[listeners.public]\naddress = \"127.0.0.1:0\"\n{CONFIG}");
+    let values = [("UPSTREAM", "http://127.0.0.1:1"), ("REDIS", &redis), ("TIMEOUT", "20ms"), ("PREFIX", "x")];
+    let config = values.iter().fold(config, |config, (name, value)| config.replace(&format!("${{{name}}}"), value));
+    write(folder.path(), "postern.toml", &config);
+    for arguments in [&["check"][..], &["explain", "GET", "http://a.test/all"]] {
+        let output = postern(folder.path(), arguments).args(["-c", "postern.toml"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 
 /// Why there was no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub(super) enum Failure {
     Unreachable,
     /// There was none in time.
     TimedOut,
-    /// The connection broke.
+    /// The connection broke, or what came over it makes no sense, so that nobody knows which answer is whose.
     BrokenOff,
-    /// The server answered with an error, or with something that makes no sense.
+    /// The server answered with an error, or with something else than was asked for.
     Refused,
     /// Nobody was asked, since nobody answered shortly before.
     Skipped,
@@ -32,7 +32,7 @@ impl Failure {
     pub(super) fn of(error: &RedisError) -> Self {
         match error {
             error if error.is_timeout() => Self::TimedOut,
-            error if error.is_io_error() || error.is_connection_dropped() => Self::BrokenOff,
+            error if error.is_io_error() || error.kind() == ErrorKind::Parse => Self::BrokenOff,
             _ => Self::Refused,
         }
     }

@@ -1,25 +1,26 @@
 //! Owns: the connection to the server: whether there is one, and asking over it.
 //! Refuses: a question while the server is away; it is looked for once a second by nobody's request.
-//! Always holds: a question ends within the timeout; the first failure on a connection ends it, and is logged; later ones are
-//! only counted.
+//! Always holds: a question ends within the timeout; one that fails is counted, and fails for nobody else. What ends a connection
+//! is that it breaks, that the server is silent for a while, or that it refuses what it is tried with; that is logged, once.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value,
     aio::MultiplexedConnection,
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, error::Elapsed, sleep, timeout, timeout_at},
 };
 use tracing::{info, warn};
 
 use super::{
-    Away,
+    Away, Rate,
     failure::{Failure, Failures},
     scripts::Scripts,
     settings::SharedSettings,
+    silence::Silence,
 };
 
 /// How long until the server is looked for again, and how often a connection is tried on which nobody asks.
@@ -28,15 +29,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How many questions may wait to be written.
 const MOST_QUESTIONS: usize = 1024;
+/// What a connection is tried with. No number of replicas uses it up, so that it is written each time: a server that only reads,
+/// or that is full, does not pass.
+const TRIAL: Rate = Rate { requests: NonZeroU32::MAX, per: Duration::from_secs(1) };
 
 /// The connection to the server.
 pub(super) struct Link {
     /// None if the settings are no address, which compiling them has ruled out.
     client: Option<Client>,
     timeout: Duration,
-    /// The key that a connection is tried with. It is never written.
+    /// The key that a connection is tried with.
     trial: String,
     state: watch::Sender<State>,
+    silence: Silence,
     failures: Failures,
 }
 
@@ -57,6 +62,7 @@ impl Link {
             timeout: settings.timeout(),
             trial: settings.full_name("trial"),
             state: watch::Sender::new(State::Untried),
+            silence: Silence::default(),
             failures: Failures::default(),
         }
     }
@@ -86,22 +92,28 @@ impl Link {
 
     /// Runs a program on the server.
     pub(super) async fn ask<T: FromRedisValue>(&self, question: &ScriptInvocation<'_>) -> Result<T, Away> {
-        let deadline = Instant::now() + self.timeout;
+        self.put(question).await.map_err(|_| Away)
+    }
+
+    async fn put<T: FromRedisValue>(&self, question: &ScriptInvocation<'_>) -> Result<T, Failure> {
+        let asked = Instant::now();
+        let deadline = asked + self.timeout;
         let (number, mut connection) = self.connection(deadline).await?;
         let answer = timeout_at(deadline, question.invoke_async(&mut connection)).await;
-        self.judge(number, answer.map_err(|_| Failure::TimedOut))
+        self.judge(number, asked, answer)
     }
 
     /// Has the server carry out a command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<(), Away> {
-        let deadline = Instant::now() + self.timeout;
-        let (number, mut connection) = self.connection(deadline).await?;
+        let asked = Instant::now();
+        let deadline = asked + self.timeout;
+        let (number, mut connection) = self.connection(deadline).await.map_err(|_| Away)?;
         let answer = timeout_at(deadline, command.exec_async(&mut connection)).await;
-        self.judge(number, answer.map_err(|_| Failure::TimedOut))
+        self.judge(number, asked, answer).map_err(|_| Away)
     }
 
     /// The connection, if there is one; right after the start it is waited for.
-    async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), Away> {
+    async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), Failure> {
         if matches!(&*self.state.borrow(), State::Untried) {
             let mut states = self.state.subscribe();
             let known = states.wait_for(|state| !matches!(state, State::Untried));
@@ -112,22 +124,32 @@ impl Link {
             return Ok((*number, connection.clone()));
         }
         self.skip();
-        Err(Away)
+        Err(Failure::Skipped)
     }
 
-    fn judge<T>(&self, number: u64, answer: Result<RedisResult<T>, Failure>) -> Result<T, Away> {
+    /// What came of a question on connection `number`. That one is refused concerns nobody but who asked.
+    fn judge<T>(&self, number: u64, asked: Instant, answer: Result<RedisResult<T>, Elapsed>) -> Result<T, Failure> {
         let failure = match answer {
-            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Ok(answer)) => {
+                self.silence.is_broken();
+                return Ok(answer);
+            }
             Ok(Err(error)) => Failure::of(&error),
-            Err(failure) => failure,
+            Err(_) => Failure::TimedOut,
         };
-        self.failed(number, failure);
-        Err(Away)
+        self.failures.count(failure);
+        match failure {
+            Failure::Refused => self.silence.is_broken(),
+            Failure::TimedOut if !self.silence.goes_on(asked, Instant::now()) => {}
+            Failure::TimedOut | Failure::Unreachable | Failure::BrokenOff | Failure::Skipped => {
+                self.went(number, failure);
+            }
+        }
+        Err(failure)
     }
 
-    /// Notes a failure on connection `number`, or while making it.
-    fn failed(&self, number: u64, failure: Failure) {
-        self.failures.count(failure);
+    /// Notes that connection `number` is of no use any more, or was not made.
+    fn went(&self, number: u64, failure: Failure) {
         let went = self.state.send_if_modified(|state| match state {
             State::Up(current, _) if *current != number => false,
             State::Away => false,
@@ -143,6 +165,7 @@ impl Link {
     }
 
     fn came_up(&self, number: u64, connection: MultiplexedConnection) {
+        self.silence.is_broken();
         let before = self.state.send_replace(State::Up(number, connection));
         match before {
             State::Untried => info!("shared counters: connected; replicas count together"),
@@ -158,7 +181,10 @@ impl Link {
                     self.came_up(number, connection);
                     self.until_it_fails(number, scripts).await;
                 }
-                Err(failure) => self.failed(number, failure),
+                Err(failure) => {
+                    self.failures.count(failure);
+                    self.went(number, failure);
+                }
             }
             sleep(PAUSE).await;
         }
@@ -181,9 +207,8 @@ impl Link {
             Ok(connection)
         };
         let mut connection = timeout(CONNECT_WITHIN, connecting).await.unwrap_or(Err(Failure::TimedOut))?;
-        let trial = self.trial(scripts);
-        let tried = timeout(self.timeout, trial.invoke_async::<Vec<u64>>(&mut connection)).await;
-        match tried {
+        let trial = scripts.taking(&self.trial, TRIAL);
+        match timeout(self.timeout, trial.invoke_async::<Value>(&mut connection)).await {
             Ok(Ok(_)) => Ok(connection),
             Ok(Err(error)) => Err(Failure::of(&error)),
             Err(_) => Err(Failure::TimedOut),
@@ -193,20 +218,21 @@ impl Link {
     /// Tries the connection from time to time, so that nobody's request has to find out.
     async fn until_it_fails(&self, number: u64, scripts: &Scripts) {
         let mut states = self.state.subscribe();
+        let mut pause = PAUSE;
         loop {
             let gone = states.wait_for(|state| !matches!(state, State::Up(current, _) if *current == number));
-            if timeout(PAUSE, gone).await.is_ok() {
+            if timeout(pause, gone).await.is_ok() {
                 return;
             }
-            // Its failure ends the connection, which is seen above.
-            let _ = self.ask::<Vec<u64>>(&self.trial(scripts)).await;
+            pause = match self.put::<Value>(&scripts.taking(&self.trial, TRIAL)).await {
+                // Whether that was one late answer is seen by asking again at once.
+                Err(Failure::TimedOut) => Duration::ZERO,
+                Err(failure) => {
+                    self.went(number, failure);
+                    PAUSE
+                }
+                Ok(_) => PAUSE,
+            };
         }
-    }
-
-    /// A question like any other, that changes nothing.
-    fn trial<'a>(&self, scripts: &'a Scripts) -> ScriptInvocation<'a> {
-        let mut trial = scripts.add.prepare_invoke();
-        trial.arg(0).key(&self.trial).arg(1);
-        trial
     }
 }

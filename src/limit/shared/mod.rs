@@ -7,6 +7,7 @@ mod failure;
 mod link;
 mod scripts;
 mod settings;
+mod silence;
 mod subscription;
 
 use std::{
@@ -48,7 +49,7 @@ pub struct Window<'a> {
     pub ends_in: Duration,
 }
 
-/// Nobody answered in time, or nobody was asked because nobody answered shortly before. That is counted and logged already: go
+/// Nobody answered in time, the server refused, or nobody was asked because nobody answered shortly before. That is counted and logged already: go
 /// by what was counted here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("what replicas count together is away")]
@@ -122,9 +123,7 @@ impl SharedCounters {
     /// # Errors
     /// [`Away`]. It may have been counted all the same, if only the answer did not come.
     pub async fn take(&self, name: &str, rate: Rate) -> Result<Taken, Away> {
-        let per_microseconds = u64::try_from(rate.per.as_micros()).unwrap_or(u64::MAX).max(1);
-        let mut question = self.scripts.take.prepare_invoke();
-        question.key(self.settings.full_name(name)).arg(rate.requests.get()).arg(per_microseconds);
+        let question = self.scripts.taking(&self.settings.full_name(name), rate);
         let (passed, remaining, wait, reset): (bool, u32, u64, u64) = self.link.ask(&question).await?;
         let retry_after = (!passed).then(|| Duration::from_micros(wait.max(1)));
         Ok(Taken { limit: rate.requests, remaining, reset: Duration::from_micros(reset), retry_after })

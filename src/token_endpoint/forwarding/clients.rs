@@ -179,10 +179,38 @@ mod tests {
         for presented in ["theirs", "ow", ""] {
             assert!(matches!(resolved(&map, "reports", presented), Err(IssueError::WrongSecret)), "{presented}");
         }
-        let assertion = ClientAuthentication::assertion(Some("reports".to_owned()), secret("a.b.c"));
+        let of_reports = assertion_of("reports");
+        let assertion = ClientAuthentication::assertion(Some("reports".to_owned()), secret(&of_reports));
         assert!(matches!(map.resolve(&assertion), Err(IssueError::AuthenticationMethodNotAllowed)));
-        let both = ClientAuthentication::post("reports".to_owned(), secret("own")).beside(secret("a.b.c"));
+        let both = ClientAuthentication::post("reports".to_owned(), secret("own")).beside(secret(&of_reports));
         assert!(matches!(map.resolve(&both), Err(IssueError::AuthenticationMethodNotAllowed)));
+    }
+
+    /// An assertion that nobody signed.
+    fn assertion_of(subject: &str) -> String {
+        let payload = serde_json::json!({ "sub": subject }).to_string();
+        format!("x.{}.x", base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, payload))
+    }
+
+    #[test]
+    fn an_assertion_is_of_the_client_that_is_named() {
+        let map = map("forward");
+        let resolve = |named: Option<&str>, assertion: &str| {
+            let authentication = ClientAuthentication::assertion(named.map(str::to_owned), secret(assertion));
+            map.resolve(&authentication).map(|presented| presented.client_id)
+        };
+        let of_other = assertion_of("other");
+        for named in [None, Some("other")] {
+            assert_eq!(resolve(named, &of_other).unwrap().as_deref(), Some("other"));
+        }
+        for (named, assertion) in
+            [(Some("made-up"), of_other.as_str()), (Some("other"), "a.b.c"), (None, "a.b.c"), (None, "")]
+        {
+            assert!(
+                matches!(resolve(named, assertion), Err(IssueError::InvalidAssertion { .. })),
+                "{named:?} {assertion}"
+            );
+        }
     }
 
     #[test]

@@ -34,7 +34,6 @@ use super::{
     ReuseMemories, RevocationRequest, Terms, TokenIssuer, TokenRequest,
 };
 use crate::{
-    clock::UnixTime,
     oauth::{ExchangedToken, IssuedToken},
     secret::Secret,
     telemetry::Samples,
@@ -97,7 +96,7 @@ impl TokenIssuer for Forwarding {
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let (written, now) = (self.provider.manner.refresh(refresh_token), terms.arrival.at);
-            let asked = self.to_the_end(None, now, |provider| async move { provider.refresh(written, now).await });
+            let asked = self.to_the_end(None, &terms, |provider| async move { provider.refresh(written, now).await });
             let token = asked.await.map_err(|failure| match failure {
                 Failure::Refused(ProviderRefusal {
                     kind: ProviderRefusalKind::InvalidClient | ProviderRefusalKind::InvalidGrant,
@@ -113,16 +112,21 @@ impl TokenIssuer for Forwarding {
     fn revoke<'a>(
         &'a self,
         request: &'a RevocationRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.about_token(&request.token, &presented.authentication);
-            let revoked = self
-                .to_the_end(presented.mapped(), now, |provider| async move { provider.revoke(written, now).await })
-                .await;
-            // Whatever came of it: whoever wants it revoked does not want it handed out again.
-            self.reused.drop_token(request.token.expose(), DropReason::Revoked);
+            let (reused, token, now) = (self.reused.clone(), request.token.clone(), terms.arrival.at);
+            let ask = |provider: Arc<Provider>| async move {
+                // Whatever comes of it: whoever wants it revoked does not want it handed out again. And once more when it is,
+                // since somebody may have been given it anew meanwhile.
+                reused.drop_token(token.expose(), DropReason::Revoked);
+                let revoked = provider.revoke(written, now).await;
+                reused.drop_token(token.expose(), DropReason::Revoked);
+                revoked
+            };
+            let revoked = self.to_the_end(presented.mapped(), &terms, ask).await;
             revoked.map_err(|failure| presented.told(failure))
         })
     }
@@ -130,18 +134,21 @@ impl TokenIssuer for Forwarding {
     fn introspect<'a>(
         &'a self,
         request: &'a IntrospectionRequest,
-        now: UnixTime,
+        terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let presented = self.clients.resolve(&request.authentication)?;
             let written = self.provider.manner.about_token(&request.token, &presented.authentication);
-            let said = self
-                .to_the_end(presented.mapped(), now, |provider| async move { provider.introspect(written, now).await })
-                .await;
+            let (reused, token, now) = (self.reused.clone(), request.token.clone(), terms.arrival.at);
+            let ask = |provider: Arc<Provider>| async move {
+                let said = provider.introspect(written, now).await;
+                if matches!(said, Ok(None)) {
+                    reused.drop_token(token.expose(), DropReason::Revoked);
+                }
+                said
+            };
+            let said = self.to_the_end(presented.mapped(), &terms, ask).await;
             let said = said.map_err(|failure| presented.told(failure))?;
-            if said.is_none() {
-                self.reused.drop_token(request.token.expose(), DropReason::Revoked);
-            }
             Ok(said.map_or(Introspected::Inactive, Introspected::Active))
         })
     }
@@ -159,11 +166,12 @@ impl Forwarding {
         self.provider.counters.collect(&self.provider.endpoint, samples);
     }
 
-    /// Asks, to the end even if whoever waits for the answer leaves: the provider works on it all the same.
+    /// Asks, to the end even if whoever waits for the answer leaves: the provider works on it all the same, and whoever guesses
+    /// need not wait.
     async fn to_the_end<T, F>(
         &self,
         mapped: Option<&Arc<str>>,
-        now: UnixTime,
+        terms: &Terms,
         ask: impl FnOnce(Arc<Provider>) -> F,
     ) -> Result<T, Failure>
     where
@@ -171,9 +179,14 @@ impl Forwarding {
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let control = self.provider.client.control().ok_or(Failure::GivenUp)?;
-        let asked = ask(Arc::clone(&self.provider));
-        let answered = control.spawn(asked).await.unwrap_or(Err(Failure::GivenUp));
-        self.provider.judged(mapped, answered, now)
+        let (asked, provider) = (ask(Arc::clone(&self.provider)), Arc::clone(&self.provider));
+        let (mapped, attempt, now) = (mapped.cloned(), terms.attempt.clone(), terms.arrival.at);
+        let question = async move {
+            let answered = provider.judged(mapped.as_ref(), asked.await, now);
+            attempt.note(answered.as_ref().err().map_or(Some(true), Failure::proven));
+            answered
+        };
+        control.spawn(question).await.unwrap_or(Err(Failure::GivenUp))
     }
 
     fn asking(&self, presented: &Presented, written: Written, terms: Terms, organization: Option<String>) -> Asking {
@@ -211,7 +224,7 @@ impl Asking {
         let Self { provider, client_id, mapped, written, terms, organization } = self;
         let spent = terms.spend(client_id.as_deref().unwrap_or_default(), organization.as_deref()).await;
         let spent = spent.map_err(|error| match error {
-            IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(*exceeded),
+            IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(exceeded),
             _ => Failure::Busy,
         })?;
         let now = terms.arrival.at;

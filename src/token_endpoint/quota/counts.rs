@@ -13,7 +13,7 @@ use super::{
     holder::Holder,
     standing::{HolderStanding, Standing},
     tally::{Tallies, Windows},
-    warnings::Threshold,
+    warnings::Warning,
 };
 use crate::{clock::UnixTime, token_endpoint::name_hash::NameHash};
 
@@ -93,15 +93,16 @@ impl Counts {
     }
 
     /// Notes that the token was given out; what is to be warned of.
-    pub(super) fn keep<'p>(&self, places: &'p [Place]) -> Vec<(&'p Holder, (Period, u64), (Threshold, u64))> {
+    pub(super) fn keep<'p>(&self, places: &'p [Place]) -> Vec<Warning<'p>> {
         let mut held = self.lock();
         let mut warnings = Vec::new();
         for place in places {
             let Some(tallies) = held.crowd_mut(place.holder.kind).of_place(place) else { continue };
             for period in Period::ALL {
-                let bound = place.holder.allowance.bound(period);
+                let (holder, bound) = (&place.holder, place.holder.allowance.bound(period));
                 let reached = tallies.keep(place.windows, period, bound);
-                warnings.extend(bound.zip(reached).map(|(bound, reached)| (&place.holder, (period, bound), reached)));
+                let warning = |(quota, (threshold, used))| Warning { holder, period, quota, threshold, used };
+                warnings.extend(bound.zip(reached).map(warning));
             }
         }
         warnings

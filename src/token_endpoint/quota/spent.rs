@@ -35,8 +35,8 @@ impl Spent {
     pub fn kept(mut self) {
         let Some(Reserved { quota, places, .. }) = mem::take(&mut self.reserved) else { return };
         let memory = &quota.memory;
-        for (holder, of, reached) in memory.counts.keep(&places) {
-            memory.warnings.warn(&quota.endpoint, holder, of, reached);
+        for warning in memory.counts.keep(&places) {
+            memory.warnings.warn(&quota.endpoint, &warning);
         }
     }
 

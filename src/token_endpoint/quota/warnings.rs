@@ -16,6 +16,16 @@ pub(super) enum Threshold {
     All,
 }
 
+/// Somebody has used up a share of a quota that nobody was warned of yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Warning<'p> {
+    pub(super) holder: &'p Holder,
+    pub(super) period: Period,
+    pub(super) quota: u64,
+    pub(super) threshold: Threshold,
+    pub(super) used: u64,
+}
+
 /// How often somebody was warned of.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
@@ -52,17 +62,12 @@ impl Threshold {
 }
 
 impl Warnings {
-    /// Warns that `holder` has `used` this much of `quota`.
-    pub(super) fn warn(
-        &self,
-        endpoint: &str,
-        holder: &Holder,
-        (period, quota): (Period, u64),
-        (reached, used): (Threshold, u64),
-    ) {
-        self.counter(reached).fetch_add(1, Ordering::Relaxed);
+    /// Warns of somebody at this endpoint.
+    pub(super) fn warn(&self, endpoint: &str, warning: &Warning<'_>) {
+        let Warning { holder, period, quota, threshold, used } = *warning;
+        self.counter(threshold).fetch_add(1, Ordering::Relaxed);
         let (kind, name) = (holder.kind.word(), Echo::of(&holder.name));
-        let (percent, period) = (reached.percent(), period.word());
+        let (percent, period) = (threshold.percent(), period.word());
         warn!(
             used,
             quota, "token endpoint {endpoint}: {kind} {name} has used {percent} % of its quota of this {period}"

@@ -208,30 +208,37 @@ impl Memory {
 pub struct ReuseMemories {
     /// None if the system has no randomness: then nothing is kept.
     fingerprinting: Option<Fingerprinting>,
-    by_endpoint: Arc<Mutex<HashMap<(Box<str>, Box<str>), Weak<Memory>>>>,
+    by_owner: Arc<Mutex<HashMap<Owner, Weak<Memory>>>>,
+}
+
+/// What a memory belongs to.
+#[derive(PartialEq, Eq, Hash)]
+struct Owner {
+    endpoint: Box<str>,
+    provider: Box<str>,
 }
 
 impl ReuseMemories {
-    /// The memory of the endpoint `name` for the tokens of `provider`: the living one, or a new one. It goes with the last who
+    /// The memory of `endpoint` for the tokens of `provider`: the living one, or a new one. It goes with the last who
     /// has it.
-    pub(super) fn of(&self, name: &str, provider: &str) -> Option<Arc<Memory>> {
+    pub(super) fn of(&self, endpoint: &str, provider: &str) -> Option<Arc<Memory>> {
         let fingerprinting = self.fingerprinting.as_ref()?;
-        let mut by_endpoint = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        by_endpoint.retain(|_, memory| memory.strong_count() > 0);
-        let key = (Box::from(name), Box::from(provider));
-        if let Some(memory) = by_endpoint.get(&key).and_then(Weak::upgrade) {
+        let mut by_owner = self.by_owner.lock().unwrap_or_else(PoisonError::into_inner);
+        by_owner.retain(|_, memory| memory.strong_count() > 0);
+        let owner = Owner { endpoint: endpoint.into(), provider: provider.into() };
+        if let Some(memory) = by_owner.get(&owner).and_then(Weak::upgrade) {
             return Some(memory);
         }
         let memory = Arc::new(Memory::new(fingerprinting.clone()));
-        by_endpoint.insert(key, Arc::downgrade(&memory));
+        by_owner.insert(owner, Arc::downgrade(&memory));
         Some(memory)
     }
 
     /// Ends the reuse of a token at every endpoint; gives back whether it was kept anywhere.
     pub(in crate::token_endpoint) fn drop_token(&self, text: &str, reason: DropReason) -> bool {
         let living: Vec<_> = {
-            let by_endpoint = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-            by_endpoint.values().filter_map(Weak::upgrade).collect()
+            let by_owner = self.by_owner.lock().unwrap_or_else(PoisonError::into_inner);
+            by_owner.values().filter_map(Weak::upgrade).collect()
         };
         living.iter().fold(false, |dropped, memory| memory.drop_token(text, reason) | dropped)
     }
@@ -239,7 +246,7 @@ impl ReuseMemories {
 
 impl Default for ReuseMemories {
     fn default() -> Self {
-        Self { fingerprinting: Fingerprinting::new(), by_endpoint: Arc::default() }
+        Self { fingerprinting: Fingerprinting::new(), by_owner: Arc::default() }
     }
 }
 

@@ -173,7 +173,7 @@ impl TokenIssuer for ScriptedIssuer {
     fn revoke<'a>(
         &'a self,
         request: &'a RevocationRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<(), IssueError>> + Send + 'a>> {
         self.note(format!("revoke {} {}", shown(&request.authentication), request.token.expose()));
         Box::pin(ready(self.judge_authentication(&request.authentication)))
@@ -182,7 +182,7 @@ impl TokenIssuer for ScriptedIssuer {
     fn introspect<'a>(
         &'a self,
         request: &'a IntrospectionRequest,
-        _now: UnixTime,
+        _terms: Terms,
     ) -> Pin<Box<dyn Future<Output = Result<Introspected, IssueError>> + Send + 'a>> {
         self.note(format!("introspect {} {}", shown(&request.authentication), request.token.expose()));
         let judged = self.judge_authentication(&request.authentication);

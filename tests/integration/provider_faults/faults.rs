@@ -81,8 +81,8 @@ fn granting(change: &Value) -> Conduct {
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "slow", kind: Kind::Conduct(|| Conduct::Slow(Duration::from_millis(60))), ..Fault::NONE },
-    Fault { requests: 2, ..Fault::failing("too slow", || Conduct::Slow(Duration::from_secs(20))) },
-    Fault { requests: 2, ..Fault::failing("silent", || Conduct::Silent) },
+    Fault { requests: 1, ..Fault::failing("too slow", || Conduct::Slow(Duration::from_secs(20))) },
+    Fault { requests: 1, ..Fault::failing("silent", || Conduct::Silent) },
     Fault { kind: Kind::Down, reaches: Reach::Never, ..Fault::failing("away", || Conduct::Honest) },
     Fault {
         name: "closing idle connections",

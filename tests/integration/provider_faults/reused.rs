@@ -17,7 +17,7 @@ const CONFIG: &str = r#"
 [token_endpoints.corp]
 path = "/token"
 forward = "${PROVIDER}/token"
-provider = { connect_timeout = "300ms", timeout = "500ms" }
+provider = { connect_timeout = "1s", timeout = "2s" }
 lockout = { failures = 0 }
 reuse = { min_remaining = "1m" }
 "#;

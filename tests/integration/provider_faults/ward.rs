@@ -36,31 +36,31 @@ address = "127.0.0.1:0"
 [token_endpoints.corp]
 path = "/corp/token"
 forward = "${PROVIDER}/token"
-provider = { connect_timeout = "300ms", timeout = "500ms" }
+provider = { connect_timeout = "1s", timeout = "2s" }
 lockout = { failures = 0 }
 [token_endpoints.hosted]
 path = "/hosted/oauth/token"
 dialect = "auth0"
 forward = "${PROVIDER}/token"
-provider = { dialect = "oauth2", connect_timeout = "300ms", timeout = "500ms" }
+provider = { dialect = "oauth2", connect_timeout = "1s", timeout = "2s" }
 lockout = { failures = 0 }
 [token_endpoints.hub]
 path = "/hub/oauth/token"
 dialect = "plgd"
 forward = "${PROVIDER}/token"
-provider = { dialect = "oauth2", connect_timeout = "300ms", timeout = "500ms" }
+provider = { dialect = "oauth2", connect_timeout = "1s", timeout = "2s" }
 lockout = { failures = 0 }
 [token_endpoints.vendor]
 path = "/vendor/auth/v1/api-token"
 dialect = "frontegg"
 forward = "${PROVIDER}/token"
-provider = { dialect = "oauth2", connect_timeout = "300ms", timeout = "500ms" }
+provider = { dialect = "oauth2", connect_timeout = "1s", timeout = "2s" }
 lockout = { failures = 0 }
 [token_endpoints.mapped]
 path = "/mapped/token"
 forward = "${PROVIDER}/token"
 unmapped_clients = "refuse"
-provider = { connect_timeout = "300ms", timeout = "500ms" }
+provider = { connect_timeout = "1s", timeout = "2s" }
 lockout = { failures = 0 }
 [token_endpoints.mapped.clients.nightly]
 secret = { env = "NIGHTLY_SECRET" }
