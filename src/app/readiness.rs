@@ -1,5 +1,6 @@
 //! Owns: whether requests should be sent here, and what an issuer's state is.
-//! Always holds: an issuer counts as missing exactly while requests that need its keys are answered 503, or every question about its tokens
+//! Always holds: an issuer counts as missing exactly while requests that need its keys are answered 503, or every question
+//! about its tokens
 //! has failed for a while.
 
 use std::sync::Arc;

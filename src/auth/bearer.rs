@@ -65,7 +65,8 @@ impl<'a> BearerToken<'a> {
         self.text
     }
 
-    /// Whether it says nothing itself: it is no JWT, which has two dots (RFC 7515 section 3.1) or, encrypted, four (RFC 7516 section 3.1),
+    /// Whether it says nothing itself: it is no JWT, which has two dots (RFC 7515 section 3.1) or, encrypted, four (RFC 7516
+    /// section 3.1),
     /// nor a piece of one or more than one, which begins as the JSON of every header does and has a dot.
     #[must_use]
     pub fn is_opaque(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Owns: the claims of a token in typed form (RFC 7519 section 4, RFC 9068 section 2.2), and judging their times.
 //! Refuses: a registered claim of the wrong type, tokens made for something else than access, tokens bound to a key.
-//! Always holds: `exp` is there, unless its issuer can take the token back at any moment or is asked again and again; every claim that is read by name
+//! Always holds: `exp` is there, unless its issuer can take the token back at any moment or is asked again and again; every
+//! claim that is read by name
 //! here has the type that its RFC gives it.
 
 use std::{borrow::Cow, fmt, time::Duration};
@@ -59,8 +60,10 @@ impl Claims {
         Self::read_as(members, token_type, token_use, may_lack_end, verification)
     }
 
-    /// Reads `members` as what this issuer said of an opaque token. Such a token has no `typ`, so one that is asked of JWTs is not asked
-    /// of it, and it is judged by all that marks other kinds of token. RFC 7662 section 2.2 leaves its `exp` to the issuer, which is
+    /// Reads `members` as what this issuer said of an opaque token. Such a token has no `typ`, so one that is asked of JWTs is
+    /// not asked
+    /// of it, and it is judged by all that marks other kinds of token. RFC 7662 section 2.2 leaves its `exp` to the issuer,
+    /// which is
     /// asked anew soon.
     pub(super) fn read_introspected(
         members: Map<String, Value>,

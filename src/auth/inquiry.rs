@@ -37,7 +37,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// How many questions in a row must have failed, and for how long, until that is an outage: one that was lost is none.
 const OUTAGE_FAILURES: u32 = 3;
 const OUTAGE_AFTER: Duration = Duration::from_secs(10);
-/// How long after the last failure it is one. Whoever takes that for a reason to send no more requests would otherwise never learn that it is
+/// How long after the last failure it is one. Whoever takes that for a reason to send no more requests would otherwise never
+/// learn that it is
 /// over, as nobody would ask any more.
 const OUTAGE_REMEMBERED: Duration = Duration::from_secs(30);
 

@@ -27,7 +27,8 @@ pub trait TokenStanding: Send + Sync + fmt::Debug {
     /// Whether all that was issued is known. If not, a token that is not known may be good all the same.
     fn is_current(&self) -> bool;
 
-    /// Whether `text` begins like the secrets and tokens that this issuer makes, so that nobody else may be shown it, mistyped or cut
+    /// Whether `text` begins like the secrets and tokens that this issuer makes, so that nobody else may be shown it, mistyped
+    /// or cut
     /// short as it may be.
     fn is_own_kind(&self, text: &str) -> bool;
 

@@ -39,7 +39,8 @@ pub(super) async fn by_principal(route: &Route, permit: &Permit, record: &mut Re
     match (limit.by(), permit.token()) {
         (By::Peer, _) => Ok(()),
         (By::Route, _) => count(limit, &Whose::Everybody, record).await,
-        // It came with a token, and it is not its fault that nobody can tell whose that is: where the rules are only reported, an outage of
+        // It came with a token, and it is not its fault that nobody can tell whose that is: where the rules are only reported,
+        // an outage of
         // the issuer would otherwise have all clients share what is left for those without token.
         (By::Claim(_), None) if record.is_unjudged() => Ok(()),
         (By::Claim(_), None) => count(limit, &Whose::NoToken, record).await,

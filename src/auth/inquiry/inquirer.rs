@@ -1,7 +1,9 @@
 //! Owns: asking one issuer about tokens: once for all who want to know, and not again while the answer is believed.
-//! Refuses: more questions under way than its bound, of which tokens that were never good get a part only; questions to an endpoint that
+//! Refuses: more questions under way than its bound, of which tokens that were never good get a part only; questions to an
+//! endpoint that
 //! gives nobody an answer.
-//! Always holds: whoever asks waits for a channel; the question itself goes out from the control plane; no failure is kept as a word
+//! Always holds: whoever asks waits for a channel; the question itself goes out from the control plane; no failure is kept as a
+//! word
 //! on a token.
 
 use std::{
@@ -103,7 +105,8 @@ impl<E: Exchange> Inquirer<E> {
         Self { parts: Arc::new(parts), flights: Flights::new(MOST_UNDER_WAY) }
     }
 
-    /// What is said of the token with this fingerprint, about which is asked what `asked` makes; `None` if the issuer cannot be asked.
+    /// What is said of the token with this fingerprint, about which is asked what `asked` makes; `None` if the issuer cannot be
+    /// asked.
     pub(in crate::auth) async fn ask(
         &self,
         token: Fingerprint,

@@ -15,7 +15,8 @@ use crate::outbound::{OutboundAnswer, OutboundError};
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest that it may ask for.
 const LONGEST: Duration = Duration::from_secs(60);
-/// What tells that whoever answers cannot do so for anybody: RFC 6585 section 4, RFC 9110 sections 15.6.3 to 15.6.5. A 500 is not among them:
+/// What tells that whoever answers cannot do so for anybody: RFC 6585 section 4, RFC 9110 sections 15.6.3 to 15.6.5. A 500 is
+/// not among them:
 /// one token that the issuer stumbles over would speak for all others.
 const UNABLE: [u16; 4] = [429, 502, 503, 504];
 

@@ -53,7 +53,8 @@ pub(in crate::auth) enum Unanswered {
 pub(super) fn read(answer: &OutboundAnswer, token_id: &str) -> Result<Verdict, Unanswered> {
     match answer.status {
         OK => {}
-        // It was asked with the token itself. A hub of today looks at its own list before it lets a token ask, so this is how one that
+        // It was asked with the token itself. A hub of today looks at its own list before it lets a token ask, so this is how
+        // one that
         // was revoked hears of it; it may mean something else, too.
         UNAUTHORIZED => return Ok(Verdict::Refused),
         FORBIDDEN => return Err(Unanswered::Forbidden),

@@ -1,5 +1,6 @@
 //! Owns: what it is to ask one issuer how its tokens stand, and for how long each answer is believed.
-//! Always holds: a revoked token is refused until it has expired; what is said is kept of a token's text, which nobody but its holder
+//! Always holds: a revoked token is refused until it has expired; what is said is kept of a token's text, which nobody but its
+//! holder
 //! can have.
 
 use std::{fmt, time::Duration};
@@ -24,7 +25,8 @@ use crate::{
 const ENTRY_BYTES: usize = 200;
 /// How many tokens are known at most of each kind: about 20 MB.
 const MOST_KNOWN: u64 = 100_000;
-/// How long it is believed at most that the issuer does not know a token, or does not want it: it may have been issued a moment ago.
+/// How long it is believed at most that the issuer does not know a token, or does not want it: it may have been issued a moment
+/// ago.
 const REFUSAL: Duration = Duration::from_secs(5);
 
 /// Asks one issuer which of its tokens have been revoked.
