@@ -100,7 +100,7 @@ fn left(members: &Arc<Map<String, Value>>, now: UnixTime) -> Duration {
 
 impl fmt::Debug for Introspector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Introspector").field("settings", self.settings()).finish_non_exhaustive()
+        formatter.debug_struct("Introspector").field("settings", self.inquirer.exchange()).finish_non_exhaustive()
     }
 }
 

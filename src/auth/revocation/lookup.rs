@@ -147,6 +147,6 @@ impl Said for Verdict {
 
 impl fmt::Debug for RevocationLookup {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RevocationLookup").field("settings", self.settings()).finish_non_exhaustive()
+        formatter.debug_struct("RevocationLookup").field("settings", self.inquirer.exchange()).finish_non_exhaustive()
     }
 }
