@@ -1,6 +1,6 @@
 //! Owns: the way from an opaque token to a [`VerifiedToken`], where an outside issuer says what it means (RFC 7662).
-//! Refuses: showing it to an issuer whose it cannot be; a token that says it is of another issuer, no access token, or bound to
-//! a key.
+//! Refuses: showing it to an issuer whose it cannot be; a token that says it is of another issuer, no access token, or bound to a
+//! key.
 //! Always holds: what was said is believed until a moment that is judged on every request, and never beyond the token's `exp`.
 
 use std::sync::Arc;
@@ -15,8 +15,7 @@ use super::{
 use crate::clock::UnixTime;
 
 /// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token,
-/// and does not
-/// begin like what the embedded issuer makes, which is nobody else's business.
+/// and does not begin like what the embedded issuer makes, which is nobody else's business.
 pub(super) fn asked_about<'i>(
     credential: Credential<'_>,
     issuers: &Issuers,
