@@ -91,7 +91,7 @@ fn compile_one(
         host: endpoint.host.clone(),
         places: places::of(endpoint),
         url: url.map(Arc::from),
-        lockout: Arc::new(lasting.lockouts.of(&lockout, &endpoint.lockout, shared)),
+        lockout: lasting.lockouts.of(name, &lockout, &endpoint.lockout, shared),
         forwarding: None,
         quota: None,
         management: None,

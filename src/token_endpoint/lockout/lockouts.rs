@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     Lockout,
     memory::Memory,
-    streak::{LONGEST_ATTEMPT, Limit},
+    streak::LONGEST_ATTEMPT,
     told::{CHANNEL, Teller, Told, What},
 };
 use crate::{
@@ -37,6 +37,9 @@ pub struct Lockouts {
 #[derive(Debug)]
 struct All {
     by_name: Mutex<HashMap<Arc<str>, Weak<Memory>>>,
+    /// The lock-outs in use by the names of their endpoints, the one in force first: another may have been compiled for a
+    /// configuration that does not come into force.
+    by_endpoint: Mutex<HashMap<Arc<str>, Vec<Weak<Lockout>>>>,
     /// What this process is called among the replicas.
     replica: Uuid,
     followed: Mutex<Option<Followed>>,
@@ -55,6 +58,7 @@ impl Default for Lockouts {
     fn default() -> Self {
         let all = All {
             by_name: Mutex::default(),
+            by_endpoint: Mutex::default(),
             replica: Uuid::new_v4(),
             followed: Mutex::default(),
             heard: AtomicU64::default(),
@@ -65,22 +69,35 @@ impl Default for Lockouts {
 }
 
 impl Lockouts {
-    /// The lock-out called `name` with `settings`, which tells other replicas over `shared`. It shares its memory with every other
-    /// one of that name that is still in use; that memory goes with the last of them.
+    /// The lock-out of `endpoint` with `settings`, which tells other replicas over `shared`. It shares its memory with every other
+    /// one for which that is called `name` and that is still in use; that memory goes with the last of them.
     #[must_use]
-    pub fn of(&self, name: &str, settings: &LockoutConfig, shared: Option<&Arc<SharedCounters>>) -> Lockout {
+    pub fn of(
+        &self,
+        endpoint: &str,
+        name: &str,
+        settings: &LockoutConfig,
+        shared: Option<&Arc<SharedCounters>>,
+    ) -> Arc<Lockout> {
         let mut by_name = self.all.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         by_name.retain(|_, memory| memory.strong_count() > 0);
         let name: Arc<str> = name.into();
         let memory = by_name.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let memory = Arc::new(Memory::new(Limit::of(settings)));
+            let memory = Arc::new(Memory::new());
             by_name.insert(Arc::clone(&name), Arc::downgrade(&memory));
             memory
         });
         drop(by_name);
-        memory.limit_by(Limit::of(settings));
-        let teller = shared.map(|shared| Teller::new(Arc::clone(shared), self.all.replica, name));
-        Lockout { settings: settings.clone(), memory, teller }
+        let endpoint: Arc<str> = endpoint.into();
+        let teller = shared.map(|shared| Teller::new(Arc::clone(shared), self.all.replica, Arc::clone(&endpoint)));
+        let lockout = Arc::new(Lockout { settings: settings.clone(), memory, teller });
+        let mut by_endpoint = self.all.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        by_endpoint.retain(|_, lockouts| {
+            lockouts.retain(|lockout| lockout.strong_count() > 0);
+            !lockouts.is_empty()
+        });
+        by_endpoint.entry(endpoint).or_default().push(Arc::downgrade(&lockout));
+        lockout
     }
 
     /// Hears from now on what other replicas tell over `shared`, and over nothing else.
@@ -131,16 +148,16 @@ impl Lockouts {
             return;
         }
         self.all.heard.fetch_add(1, Ordering::Relaxed);
-        let by_name = self.all.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        let memory = by_name.get(&*told.memory).and_then(Weak::upgrade);
-        drop(by_name);
+        let by_endpoint = self.all.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let lockout = by_endpoint.get(&*told.endpoint).and_then(|lockouts| lockouts.iter().find_map(Weak::upgrade));
+        drop(by_endpoint);
         // It may be an endpoint that this replica does not have yet.
-        let Some(memory) = memory else { return };
+        let Some(lockout) = lockout else { return };
         let pair = (told.client, Peer::of(told.peer));
         match told.what {
             // It counts from now on, whatever the clock says elsewhere: of two that come in the wrong order neither undoes the other.
-            What::Failed => memory.failed_elsewhere(pair, now),
-            What::Succeeded => memory.succeeded_elsewhere(pair, told.at.min(now)),
+            What::Failed => lockout.failed_elsewhere(pair, now),
+            What::Succeeded => lockout.memory.succeeded_elsewhere(pair, told.at.min(now)),
         }
     }
 }
@@ -158,20 +175,23 @@ mod tests {
         let lockouts = Lockouts::default();
         let settings = LockoutConfig { failures: 2, ..LockoutConfig::default() };
         let peer = Ipv4Addr::LOCALHOST.into();
-        let before = lockouts.of("oauth", &settings, None);
+        let before = lockouts.of("oauth", "oauth", &settings, None);
         (0..2).for_each(|_| before.failed("billing", peer, NOW));
-        let after = lockouts.of("oauth", &settings, None);
+        let after = lockouts.of("oauth", "oauth", &settings, None);
         drop(before);
         assert!(after.judge("billing", peer, NOW).is_err());
-        assert!(lockouts.of("plgd", &settings, None).judge("billing", peer, NOW).is_ok());
+        assert!(lockouts.of("plgd", "plgd", &settings, None).judge("billing", peer, NOW).is_ok());
         // A shorter lock is in force at once, and switching it off lets everybody in.
         let mut changed = LockoutConfig { lock_for: crate::config::HumanDuration(Duration::from_secs(5)), ..settings };
         let later = NOW.plus(Duration::from_secs(5));
         assert!(after.judge("billing", peer, later).is_err());
-        assert!(lockouts.of("oauth", &changed, None).judge("billing", peer, later).is_ok());
+        assert!(lockouts.of("oauth", "oauth", &changed, None).judge("billing", peer, later).is_ok());
         changed.failures = 0;
-        assert!(lockouts.of("oauth", &changed, None).judge("billing", peer, NOW).is_ok());
+        assert!(lockouts.of("oauth", "oauth", &changed, None).judge("billing", peer, NOW).is_ok());
         drop(after);
-        assert!(lockouts.of("oauth", &settings, None).judge("billing", peer, NOW).is_ok(), "the endpoint had gone");
+        assert!(
+            lockouts.of("oauth", "oauth", &settings, None).judge("billing", peer, NOW).is_ok(),
+            "the endpoint had gone"
+        );
     }
 }

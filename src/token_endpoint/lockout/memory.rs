@@ -2,11 +2,7 @@
 //! Refuses: growing with what callers make up.
 //! Always holds: what is forgotten first, when there is too much, is what nobody asked for the longest time.
 
-use std::{
-    fmt,
-    hash::Hash,
-    sync::{Mutex, PoisonError},
-};
+use std::{fmt, hash::Hash};
 
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
@@ -29,37 +25,21 @@ pub(super) struct Memory {
     pub(super) clients: Cache<NameHash, Streak>,
     pub(super) peers: Cache<Peer, Streak>,
     known: Cache<NameHash, KnownPeers>,
-    /// By what failures count of which another replica tells.
-    limit: Mutex<Limit>,
 }
 
 impl Memory {
-    pub(super) fn new(limit: Limit) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             pairs: bounded(MOST_PAIRS),
             clients: bounded(MOST_ONES),
             peers: bounded(MOST_ONES),
             known: bounded(MOST_ONES),
-            limit: Mutex::new(limit),
         }
     }
 
     /// Whether `client` authenticated from `peer` lately.
     pub(super) fn is_known(&self, client: NameHash, peer: Peer, now: UnixTime) -> bool {
         self.known.get(&client).is_some_and(|known| known.contain(peer, now))
-    }
-
-    /// By what the endpoint counts.
-    pub(super) fn limit_by(&self, limit: Limit) {
-        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
-    }
-
-    /// Adds a failure elsewhere, by the settings here.
-    pub(super) fn failed_elsewhere(&self, pair: (NameHash, Peer), now: UnixTime) {
-        let limit = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        if limit.failures > 0 {
-            self.failed(pair, limit, now);
-        }
     }
 
     /// Adds a failure of `client` from `peer` to all three streaks.
@@ -140,7 +120,7 @@ mod tests {
 
     #[test]
     fn made_up_ids_and_addresses_take_bounded_memory() {
-        let lockout = Lockouts::default().of("oauth", &LockoutConfig::default(), None);
+        let lockout = Lockouts::default().of("oauth", "oauth", &LockoutConfig::default(), None);
         for number in 0..70_000u32 {
             let peer = Ipv4Addr::from_bits(number).into();
             lockout.failed(&format!("{number}{}", "x".repeat(50)), peer, NOW);

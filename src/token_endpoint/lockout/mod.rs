@@ -100,8 +100,6 @@ impl Lockout {
             return;
         }
         let client = NameHash::of(client_id);
-        // A configuration that was compiled and never came into force may have said something else.
-        self.memory.limit_by(self.narrow());
         self.memory.failed((client, Peer::of(peer)), self.narrow(), now);
         if let Some(teller) = &self.teller {
             teller.tell(client, peer, now, What::Failed);
@@ -118,6 +116,13 @@ impl Lockout {
         // A busy client says the same again and again.
         if let Some(teller) = self.teller.as_ref().filter(|_| is_new) {
             teller.tell(client, peer, now, What::Succeeded);
+        }
+    }
+
+    /// Counts a failure on another replica, by the settings here.
+    fn failed_elsewhere(&self, pair: (NameHash, Peer), now: UnixTime) {
+        if !self.is_off() {
+            self.memory.failed(pair, self.narrow(), now);
         }
     }
 

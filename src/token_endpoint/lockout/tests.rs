@@ -10,9 +10,9 @@ const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const WINDOW: Duration = Duration::from_secs(60);
 const LOCK: Duration = Duration::from_secs(300);
 
-fn lockout(failures: u32) -> Lockout {
+fn lockout(failures: u32) -> Arc<Lockout> {
     let settings = LockoutConfig { failures, window: HumanDuration(WINDOW), lock_for: HumanDuration(LOCK) };
-    Lockouts::default().of("oauth", &settings, None)
+    Lockouts::default().of("oauth", "oauth", &settings, None)
 }
 
 fn after(seconds: u64) -> UnixTime {
@@ -203,12 +203,12 @@ fn requests_that_are_held_open_guess_no_more_often() {
 fn what_happens_elsewhere_counts_here() {
     let (here, elsewhere) = (Lockouts::default(), uuid::Uuid::new_v4());
     let settings = LockoutConfig { failures: 3, window: HumanDuration(WINDOW), lock_for: HumanDuration(LOCK) };
-    let lockout = here.of("oauth", &settings, None);
+    let lockout = here.of("oauth", "oauth", &settings, None);
     let message = |which: &str, client_id: &str, peer: IpAddr, at: u64| {
         let client = NameHash::of(client_id);
         let at = after(at).as_milliseconds();
         format!(
-            r#"{{"replica":"{elsewhere}","memory":"oauth","client":"{client}","peer":"{peer}","at":{at},"which":"{which}"}}"#
+            r#"{{"replica":"{elsewhere}","endpoint":"oauth","client":"{client}","peer":"{peer}","at":{at},"which":"{which}"}}"#
         )
     };
     assert_eq!(guess(&lockout, "billing", HOME, after(0)), Ok(()));
@@ -255,4 +255,23 @@ fn what_happens_elsewhere_counts_here() {
     (0..3).for_each(|_| here.hear(&message("failed", "late", HOME, 101), late));
     assert_eq!(lockout.judge("late", HOME, late), Ok(()));
     assert_eq!((here.heard(), here.ignored()), (52, 4));
+}
+
+/// Endpoints that share a memory have settings of their own, whoever was compiled last.
+#[test]
+fn what_happens_elsewhere_counts_by_the_settings_of_its_endpoint() {
+    let (here, elsewhere) = (Lockouts::default(), uuid::Uuid::new_v4());
+    let settings = |failures| LockoutConfig { failures, ..LockoutConfig::default() };
+    let strict = here.of("oauth", "embedded", &settings(3), None);
+    let _lenient = here.of("plgd", "embedded", &settings(10), None);
+    let _never_in_force = here.of("oauth", "embedded", &settings(10), None);
+    let (client, at) = (NameHash::of("billing"), START.as_milliseconds());
+    for _ in 0..3 {
+        assert_eq!(strict.judge("billing", HOME, START), Ok(()));
+        let message = format!(
+            r#"{{"replica":"{elsewhere}","endpoint":"oauth","client":"{client}","peer":"{HOME}","at":{at},"which":"failed"}}"#
+        );
+        here.hear(&message, START);
+    }
+    assert!(strict.judge("billing", HOME, START).is_err());
 }

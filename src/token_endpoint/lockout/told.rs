@@ -12,14 +12,14 @@ use crate::{clock::UnixTime, limit::SharedCounters, token_endpoint::name_hash::N
 /// Where it is told.
 pub(super) const CHANNEL: &str = "lockout";
 
-/// The longest message; the longest thing in it is the name of a memory, which may be a URL.
+/// The longest message; the longest thing in it is the name of an endpoint.
 const LONGEST_BYTES: usize = 8 * 1024;
 
 /// What happened on a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) replica: Uuid,
-    pub(super) memory: Box<str>,
+    pub(super) endpoint: Box<str>,
     pub(super) client: NameHash,
     pub(super) peer: IpAddr,
     pub(super) at: UnixTime,
@@ -41,13 +41,13 @@ pub(super) enum What {
 pub(super) struct Teller {
     counters: Arc<SharedCounters>,
     replica: Uuid,
-    memory: Arc<str>,
+    endpoint: Arc<str>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Message {
     replica: String,
-    memory: Box<str>,
+    endpoint: Box<str>,
     client: String,
     peer: IpAddr,
     at: UnixTime,
@@ -56,13 +56,13 @@ struct Message {
 }
 
 impl Teller {
-    pub(super) const fn new(counters: Arc<SharedCounters>, replica: Uuid, memory: Arc<str>) -> Self {
-        Self { counters, replica, memory }
+    pub(super) const fn new(counters: Arc<SharedCounters>, replica: Uuid, endpoint: Arc<str>) -> Self {
+        Self { counters, replica, endpoint }
     }
 
     /// Tells it. Nobody waits for that, and nobody learns whether it was heard.
     pub(super) fn tell(&self, client: NameHash, peer: IpAddr, at: UnixTime, what: What) {
-        let told = Told { replica: self.replica, memory: (&*self.memory).into(), client, peer, at, what };
+        let told = Told { replica: self.replica, endpoint: (&*self.endpoint).into(), client, peer, at, what };
         if let Some(message) = told.write() {
             self.counters.publish(CHANNEL, message);
         }
@@ -71,10 +71,10 @@ impl Teller {
 
 impl Told {
     fn write(&self) -> Option<String> {
-        let (client, memory) = (self.client.to_string(), self.memory.clone());
+        let (client, endpoint) = (self.client.to_string(), self.endpoint.clone());
         let message = Message {
             replica: self.replica.to_string(),
-            memory,
+            endpoint,
             client,
             peer: self.peer,
             at: self.at,
@@ -89,9 +89,9 @@ impl Told {
         if message.len() > LONGEST_BYTES {
             return None;
         }
-        let Message { replica, memory, client, peer, at, what } = serde_json::from_str(message).ok()?;
+        let Message { replica, endpoint, client, peer, at, what } = serde_json::from_str(message).ok()?;
         let (replica, client) = (Uuid::try_parse(&replica).ok()?, client.parse().ok()?);
-        Some(Self { replica, memory, client, peer, at, what })
+        Some(Self { replica, endpoint, client, peer, at, what })
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     fn told(what: What) -> Told {
         let (client, at) = (NameHash::of("canary"), UnixTime::from_seconds(1_700_000_000));
-        Told { replica: Uuid::nil(), memory: "embedded".into(), client, peer: [192, 0, 2, 1].into(), at, what }
+        Told { replica: Uuid::nil(), endpoint: "oauth".into(), client, peer: [192, 0, 2, 1].into(), at, what }
     }
 
     #[test]
@@ -121,8 +121,8 @@ mod tests {
         let good: Value = serde_json::from_str(&told(What::Failed).write().unwrap()).unwrap();
         for (member, value) in [
             ("replica", json!("x")),
-            ("memory", json!(1)),
-            ("memory", json!("x".repeat(LONGEST_BYTES))),
+            ("endpoint", json!(1)),
+            ("endpoint", json!("x".repeat(LONGEST_BYTES))),
             ("client", json!("billing")),
             ("peer", json!("here")),
             ("at", json!(-1)),

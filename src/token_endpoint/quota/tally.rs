@@ -68,8 +68,8 @@ impl Tallies {
     }
 
     /// Whether nothing is counted in them.
-    pub(super) const fn are_empty(&self) -> bool {
-        self.hour.reserved == 0 && self.day.reserved == 0
+    pub(super) fn are_empty(&self) -> bool {
+        self.hour.used() == 0 && self.day.used() == 0
     }
 
     /// Reserves one token; the numbers of the windows in which it is counted.
