@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use super::{Rejection, record::Record};
 use crate::{
     auth::Permit,
-    http::forwarded,
+    http::{forwarded, whole_seconds},
     limit::{By, RouteLimit, Taken, Whose},
     server::ConnectionInfo,
     snapshot::Route,
@@ -71,11 +71,6 @@ pub(super) fn tell(headers: &mut HeaderMap, taken: Option<Taken>) {
     headers.insert(RESET, HeaderValue::from(whole_seconds(taken.reset)));
 }
 
-/// Rounded up: whoever comes back then is not too early.
-pub(super) fn whole_seconds(duration: std::time::Duration) -> u64 {
-    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{num::NonZeroU32, time::Duration};
@@ -97,12 +92,5 @@ mod tests {
         let told = |name: &str| headers[name].to_str().unwrap();
         assert_eq!((told("ratelimit-limit"), told("ratelimit-remaining"), told("ratelimit-reset")), ("5", "4", "1"));
         assert_eq!(headers.len(), 3);
-    }
-
-    #[test]
-    fn seconds_are_rounded_up() {
-        for (milliseconds, seconds) in [(0, 0), (1, 1), (1000, 1), (1001, 2)] {
-            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds);
-        }
     }
 }

@@ -8,10 +8,9 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
-use super::limit::whole_seconds;
 use crate::{
     auth::{self, CredentialError, Denial, VerifyError},
-    http::{BodyError, HostError, PathError},
+    http::{BodyError, HostError, PathError, whole_seconds},
     oauth::{Challenge, ErrorCode},
     upstream::{self, ForwardError},
 };

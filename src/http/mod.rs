@@ -12,6 +12,7 @@ mod path;
 mod path_parameters;
 mod peer;
 mod problem;
+mod whole_seconds;
 
 pub use self::{
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
@@ -20,4 +21,5 @@ pub use self::{
     path_parameters::PathParameters,
     peer::Peer,
     problem::{GrpcStatus, Problem, is_grpc},
+    whole_seconds::whole_seconds,
 };

@@ -2,7 +2,7 @@
 //! Refuses: being kept by any cache.
 //! Always holds: a 405 says which method is meant, a 429 and a 503 when to come back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{IssueError, Operation, Standing, TokenRefusal, auth0, authentication::DPOP_NONCE, frontegg, oauth2, plgd};
 use crate::{
     config::DialectConfig,
+    http::whole_seconds,
     id::TokenId,
     oauth::{ExchangedToken, IssuedToken},
 };
@@ -150,9 +151,4 @@ pub(super) fn uncached(status: StatusCode, body: Bytes) -> Response<Full<Bytes>>
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.insert(name, HeaderValue::from_static(value));
-}
-
-/// `Retry-After` counts whole seconds, and coming back early is of no use.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }

@@ -16,8 +16,8 @@ use crate::{
 /// Under what the embedded issuer's lock-outs are kept.
 const EMBEDDED: &str = "embedded";
 
-/// Compiles `[token_endpoints.*]`, in the order of their names. What outlives this
-/// configuration is kept in `lasting`; what replicas count together, if they do, in `shared`. None if `diagnostics` now says why it cannot be used.
+/// Compiles `[token_endpoints.*]`, in the order of their names. What outlives this configuration is kept in `lasting`; what
+/// replicas count together, if they do, in `shared`. None if `diagnostics` now says why it cannot be used.
 ///
 /// That two endpoints, or an endpoint and a route, do not stand at one place is for the routing table to find out.
 ///

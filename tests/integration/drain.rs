@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::Notify,
+    sync::Semaphore,
     time::timeout,
 };
 
@@ -198,15 +198,13 @@ async fn sighup_before_the_program_is_up_does_not_end_it() {
 async fn under_load_no_request_is_lost() {
     let mut house = House::start("grace_period = \"30s\"\n").await;
     let token: Arc<str> = house.scoped.token("a").into();
-    let warm = Arc::new(Notify::new());
+    let warm = Arc::new(Semaphore::new(0));
     let mut loads = Vec::new();
     for index in 0..8 {
         let (address, token, warm) = (house.address, Arc::clone(&token), Arc::clone(&warm));
         loads.push(tokio::spawn(load(address, token, warm, index % 4 == 0)));
     }
-    for _ in 0..8 {
-        timeout(PATIENCE, warm.notified()).await.expect("every connection is under load");
-    }
+    let _all = timeout(PATIENCE, warm.acquire_many(8)).await.expect("every connection is under load").unwrap();
     house.process.signal("TERM");
     let mut answered = 0;
     for load in loads {
@@ -223,7 +221,7 @@ fn lines_of(folder: &Path) -> usize {
 
 /// Sends one request after the other, on a new connection when the last one was closed, until none is accepted. Gives how
 /// many were answered.
-async fn load(address: SocketAddr, token: Arc<str>, warm: Arc<Notify>, http2: bool) -> usize {
+async fn load(address: SocketAddr, token: Arc<str>, warm: Arc<Semaphore>, http2: bool) -> usize {
     let mut answered = 0;
     loop {
         let connected = if http2 { Connection::http2(address).await } else { Connection::http1(address).await };
@@ -244,7 +242,7 @@ async fn load(address: SocketAddr, token: Arc<str>, warm: Arc<Notify>, http2: bo
             answered += 1;
             is_fresh = false;
             if answered == 20 {
-                warm.notify_one();
+                warm.add_permits(1);
             }
         }
     }
