@@ -90,10 +90,18 @@ impl RealProvider {
         self.says("rotated to ").await
     }
 
-    /// Who got the last token, and where the proof was: in a `header`, in the `body`, or as an `assertion`.
-    pub(crate) fn last_grant(&self) -> String {
-        let said = self.said.lock().expect("not poisoned").clone();
-        said.lines().rev().find_map(|line| line.strip_prefix("granted to ")).expect("a token was granted").to_owned()
+    /// Waits until it has said that the last token since this was last asked went to `client_id`, whose proof was `told`: in a
+    /// `header`, in the `body`, or as an `assertion`. It says so a moment after it has answered.
+    pub(crate) async fn granted(&self, client_id: &str, told: &str) {
+        let wanted = format!("granted to {client_id} by {told}");
+        until(&wanted, || async {
+            let mut said = self.said.lock().expect("not poisoned");
+            let last = said.lines().rev().find(|line| line.starts_with("granted to "));
+            (last == Some(wanted.as_str())).then_some(())?;
+            said.clear();
+            Some(())
+        })
+        .await;
     }
 
     /// Waits until it has said a line that begins so; the rest of it.

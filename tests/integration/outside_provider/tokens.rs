@@ -85,7 +85,7 @@ async fn a_secret_goes_on_where_the_client_put_it_or_where_the_provider_wants_it
         ("/as-post/token", None, &in_body, "reports", "body"),
     ] {
         used(&house, &house.post(path, basic, form).await, client_id).await;
-        assert_eq!(house.provider.last_grant(), format!("{client_id} by {told}"), "{path}");
+        house.provider.granted(client_id, told).await;
     }
     for (id, secret) in [("billing", "wrong"), ("billing", REPORTS), ("nobody", BILLING)] {
         let refused = house.post("/plain/token", Some((id, secret)), &asked).await;
@@ -114,7 +114,7 @@ async fn an_assertion_reaches_it_as_it_was_signed() {
     for path in ["/plain/token", "/as-basic/token", "/as-post/token"] {
         let once = good();
         used(&house, &post(path, once.clone()).await, "signer").await;
-        assert_eq!(house.provider.last_grant(), "signer by assertion");
+        house.provider.granted("signer", "assertion").await;
         assert_invalid_client(&post(path, once).await);
     }
     let stranger = crate::support::forge::SigningKey::es256("signer-1");
