@@ -54,7 +54,8 @@ impl TokenIssuer for Issuing<'_> {
             };
             // One that the client may not ask for is about to be refused, and nothing of its quota is touched.
             let organization = request.organization.as_deref().filter(|asked| client.organizations.contains(*asked));
-            let spent = terms.spend(&client.id, organization).await.map_err(|error| error.of_client(&client.id))?;
+            let spent = terms.spend(&client.id, organization).await;
+            let spent = spent.map_err(|exceeded| IssueError::from(exceeded).of_client(&client.id))?;
             let token = self.server.grant(&client, request.dialect, grant, now).await.map_err(issue_error)?;
             spent.kept();
             Ok(token)
@@ -115,7 +116,8 @@ impl Issuing<'_> {
     /// that is used up stays good.
     async fn exchange_proven(&self, proven: ProvenApiToken, terms: &Terms) -> Result<ExchangedToken, IssueError> {
         let client_id: Arc<str> = proven.client_id().into();
-        let spent = terms.spend(&client_id, None).await.map_err(|error| error.of_client(&client_id))?;
+        let spent = terms.spend(&client_id, None).await;
+        let spent = spent.map_err(|exceeded| IssueError::from(exceeded).of_client(&client_id))?;
         let exchanged = self.server.exchange(proven, terms.arrival.at).await;
         let token = exchanged.map_err(|error| exchange_error(error, Some(&client_id)))?;
         spent.kept();

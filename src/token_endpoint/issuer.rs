@@ -238,6 +238,13 @@ pub enum IssueError {
     },
 }
 
+/// Whoever knows that the client has proven itself adds its id.
+impl From<Box<QuotaExceeded>> for IssueError {
+    fn from(exceeded: Box<QuotaExceeded>) -> Self {
+        Self::QuotaExceeded { client_id: None, exceeded }
+    }
+}
+
 impl IssueError {
     /// The same with the id of the client, which has proven who it is, where it makes a difference.
     #[must_use]

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Attempt, IssueError, Quota, Spent};
+use super::{Attempt, Quota, QuotaExceeded, Spent};
 use crate::clock::UnixTime;
 
 /// When a request arrived, and from where.
@@ -32,10 +32,9 @@ impl Terms {
     /// Reserves one token for the client, and for the organisation that it asks for, right before it is made.
     ///
     /// # Errors
-    /// [`IssueError::QuotaExceeded`], without the client's id: whoever knows that it has proven itself adds it.
-    pub async fn spend(&self, client_id: &str, organization: Option<&str>) -> Result<Spent, IssueError> {
+    /// It gets no more for now.
+    pub async fn spend(&self, client_id: &str, organization: Option<&str>) -> Result<Spent, Box<QuotaExceeded>> {
         let Some(quota) = &self.quota else { return Ok(Spent::default()) };
-        let spent = quota.spend(client_id, organization, self.arrival.at).await;
-        spent.map_err(|exceeded| IssueError::QuotaExceeded { client_id: None, exceeded })
+        quota.spend(client_id, organization, self.arrival.at).await
     }
 }

@@ -42,7 +42,7 @@ pub(in super::super) enum Failure {
     },
     /// The client, or the organisation that it asks for, gets no more for now.
     #[error(transparent)]
-    QuotaExceeded(Box<QuotaExceeded>),
+    QuotaExceeded(#[from] Box<QuotaExceeded>),
     /// As many requests are under way as may be.
     #[error("too many requests to the provider are under way")]
     Busy,
@@ -186,7 +186,7 @@ impl From<Failure> for IssueError {
                 // The client has proven itself here.
                 Self::Unavailable { client_id: Some(Arc::clone(client_id)), source: failure.into() }
             }
-            Failure::QuotaExceeded(exceeded) => Self::QuotaExceeded { client_id: None, exceeded },
+            Failure::QuotaExceeded(exceeded) => exceeded.into(),
             failure => Self::Unavailable { client_id: None, source: failure.into() },
         }
     }

@@ -96,7 +96,7 @@ impl TokenIssuer for Forwarding {
     ) -> Pin<Box<dyn Future<Output = Result<ExchangedToken, IssueError>> + Send + 'a>> {
         Box::pin(async move {
             let (written, now) = (self.provider.manner.refresh(refresh_token), terms.arrival.at);
-            let asked = self.to_the_end(None, &terms, |provider| async move { provider.refresh(written, now).await });
+            let asked = self.ask(None, &terms, |provider| async move { provider.refresh(written, now).await });
             let token = asked.await.map_err(|failure| match failure {
                 Failure::Refused(ProviderRefusal {
                     kind: ProviderRefusalKind::InvalidClient | ProviderRefusalKind::InvalidGrant,
@@ -126,7 +126,7 @@ impl TokenIssuer for Forwarding {
                 reused.drop_token(token.expose(), DropReason::Revoked);
                 revoked
             };
-            let revoked = self.to_the_end(presented.mapped(), &terms, ask).await;
+            let revoked = self.ask(presented.mapped(), &terms, ask).await;
             revoked.map_err(|failure| presented.told(failure))
         })
     }
@@ -147,7 +147,7 @@ impl TokenIssuer for Forwarding {
                 }
                 said
             };
-            let said = self.to_the_end(presented.mapped(), &terms, ask).await;
+            let said = self.ask(presented.mapped(), &terms, ask).await;
             let said = said.map_err(|failure| presented.told(failure))?;
             Ok(said.map_or(Introspected::Inactive, Introspected::Active))
         })
@@ -166,9 +166,8 @@ impl Forwarding {
         self.provider.counters.collect(&self.provider.endpoint, samples);
     }
 
-    /// Asks, to the end even if whoever waits for the answer leaves: the provider works on it all the same, and whoever guesses
-    /// need not wait.
-    async fn to_the_end<T, F>(
+    /// Asks something that costs no token.
+    async fn ask<T, F>(
         &self,
         mapped: Option<&Arc<str>>,
         terms: &Terms,
@@ -178,15 +177,9 @@ impl Forwarding {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let control = self.provider.client.control().ok_or(Failure::GivenUp)?;
         let (asked, provider) = (ask(Arc::clone(&self.provider)), Arc::clone(&self.provider));
-        let (mapped, attempt, now) = (mapped.cloned(), terms.attempt.clone(), terms.arrival.at);
-        let question = async move {
-            let answered = provider.judged(mapped.as_ref(), asked.await, now);
-            attempt.note(answered.as_ref().err().map_or(Some(true), Failure::proven));
-            answered
-        };
-        control.spawn(question).await.unwrap_or(Err(Failure::GivenUp))
+        let (mapped, terms) = (mapped.cloned(), terms.clone());
+        self.provider.to_the_end(async move { provider.judged(mapped.as_ref(), asked.await, &terms) }).await
     }
 
     fn asking(&self, presented: &Presented, written: Written, terms: Terms, organization: Option<String>) -> Asking {
@@ -213,26 +206,18 @@ struct Asking {
 }
 
 impl Asking {
-    /// Asks, to the end even if whoever waits for the answer leaves: the provider has made the token by then.
+    /// Asks to the end, whoever waits: the provider has made the token by then.
     async fn go(self) -> Result<ProviderToken, Failure> {
-        let control = self.provider.client.control().cloned().ok_or(Failure::GivenUp)?;
-        control.spawn(self.ask()).await.unwrap_or(Err(Failure::GivenUp))
+        let provider = Arc::clone(&self.provider);
+        provider.to_the_end(self.ask()).await
     }
 
     /// Asks, which costs the client one token if there is one.
     async fn ask(self) -> Result<ProviderToken, Failure> {
         let Self { provider, client_id, mapped, written, terms, organization } = self;
-        let spent = terms.spend(client_id.as_deref().unwrap_or_default(), organization.as_deref()).await;
-        let spent = spent.map_err(|error| match error {
-            IssueError::QuotaExceeded { exceeded, .. } => Failure::QuotaExceeded(exceeded),
-            _ => Failure::Busy,
-        })?;
-        let now = terms.arrival.at;
-        let answered = provider.token(written, now).await;
-        let answered = provider.judged(mapped.as_ref(), answered, now);
-        // Here, and not where somebody waits for it: whoever guesses need not.
-        terms.attempt.note(answered.as_ref().err().map_or(Some(true), Failure::proven));
-        let token = answered?;
+        let spent = terms.spend(client_id.as_deref().unwrap_or_default(), organization.as_deref()).await?;
+        let answered = provider.token(written, terms.arrival.at).await;
+        let token = provider.judged(mapped.as_ref(), answered, &terms)?;
         spent.kept();
         Ok(token)
     }

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use super::{
+    super::Terms,
     Counters, Failure, ProviderToken, incoming,
     outgoing::{Manner, Written},
 };
@@ -96,22 +97,35 @@ impl Provider {
         asked
     }
 
-    /// Credentials that the operator gave for a client are not the client's: that they are refused says nothing about it.
+    /// Has a question asked to its end even if whoever waits for the answer leaves: the provider works on it all the same.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        question: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let control = self.client.control().ok_or(Failure::GivenUp)?;
+        control.spawn(question).await.unwrap_or(Err(Failure::GivenUp))
+    }
+
+    /// What an answer comes to for the client, `mapped` if it is known here and stands for another. Credentials that the operator
+    /// gave are not the client's: that they are refused says nothing about it.
+    ///
+    /// To be asked by the question itself, not by whoever waits for it: whoever guesses need not wait.
     pub(super) fn judged<T>(
         &self,
         mapped: Option<&Arc<str>>,
         answered: Result<T, Failure>,
-        now: UnixTime,
+        terms: &Terms,
     ) -> Result<T, Failure> {
-        let Some(client_id) = mapped else { return answered };
-        answered.map_err(|failure| {
-            if !failure.is_invalid_client() {
-                return failure;
+        let judged = answered.map_err(|failure| match mapped {
+            Some(client_id) if failure.is_invalid_client() => {
+                let refused = Failure::CredentialsRefused { client_id: Arc::clone(client_id) };
+                self.note(&refused, terms.arrival.at);
+                refused
             }
-            let refused = Failure::CredentialsRefused { client_id: Arc::clone(client_id) };
-            self.note(&refused, now);
-            refused
-        })
+            _ => failure,
+        });
+        terms.attempt.note(judged.as_ref().err().map_or(Some(true), Failure::proven));
+        judged
     }
 
     /// Counts a failure, and tells of it unless the log did so just now.

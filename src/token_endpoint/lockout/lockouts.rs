@@ -25,6 +25,7 @@ use crate::{
     config::LockoutConfig,
     http::Peer,
     limit::SharedCounters,
+    living::Living,
 };
 
 /// The lock-outs of all token endpoints by the endpoints' names. There is one of these for the life of the process, so that a
@@ -36,7 +37,7 @@ pub struct Lockouts {
 
 #[derive(Debug)]
 struct All {
-    by_name: Mutex<HashMap<Arc<str>, Weak<Memory>>>,
+    by_name: Living<Box<str>, Memory>,
     /// The lock-outs in use by the names of their endpoints, the one in force first: another may have been compiled for a
     /// configuration that does not come into force.
     by_endpoint: Mutex<HashMap<Arc<str>, Vec<Weak<Lockout>>>>,
@@ -57,7 +58,7 @@ struct Followed {
 impl Default for Lockouts {
     fn default() -> Self {
         let all = All {
-            by_name: Mutex::default(),
+            by_name: Living::default(),
             by_endpoint: Mutex::default(),
             replica: Uuid::new_v4(),
             followed: Mutex::default(),
@@ -79,15 +80,7 @@ impl Lockouts {
         settings: &LockoutConfig,
         shared: Option<&Arc<SharedCounters>>,
     ) -> Arc<Lockout> {
-        let mut by_name = self.all.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        by_name.retain(|_, memory| memory.strong_count() > 0);
-        let name: Arc<str> = name.into();
-        let memory = by_name.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let memory = Arc::new(Memory::new());
-            by_name.insert(Arc::clone(&name), Arc::downgrade(&memory));
-            memory
-        });
-        drop(by_name);
+        let memory = self.all.by_name.obtain(name.into(), |_| Memory::new());
         let endpoint: Arc<str> = endpoint.into();
         let teller = shared.map(|shared| Teller::new(Arc::clone(shared), self.all.replica, Arc::clone(&endpoint)));
         let lockout = Arc::new(Lockout { settings: settings.clone(), memory, teller });

@@ -14,11 +14,7 @@ mod tally;
 mod together;
 mod warnings;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
@@ -35,6 +31,7 @@ use crate::{
     config::QuotaConfig,
     diagnostic::{Diagnostics, KeyPath},
     limit::SharedCounters,
+    living::Living,
 };
 
 /// The quota of one token endpoint: how much everybody gets, and what was used, which outlives a reload. From [`Quotas::of`].
@@ -59,7 +56,7 @@ struct Memory {
 /// quota anew.
 #[derive(Clone, Debug, Default)]
 pub struct Quotas {
-    by_endpoint: Arc<Mutex<HashMap<Box<str>, Weak<Memory>>>>,
+    by_endpoint: Arc<Living<Arc<str>, Memory>>,
 }
 
 /// Somebody has used up what it gets.
@@ -79,14 +76,7 @@ impl Quotas {
     /// what was used with every other one of that endpoint that is still in use.
     #[must_use]
     pub fn of(&self, endpoint: &Arc<str>, raw: &QuotaConfig, path: &KeyPath, diagnostics: &mut Diagnostics) -> Quota {
-        let mut by_endpoint = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        by_endpoint.retain(|_, memory| memory.strong_count() > 0);
-        let memory = by_endpoint.get(&**endpoint).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let memory = Arc::new(Memory::default());
-            by_endpoint.insert((&**endpoint).into(), Arc::downgrade(&memory));
-            memory
-        });
-        drop(by_endpoint);
+        let memory = self.by_endpoint.obtain(Arc::clone(endpoint), |_| Memory::default());
         Quota {
             endpoint: Arc::clone(endpoint),
             allowances: Allowances::compile(raw, path, diagnostics),
