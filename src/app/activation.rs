@@ -59,6 +59,7 @@ impl Activation for Living {
                 AwaitedKeys { issuer: Arc::clone(issuer), keys: Arc::clone(&keys.set), startup: keys.startup }
             })
             .collect();
+        first.upstreams.start(&self.control);
         let missing = self.control.block_on(await_first_keys(&awaited, STARTUP_PATIENCE));
         for issuer in &missing.tolerated {
             warn!("issuer {issuer}: no keys yet; until they come, requests that need them are answered 503");
@@ -110,6 +111,7 @@ impl Living {
         for keys in next.key_sets.values() {
             keys.set.start(&self.control);
         }
+        next.upstreams.start(&self.control);
         if let Some(shared) = &next.shared {
             shared.start(&self.control);
         }

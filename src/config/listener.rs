@@ -24,6 +24,11 @@ pub struct ListenerConfig {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The networks of load balancers that begin each connection with a PROXY protocol header, version 1 or 2, which says who
+    /// connected to them. A connection from there without one is closed; one from elsewhere with one is answered 400.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub proxy_protocol_from: Vec<IpNet>,
 }
 
 /// The certificates of a listener. All of these files are watched; a new one is used without a restart.

@@ -20,7 +20,6 @@ use super::{
     source::{self, ReadError, SourceFile},
     sources::Sources,
     tree::{Node, Value},
-    unavailable,
 };
 use crate::diagnostic::{Diagnostics, KeyPath, SourceSpan};
 
@@ -82,7 +81,6 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
     let directory = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or(path);
     let directories: Vec<PathBuf> = files.iter().map(|file| directory(absolute(&file.name))).collect();
 
-    unavailable::refuse(&mut tree, &mut notes.diagnostics);
     interpolate(&mut tree, environment, &mut notes.diagnostics);
     let reading = Reading { environment, directories: &directories, notes: notes.into() };
     let config = Box::new(read(&mut tree, incomplete, &reading));

@@ -1,5 +1,5 @@
 //! Owns: the configuration as it is written: plain data that mirrors the TOML, read from files and environment.
-//! Refuses: unknown keys, wrong types, keys that are not available yet. Decides nothing: the rooms above compile it.
+//! Refuses: unknown keys, wrong types. Decides nothing: the rooms above compile it.
 //! Always holds: every problem is found in one pass and carries its file, its line and a remedy.
 
 mod access;
@@ -8,6 +8,7 @@ pub mod authorization_server;
 mod conceal;
 mod contents;
 mod deserialize;
+pub mod dns;
 mod environment;
 mod fault;
 mod interpolate;
@@ -34,7 +35,6 @@ mod tests;
 pub mod token_endpoint;
 mod trail;
 mod tree;
-mod unavailable;
 pub mod upstream;
 pub mod value;
 
@@ -50,6 +50,7 @@ pub use self::{
         AuthorizationServerConfig, ClientConfig, RoleConfig, SigningAlgorithmConfig, SigningConfig,
     },
     contents::Contents,
+    dns::DnsConfig,
     environment::{Environment, ProcessEnvironment},
     issuer::{
         IntrospectionAuthenticationConfig, IntrospectionConfig, IssuerConfig, KeySetConfig, RevocationConfig,
@@ -70,8 +71,11 @@ pub use self::{
         ProviderAuthenticationConfig, ProviderBodyConfig, ProviderConfig, QuotaConfig, ReuseConfig, ServeConfig,
         TokenEndpointConfig, UnmappedClientsConfig,
     },
-    upstream::{BalanceConfig, EndpointConfig, HashConfig, UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig},
-    value::{ByteSize, ClaimValue, FilePath, HumanDuration, OneOrMany, SecretConfig},
+    upstream::{
+        BalanceConfig, EndpointConfig, HashConfig, HealthConfig, OutlierConfig, RetryCauseConfig, RetryConfig,
+        UpstreamConfig, UpstreamProtocolConfig, UpstreamTlsConfig,
+    },
+    value::{ByteSize, ClaimValue, FilePath, HumanDuration, OneOrMany, Percent, SecretConfig},
 };
 
 /// A whole configuration.
@@ -88,6 +92,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Who may sign tokens, by name.
     pub issuers: BTreeMap<String, IssuerConfig>,
+    /// How the names of upstreams become addresses.
+    pub dns: DnsConfig,
     /// Where requests go, by name.
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// Who may ask for what, by name.

@@ -15,6 +15,11 @@ pub struct ProcessConfig {
     pub grace_period: HumanDuration,
     /// How long a stop goes on accepting after `/readyz` began to fail, so that a load balancer can notice.
     pub drain_delay: HumanDuration,
+    /// The most requests under way at a time, over all workers; further ones are answered 503 at once.
+    pub max_requests: u32,
+    /// How far a worker may fall behind its own clock, for a fifth of a second at least, before it answers further requests 503 until
+    /// it has caught up.
+    pub max_lateness: HumanDuration,
     /// Where signing keys and the last good key sets are kept. Absent: key sets are not kept on disk, and the embedded
     /// issuer cannot be used. Read at start only.
     pub data_directory: Option<FilePath>,
@@ -26,6 +31,8 @@ impl Default for ProcessConfig {
             workers: None,
             grace_period: HumanDuration::from_seconds(30),
             drain_delay: HumanDuration::from_seconds(0),
+            max_requests: 20_000,
+            max_lateness: HumanDuration::from_seconds(1),
             data_directory: None,
         }
     }

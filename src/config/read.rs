@@ -30,6 +30,7 @@ pub(super) fn read(tree: &mut Node, incomplete: bool, reading: &Reading<'_>) -> 
         admin: reader.one("admin"),
         telemetry: reader.one("telemetry").unwrap_or_default(),
         issuers: reader.named("issuers"),
+        dns: reader.one("dns").unwrap_or_default(),
         upstreams: reader.named("upstreams"),
         routes: reader.named("routes"),
         token_endpoints: reader.named("token_endpoints"),

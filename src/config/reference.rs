@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{schema, unavailable};
+use super::schema;
 
 /// What the page says before its tables.
 const INTRODUCTION: &str = include_str!("reference.md");
@@ -16,10 +16,6 @@ const INTRODUCTION: &str = include_str!("reference.md");
 pub fn reference() -> String {
     let mut page = INTRODUCTION.trim_end().to_owned();
     page.push_str("\n\n");
-    for (key, feature) in unavailable::described() {
-        // Writing to a String does not fail.
-        let _ = writeln!(page, "- `{key}`: {feature}");
-    }
     if let Some(top) = schema::definition("Config") {
         sections(&mut page, "", top);
     }

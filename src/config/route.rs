@@ -22,6 +22,9 @@ pub struct RouteConfig {
     /// How long the whole exchange may take, bodies included; an upgraded connection is not bound by it.
     #[serde(default = "default_timeout")]
     pub timeout: HumanDuration,
+    /// Whether responses and upgraded connections are cut when the token that they were asked for with expires or is revoked.
+    #[serde(default)]
+    pub end_with_token: bool,
     /// Taken off the front of the path before forwarding; must be the literal beginning of `path`.
     pub strip_prefix: Option<String>,
     /// Whether the rules are enforced or only reported.

@@ -101,6 +101,34 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A share, written `"0%"` to `"100%"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(pub u8);
+
+impl Percent {
+    /// Reads `"20%"`.
+    ///
+    /// # Errors
+    /// A sentence that says what was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let hundredths = digits.and_then(|digits| digits.parse().ok()).filter(|hundredths| *hundredths <= 100);
+        hundredths.map(Self).ok_or_else(|| format!("`{text}` is not a share: write \"0%\" to \"100%\""))
+    }
+
+    /// So many hundredths of `whole`, rounded down.
+    #[must_use]
+    pub fn of(self, whole: usize) -> usize {
+        whole.saturating_mul(usize::from(self.0)) / 100
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}%", self.0)
+    }
+}
+
 macro_rules! text_value {
     ($type:ident, $expecting:literal, $pattern:literal, $description:literal) => {
         impl Serialize for $type {
@@ -137,6 +165,7 @@ macro_rules! text_value {
 }
 
 text_value!(HumanDuration, "a duration like \"30s\"", "^[0-9]+(ms|s|m|h|d)$", "A duration, like \"30s\".");
+text_value!(Percent, "a share like \"20%\"", "^(100|[0-9]{1,2})%$", "A share, like \"20%\".");
 text_value!(ByteSize, "a size like \"64KiB\"", "^[0-9]+(B|KiB|MiB|GiB)$", "A size, like \"64KiB\".");
 
 /// A file, given relative to the configuration file that names it; absolute once loaded.

@@ -125,7 +125,9 @@ impl Gateway {
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot));
         let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
-        let forwarded = upstream::forward(permit, request, &route.upstream, self.worker.pools(), deadline).await;
+        let caller = record.caller();
+        let forwarded =
+            upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline).await;
         let Forwarded { response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);
@@ -165,7 +167,7 @@ impl Gateway {
         headers.remove(header::EXPECT);
         let settings = connection.settings();
         let hop = forwarded::Hop { peer: connection.peer.ip(), tls: connection.tls.is_some(), host };
-        record.caller(forwarded::rewrite(headers, &hop, &settings.trusted_proxies));
+        record.called_by(forwarded::rewrite(headers, &hop, &settings.trusted_proxies));
         set_request_id(headers, record.request_id());
         headers.insert(header::HOST, host.header_value().clone());
         BodyLimits {

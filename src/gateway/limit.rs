@@ -29,7 +29,7 @@ pub(super) async fn by_peer(
     let Some(limit) = route.limit.as_ref().filter(|limit| *limit.by() == By::Peer) else { return Ok(()) };
     let trusted = &connection.settings().trusted_proxies;
     let caller = forwarded::caller(&parts.headers, connection.peer.ip(), trusted);
-    record.caller(caller);
+    record.called_by(caller);
     count(limit, &Whose::Peer(caller), record).await
 }
 

@@ -132,8 +132,14 @@ impl Record {
         self.host = Some(host.clone());
     }
 
-    pub(super) const fn caller(&mut self, caller: IpAddr) {
+    /// Notes whose request it is, by what trusted proxies say.
+    pub(super) const fn called_by(&mut self, caller: IpAddr) {
         self.caller = caller;
+    }
+
+    /// Whose request it is; the address that connected, as long as nothing else was noted.
+    pub(super) const fn caller(&self) -> IpAddr {
+        self.caller
     }
 
     pub(super) const fn matched(&mut self, route: RouteIndex) {

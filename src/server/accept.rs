@@ -215,7 +215,13 @@ mod tests {
 
     async fn door() -> Door {
         let address = "127.0.0.1:0".parse().unwrap();
-        let raw = ListenerConfig { address, tls: None, limits: LimitsConfig::default(), trusted_proxies: Vec::new() };
+        let raw = ListenerConfig {
+            address,
+            tls: None,
+            limits: LimitsConfig::default(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol_from: Vec::new(),
+        };
         let config = Config { listeners: [("public".to_owned(), raw)].into(), ..Config::default() };
         let listeners = Listeners::compile(&config, None, UnixTime::default(), &mut Diagnostics::new()).unwrap();
         let socket = TcpListener::bind(address).await.unwrap();

@@ -1,5 +1,5 @@
 //! Owns: the choice of an endpoint for one request.
-//! Refuses: an endpoint that this request has already tried in vain.
+//! Refuses: an endpoint that this request has already tried in vain; one that is not available while another is.
 //! Always holds: over many requests endpoints get shares in proportion to their weights; a hash gives the same endpoint for
 //! the same value in every worker, as long as that endpoint is there.
 
@@ -7,6 +7,7 @@ use std::{
     borrow::Cow,
     cell::Cell,
     hash::{DefaultHasher, Hasher},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -28,13 +29,21 @@ pub(super) struct Member {
     pub(super) weight: u16,
 }
 
+/// The endpoints there are to choose from at a moment.
+#[derive(Debug)]
+pub(super) struct Members {
+    list: Box<[Member]>,
+    /// One turn of a weighted round robin: positions in the list.
+    order: Box<[usize]>,
+}
+
 /// How an endpoint is chosen.
 #[derive(Debug)]
 pub(super) enum Balance {
     /// The less loaded of two chosen at random.
     LeastRequests,
-    /// One after the other.
-    RoundRobin(Turn),
+    /// One after the other; whose turn it is.
+    RoundRobin(AtomicUsize),
     /// Always the same for the same value.
     Hash(HashOf),
 }
@@ -46,33 +55,35 @@ pub(super) enum HashOf {
     Claim(Box<str>),
     /// A header of the request, as it is forwarded.
     Header(HeaderName),
+    /// The address of whoever calls.
+    Peer,
 }
 
-/// The order of a round robin: positions in the list of members, and whose turn it is.
-#[derive(Debug)]
-pub(super) struct Turn {
-    order: Box<[usize]>,
-    next: AtomicUsize,
-}
-
-/// The members that a request has tried in vain. Empty, and without an allocation, for nearly all requests.
+/// The endpoints that a request has tried in vain. Empty, and without an allocation, for nearly all requests.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
-    positions: Vec<usize>,
+    endpoints: Vec<Arc<Endpoint>>,
     /// Where the request began in a round robin.
     step: Cell<Option<usize>>,
 }
 
-impl Balance {
-    pub(super) fn round_robin(weights: &[u16]) -> Self {
-        Self::RoundRobin(Turn { order: turn_order(weights), next: AtomicUsize::new(0) })
+impl Members {
+    pub(super) fn new(list: Box<[Member]>) -> Self {
+        let weights: Vec<u16> = list.iter().map(|member| member.weight).collect();
+        Self { list, order: turn_order(&weights) }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.list.iter()
+    }
+}
+
+impl Balance {
     /// Whether both choose alike.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::LeastRequests, Self::LeastRequests) => true,
-            (Self::RoundRobin(ours), Self::RoundRobin(theirs)) => ours.order == theirs.order,
+            (Self::RoundRobin(_), Self::RoundRobin(_)) => true,
             (Self::Hash(ours), Self::Hash(theirs)) => ours == theirs,
             (Self::LeastRequests | Self::RoundRobin(_) | Self::Hash(_), _) => false,
         }
@@ -83,52 +94,58 @@ impl Balance {
         &self,
         headers: &HeaderMap,
         claim: impl FnOnce(&str) -> Option<Cow<'a, str>>,
+        peer: IpAddr,
     ) -> Option<u64> {
         match self {
             Self::LeastRequests | Self::RoundRobin(_) => None,
             Self::Hash(HashOf::Claim(name)) => claim(name).map(|value| hash(value.as_bytes())),
             Self::Hash(HashOf::Header(name)) => headers.get(name).map(|value| hash(value.as_bytes())),
+            Self::Hash(HashOf::Peer) => Some(match peer {
+                IpAddr::V4(peer) => hash(&peer.octets()),
+                IpAddr::V6(peer) => hash(&peer.octets()),
+            }),
         }
     }
 
-    /// The position of the member to try; none when all were tried.
+    /// The endpoint to try; none when all were tried.
     pub(super) fn choose(
         &self,
-        members: &[Member],
+        members: &Members,
         affinity: Option<u64>,
         tried: &Tried,
         random: &mut impl Rng,
-    ) -> Option<usize> {
-        if let ([_], []) = (members, tried.positions.as_slice()) {
-            return Some(0);
-        }
-        match (self, affinity) {
-            (Self::Hash(_), Some(value)) => rendezvous(members, value, tried),
-            (Self::LeastRequests, _) | (Self::Hash(_), None) => less_loaded(members, tried, random),
-            (Self::RoundRobin(turn), _) => turn.next(tried),
-        }
-    }
-}
-
-impl Turn {
-    /// One step of the turn that all workers share for each request; from there it goes on by itself, so that the steps of others
-    /// make it miss nobody.
-    fn next(&self, tried: &Tried) -> Option<usize> {
-        let step = tried.step.get().unwrap_or_else(|| self.next.fetch_add(1, Relaxed));
-        tried.step.set(Some(step));
-        let (before, from) = self.order.split_at_checked(step.checked_rem(self.order.len())?)?;
-        from.iter().chain(before).copied().find(|position| !tried.contains(*position))
+    ) -> Option<Arc<Endpoint>> {
+        let position = if let ([_], []) = (&*members.list, tried.endpoints.as_slice()) {
+            Some(0)
+        } else {
+            match (self, affinity) {
+                (Self::Hash(_), Some(value)) => rendezvous(&members.list, value, tried),
+                (Self::LeastRequests, _) | (Self::Hash(_), None) => less_loaded(&members.list, tried, random),
+                (Self::RoundRobin(next), _) => next_in_turn(members, next, tried),
+            }
+        };
+        Some(Arc::clone(&members.list.get(position?)?.endpoint))
     }
 }
 
 impl Tried {
-    pub(super) fn add(&mut self, position: usize) {
-        self.positions.push(position);
+    pub(super) fn add(&mut self, endpoint: Arc<Endpoint>) {
+        self.endpoints.push(endpoint);
     }
 
-    fn contains(&self, position: usize) -> bool {
-        self.positions.contains(&position)
+    fn contains(&self, member: &Member) -> bool {
+        self.endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, &member.endpoint))
     }
+}
+
+/// One step of the turn that all workers share for each request; from there it goes on by itself, so that the steps of others
+/// make it miss nobody.
+fn next_in_turn(members: &Members, next: &AtomicUsize, tried: &Tried) -> Option<usize> {
+    let step = tried.step.get().unwrap_or_else(|| next.fetch_add(1, Relaxed));
+    tried.step.set(Some(step));
+    let (before, from) = members.order.split_at_checked(step.checked_rem(members.order.len())?)?;
+    let is_untried = |position: &usize| members.list.get(*position).is_some_and(|member| !tried.contains(member));
+    from.iter().chain(before).copied().find(is_untried)
 }
 
 /// Two different members drawn by weight, and of them the one with fewer requests under way for its weight.
@@ -149,7 +166,7 @@ fn less_loaded(members: &[Member], tried: &Tried, random: &mut impl Rng) -> Opti
 fn draw(members: &[Member], tried: &Tried, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
     let candidates = || {
         let numbered = members.iter().enumerate();
-        numbered.filter(|(position, _)| Some(*position) != except && !tried.contains(*position))
+        numbered.filter(|(position, member)| Some(*position) != except && !tried.contains(member))
     };
     let total: u64 = candidates().map(|(_, member)| u64::from(member.weight)).sum();
     if total == 0 {
@@ -170,7 +187,7 @@ fn draw(members: &[Member], tried: &Tried, except: Option<usize>, random: &mut i
 /// comes or goes moves only the values that are its own.
 fn rendezvous(members: &[Member], value: u64, tried: &Tried) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
-    for (position, member) in members.iter().enumerate().filter(|(position, _)| !tried.contains(*position)) {
+    for (position, member) in members.iter().enumerate().filter(|(_, member)| !tried.contains(member)) {
         let mixed = mix(value ^ hash(member.endpoint.label().as_bytes()));
         // 53 bits fit a float exactly; the half keeps it off zero.
         let uniform = ((mixed >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
@@ -242,20 +259,31 @@ mod tests {
     use super::*;
     use crate::upstream::{address::Address, endpoint::Protocol};
 
-    fn members(weights: &[u16]) -> Vec<Member> {
+    fn members(weights: &[u16]) -> Members {
         let member = |(position, weight): (usize, &u16)| {
             let address = Address::parse(&format!("http://10.0.0.{position}:80")).unwrap();
             let authority = address.to_string().parse().unwrap();
             Member { endpoint: Endpoint::new(address, authority, Protocol::Http1, None), weight: *weight }
         };
-        weights.iter().enumerate().map(member).collect()
+        Members::new(weights.iter().enumerate().map(member).collect())
     }
 
-    fn shares(balance: &Balance, members: &[Member]) -> Vec<usize> {
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn position(members: &Members, chosen: &Arc<Endpoint>) -> usize {
+        members.iter().position(|member| Arc::ptr_eq(&member.endpoint, chosen)).unwrap()
+    }
+
+    fn round_robin() -> Balance {
+        Balance::RoundRobin(AtomicUsize::new(0))
+    }
+
+    fn shares(balance: &Balance, members: &Members) -> Vec<usize> {
         let mut random = SmallRng::seed_from_u64(7);
-        let mut counts = vec![0; members.len()];
+        let mut counts = vec![0; members.list.len()];
         for _ in 0..12_000 {
-            counts[balance.choose(members, None, &Tried::default(), &mut random).unwrap()] += 1;
+            let chosen = balance.choose(members, None, &Tried::default(), &mut random).unwrap();
+            counts[position(members, &chosen)] += 1;
         }
         counts
     }
@@ -267,7 +295,7 @@ mod tests {
     #[test]
     fn idle_endpoints_are_chosen_in_proportion_to_their_weights() {
         let members = members(&[1, 2, 3]);
-        for balance in [Balance::LeastRequests, Balance::round_robin(&[1, 2, 3])] {
+        for balance in [Balance::LeastRequests, round_robin()] {
             let counts = shares(&balance, &members);
             assert!(near(&counts, &[2000, 4000, 6000]), "{counts:?}");
         }
@@ -276,15 +304,15 @@ mod tests {
     #[test]
     fn the_busier_of_two_is_left_alone() {
         let members = members(&[1, 1]);
-        let _busy = members[0].endpoint.begin_request();
+        let _busy = members.list[0].endpoint.begin_request();
         assert_eq!(shares(&Balance::LeastRequests, &members), [0, 12_000]);
     }
 
     #[test]
     fn a_heavier_endpoint_bears_more_requests_before_it_counts_as_busier() {
         let members = members(&[1, 3]);
-        let _light = members[0].endpoint.begin_request();
-        let _heavy = [members[1].endpoint.begin_request(), members[1].endpoint.begin_request()];
+        let _light = members.list[0].endpoint.begin_request();
+        let _heavy = [members.list[1].endpoint.begin_request(), members.list[1].endpoint.begin_request()];
         assert_eq!(shares(&Balance::LeastRequests, &members), [0, 12_000]);
     }
 
@@ -294,15 +322,15 @@ mod tests {
         let mut random = SmallRng::seed_from_u64(7);
         for (balance, affinity) in [
             (Balance::LeastRequests, None),
-            (Balance::round_robin(&[1, 1, 1]), None),
+            (round_robin(), None),
             (Balance::Hash(HashOf::Claim("t".into())), Some(99)),
             (Balance::Hash(HashOf::Claim("t".into())), None),
         ] {
             let mut tried = Tried::default();
             let mut seen = Vec::new();
-            while let Some(position) = balance.choose(&members, affinity, &tried, &mut random) {
-                seen.push(position);
-                tried.add(position);
+            while let Some(chosen) = balance.choose(&members, affinity, &tried, &mut random) {
+                seen.push(position(&members, &chosen));
+                tried.add(chosen);
             }
             seen.sort_unstable();
             assert_eq!(seen, [0, 1, 2], "{balance:?}");
@@ -321,17 +349,20 @@ mod tests {
     #[test]
     fn a_request_takes_one_step_of_the_shared_turn_however_many_it_tries() {
         let members = members(&[1, 1]);
-        let balance = Balance::round_robin(&[1, 1]);
+        let balance = round_robin();
         let mut random = SmallRng::seed_from_u64(7);
         let mut firsts = Vec::new();
         for _ in 0..4 {
             let mut tried = Tried::default();
             let first = balance.choose(&members, None, &tried, &mut random).unwrap();
+            let at = position(&members, &first);
             tried.add(first);
-            firsts.push(first);
+            firsts.push(at);
             // Another worker's request comes in between.
-            firsts.push(balance.choose(&members, None, &Tried::default(), &mut random).unwrap());
-            assert_eq!(balance.choose(&members, None, &tried, &mut random), Some(1 - first));
+            let between = balance.choose(&members, None, &Tried::default(), &mut random).unwrap();
+            firsts.push(position(&members, &between));
+            let second = balance.choose(&members, None, &tried, &mut random).unwrap();
+            assert_eq!(position(&members, &second), 1 - at);
         }
         assert_eq!(firsts, [0, 1, 0, 1, 0, 1, 0, 1]);
     }
@@ -339,14 +370,16 @@ mod tests {
     #[test]
     fn a_hash_moves_only_the_values_of_the_endpoint_that_left() {
         let all = members(&[1, 1, 2, 1]);
-        let fewer: Vec<Member> = members(&[1, 1, 2, 1]).into_iter().take(3).collect();
+        let fewer = members(&[1, 1, 2]);
         let balance = Balance::Hash(HashOf::Claim("tenant".into()));
-        let mut random = SmallRng::seed_from_u64(7);
         let mut counts = BTreeMap::<usize, usize>::new();
         for tenant in 0..10_000 {
             let value = Some(hash(format!("tenant-{tenant}").as_bytes()));
-            let before = balance.choose(&all, value, &Tried::default(), &mut random).unwrap();
-            let after = balance.choose(&fewer, value, &Tried::default(), &mut random).unwrap();
+            let chosen = |members: &Members| {
+                let chosen = balance.choose(members, value, &Tried::default(), &mut SmallRng::seed_from_u64(7));
+                position(members, &chosen.unwrap())
+            };
+            let (before, after) = (chosen(&all), chosen(&fewer));
             assert!(before == 3 || before == after, "tenant-{tenant} moved from {before} to {after}");
             *counts.entry(before).or_default() += 1;
         }
@@ -360,12 +393,14 @@ mod tests {
         headers.insert("x-tenant", "a".parse().unwrap());
         let header = |name| Balance::Hash(HashOf::Header(HeaderName::from_static(name)));
         let none = |_: &str| None;
-        assert_eq!(header("x-tenant").affinity(&headers, none), Some(hash(b"a")));
-        assert_eq!(header("x-other").affinity(&headers, none), None);
+        assert_eq!(header("x-tenant").affinity(&headers, none, PEER), Some(hash(b"a")));
+        assert_eq!(header("x-other").affinity(&headers, none, PEER), None);
         let claim = Balance::Hash(HashOf::Claim("tenant_id".into()));
-        let found = claim.affinity(&headers, |name| (name == "tenant_id").then_some(Cow::Borrowed("b")));
+        let found = claim.affinity(&headers, |name| (name == "tenant_id").then_some(Cow::Borrowed("b")), PEER);
         assert_eq!(found, Some(hash(b"b")));
-        assert_eq!(claim.affinity(&headers, none), None);
-        assert_eq!(Balance::LeastRequests.affinity(&headers, |_| Some("a".into())), None);
+        assert_eq!(claim.affinity(&headers, none, PEER), None);
+        let peer = Balance::Hash(HashOf::Peer);
+        assert_eq!(peer.affinity(&headers, none, PEER), Some(hash(&[127, 0, 0, 1])));
+        assert_eq!(Balance::LeastRequests.affinity(&headers, |_| Some("a".into()), PEER), None);
     }
 }

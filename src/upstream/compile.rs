@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use http::HeaderName;
 use super::{
     Limits, Upstream, Upstreams,
     address::{Address, Host},
-    balance::{Balance, HashOf, Member},
+    balance::{Balance, HashOf, Member, Members},
     endpoint::{Endpoint, EndpointTls, Protocol},
     tls::{SystemAuthorities, TlsClient, server_name},
 };
@@ -59,19 +59,19 @@ struct Compiling<'a> {
 }
 
 impl Upstream {
-    fn is_like(&self, members: &[Member], balance: &Balance, limits: Limits) -> bool {
+    fn is_like(&self, members: &Members, balance: &Balance, limits: Limits) -> bool {
         let same = |(ours, theirs): (&Member, &Member)| {
             Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
         };
-        self.members.len() == members.len()
-            && self.members.iter().zip(members).all(same)
+        self.members.iter().count() == members.iter().count()
+            && self.members.iter().zip(members.iter()).all(same)
             && self.balance.is_like(balance)
             && self.limits == limits
     }
 }
 
 impl Compiling<'_> {
-    fn upstream(&mut self) -> Option<(Box<[Member]>, Balance, Limits)> {
+    fn upstream(&mut self) -> Option<(Members, Balance, Limits)> {
         let addresses = self.addresses();
         let limits = self.limits();
         let balance = self.balance();
@@ -86,7 +86,7 @@ impl Compiling<'_> {
         let weights = self.raw.endpoints.iter().map(|endpoint| endpoint.weight);
         let members =
             endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
-        Some((members, balance?, limits?))
+        Some((Members::new(members), balance?, limits?))
     }
 
     /// The endpoints' addresses, if all of them are good.
@@ -166,10 +166,8 @@ impl Compiling<'_> {
         let path = self.path.key("balance").key("hash");
         match &self.raw.balance {
             BalanceConfig::LeastRequests => Some(Balance::LeastRequests),
-            BalanceConfig::RoundRobin => {
-                let weights: Vec<u16> = self.raw.endpoints.iter().map(|endpoint| endpoint.weight).collect();
-                Some(Balance::round_robin(&weights))
-            }
+            BalanceConfig::RoundRobin => Some(Balance::RoundRobin(AtomicUsize::new(0))),
+            BalanceConfig::Hash(HashConfig::Peer) => Some(Balance::Hash(HashOf::Peer)),
             BalanceConfig::Hash(HashConfig::Claim(claim)) if claim.is_empty() => {
                 let remedy = "name a claim of the tokens, like { hash = { claim = \"tenant_id\" } }";
                 self.diagnostics.error(&path.key("claim"), "no claim is named", remedy);

@@ -2,7 +2,7 @@
 //! Refuses: a request without a permit; sending again what may have been sent.
 //! Always holds: another endpoint or another connection is tried only while nothing was sent.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Request, Response,
@@ -89,6 +89,8 @@ enum Unanswered<B: RequestBody> {
 /// origin form and keeps the `Host` header that the caller decided on; HTTP/2 gets that host as `:authority` instead. A request with no
 /// `Host` is sent with the authority of its URI, or else the endpoint's.
 ///
+/// `caller` is the address that [`hash = "peer"`](crate::config::HashConfig::Peer) goes by.
+///
 /// `deadline` bounds everything up to the head of the response; bounding the bodies is the caller's part.
 ///
 /// Must run where `tokio::task::spawn_local` can be called. Dropping the future gives the request up.
@@ -100,10 +102,11 @@ pub async fn forward<B: RequestBody>(
     request: Request<B>,
     upstream: &Arc<Upstream>,
     pools: &Rc<WorkerPools<B>>,
+    caller: IpAddr,
     deadline: Instant,
 ) -> Result<Forwarded<B>, ForwardError> {
     let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
-    let affinity = upstream.balance.affinity(request.headers(), claim);
+    let affinity = upstream.balance.affinity(request.headers(), claim, caller);
     let (parts, body) = request.into_parts();
     let (body, progress) = Outgoing::new(body);
     let asked = upgrade::asked_protocols(&parts.headers);
@@ -111,15 +114,14 @@ pub async fn forward<B: RequestBody>(
     let mut request = Request::from_parts(parts, body);
     let mut tried = Tried::default();
     let mut failure = None;
-    while let Some(position) = upstream.balance.choose(&upstream.members, affinity, &tried, &mut rand::rng()) {
-        let Some(member) = upstream.members.get(position) else { break };
-        match attempt.at(&member.endpoint, request).await {
+    while let Some(endpoint) = upstream.balance.choose(&upstream.members, affinity, &tried, &mut rand::rng()) {
+        match attempt.at(&endpoint, request).await {
             Ok(forwarded) => return Ok(forwarded),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::NotSent(unsent, error)) => {
                 request = *unsent;
                 failure = Some(error);
-                tried.add(position);
+                tried.add(endpoint);
             }
         }
     }

@@ -27,7 +27,9 @@ pub mod upgrade;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use self::balance::{Balance, Member};
+use tokio::runtime::Handle;
+
+use self::balance::{Balance, Members};
 pub use self::{
     body::UpstreamBody,
     compile::compile,
@@ -50,7 +52,7 @@ pub struct Upstreams {
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
-    members: Box<[Member]>,
+    members: Members,
     balance: Balance,
     limits: Limits,
 }
@@ -68,7 +70,19 @@ struct Limits {
     max_connections: u32,
 }
 
+/// How an attempt at an endpoint ended, for those who judge endpoints by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It answered with this status.
+    Answered(u16),
+    /// It could not be connected to, broke off before its answer, was silent for too long, or answered what is not HTTP.
+    Failed,
+}
+
 impl Upstreams {
+    /// Begins what runs beside requests, on the control plane. What was begun already goes on.
+    pub fn start(&self, _control: &Handle) {}
+
     /// The upstream that the configuration calls `name`.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<Arc<Upstream>> {
@@ -87,6 +101,9 @@ impl Upstream {
     pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
+
+    /// Notes how an attempt at one of its endpoints ended.
+    fn note(&self, _endpoint: &Arc<Endpoint>, _outcome: Outcome) {}
 
     /// Its endpoints, in the order in which they are written.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {

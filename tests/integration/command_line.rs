@@ -181,43 +181,6 @@ secret = "${THREE}"
 }
 
 #[test]
-fn every_key_that_is_not_available_yet_is_refused_by_its_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let base = r#"
-[process]
-data_directory = "data"
-[listeners.public]
-address = "127.0.0.1:8080"
-[issuers.corp]
-issuer = "https://id.example/"
-audience = "https://api.example"
-[upstreams.orders]
-endpoints = ["http://127.0.0.1:9001"]
-[routes.orders]
-path = "/orders"
-upstream = "orders"
-[routes.orders.require]
-scopes = ["a"]
-[authorization_server]
-issuer = "https://own.example/"
-"#;
-    write(folder.path(), "base.toml", base);
-    assert_eq!(run(folder.path(), &["check", "-c", "base.toml"]).status.code(), Some(0));
-    for (name, text) in [
-        ("health", "[upstreams.orders.health]\npath = \"/h\"".to_owned()),
-        ("outlier", "[upstreams.orders.outlier]\nconsecutive_failures = 3".to_owned()),
-        ("retry", "[upstreams.orders.retry]\nattempts = 2".to_owned()),
-    ] {
-        write(folder.path(), "later.toml", &text);
-        let output = run(folder.path(), &["check", "-c", "base.toml", "-c", "later.toml"]);
-        let shown = err(&output);
-        assert_eq!(output.status.code(), Some(1), "{name} is accepted");
-        assert!(shown.contains(&format!("`{name}` is not available yet")), "{name}: {shown}");
-        assert!(shown.contains("the configuration has 1 error\n"), "{name}: {shown}");
-    }
-}
-
-#[test]
 fn mistakes_that_would_weaken_a_rule_or_never_take_effect_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let base = r#"

@@ -85,13 +85,13 @@ fn six_mistakes_are_shown_at_once() {
        |
        = help: write `enforce`
 
-    error: `retry` is not available yet: requests are not repeated
-      --> /etc/postern/postern.toml:14:19
+    error: `requests` is not a key
+      --> /etc/postern/postern.toml:15:1
        |
-    14 | [upstreams.orders.retry]
-       |                   ^^^^^
+    15 | requests = 100
+       | ^^^^^^^^
        |
-       = help: take the table out; a connection that cannot be made is tried on another endpoint anyway
+       = help: take it out; the keys here are `attempts`, `on`, `budget` and `max_body`
 
     error: `upstream` is missing
       --> /etc/postern/postern.toml:17:9
@@ -240,25 +240,6 @@ fn a_syntax_error_is_shown_beside_other_mistakes_and_causes_no_more() {
     let lines: Vec<_> = shown.iter().map(|(line, ..)| *line).collect();
     assert_eq!(lines, [2, 4, 6], "{shown:?}");
     assert!(loaded("a = \"").0.draft().is_none());
-}
-
-#[test]
-fn every_key_that_is_not_available_yet_is_refused_by_name() {
-    for (table, line, name) in [
-        ("upstreams.a", "health = {}", "health"),
-        ("upstreams.a", "outlier = 5", "outlier"),
-        ("upstreams.a", "retry = []", "retry"),
-    ] {
-        let text = format!("[{table}]\n{line}\n");
-        let (loaded, diagnostics) = loaded(&text);
-        let found = diagnostics.iter().any(|one| {
-            one.message.starts_with(&format!("`{name}` is not available yet: "))
-                && loaded.sources.place_of(one).is_some_and(|place| place.line == 2)
-        });
-        assert!(found, "{text}: {diagnostics:?}");
-        assert!(!loaded.sources.render(&diagnostics, false).contains("canary"), "{text}");
-    }
-    assert_eq!(unavailable::described().count(), 3, "a key is not in this test");
 }
 
 #[test]

@@ -49,7 +49,13 @@ pub(super) async fn eventually(condition: impl Fn() -> bool) {
 }
 
 pub(super) fn listener(limits: LimitsConfig) -> ListenerConfig {
-    ListenerConfig { address: "127.0.0.1:0".parse().unwrap(), tls: None, limits, trusted_proxies: Vec::new() }
+    ListenerConfig {
+        address: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
+        limits,
+        trusted_proxies: Vec::new(),
+        proxy_protocol_from: Vec::new(),
+    }
 }
 
 pub(super) fn config(listeners: impl IntoIterator<Item = (&'static str, ListenerConfig)>) -> Config {

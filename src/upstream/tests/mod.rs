@@ -37,6 +37,9 @@ use tokio::{
 use super::{http2::LocalExecutor, *};
 use crate::{auth::Permit, config::Config, diagnostic::Diagnostics};
 
+/// Whose requests they are.
+const CALLER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 type BoxError = Box<dyn Error + Send + Sync>;
 type TestBody = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -92,7 +95,7 @@ impl Worker {
 
     async fn send(&self, request: Request<TestBody>) -> Result<Forwarded<TestBody>, ForwardError> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        forward(Permit::for_test("a-route", None), request, &self.upstream, &self.pools, deadline).await
+        forward(Permit::for_test("a-route", None), request, &self.upstream, &self.pools, CALLER, deadline).await
     }
 
     /// Sends a GET and reads the answer to its end.
