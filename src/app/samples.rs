@@ -59,6 +59,7 @@ impl Elsewhere {
             samples.add(&catalogue::LISTENER_CONNECTIONS, &[name], counters.accepted());
             for (reason, count) in [
                 ("per_peer", counters.refused_per_peer()),
+                ("proxy_header", counters.proxy_header_failures()),
                 ("tls_handshake", counters.tls_handshake_failures()),
                 ("header_timeout", counters.header_timeouts()),
                 ("malformed", counters.malformed()),

@@ -42,6 +42,7 @@ mod paths;
 mod plgd_management;
 mod protocols;
 mod provider_faults;
+mod proxy_protocol;
 mod quotas;
 mod reasons;
 mod reload;

@@ -446,8 +446,16 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     let text = HttpClient::http1().get(&world.gateway.admin_url("/metrics"), None).await.text();
     let labels = text.lines().filter_map(|line| Some(line.split_once("reason=\"")?.1.split_once('"')?.0));
     let strangers: BTreeSet<&str> = labels.filter(|label| !listed.contains(label) && *label != "authorized").collect();
-    let of_listeners =
-        ["accept_error", "grace_period", "header_timeout", "malformed", "per_peer", "stalled", "tls_handshake"];
+    let of_listeners = [
+        "accept_error",
+        "grace_period",
+        "header_timeout",
+        "malformed",
+        "per_peer",
+        "proxy_header",
+        "stalled",
+        "tls_handshake",
+    ];
     assert_eq!(
         strangers,
         BTreeSet::from(of_listeners),
