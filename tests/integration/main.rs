@@ -21,6 +21,7 @@ mod demo;
 mod drain;
 mod durability;
 mod embedded_issuer;
+mod end_with_token;
 mod explain;
 mod first_steps;
 mod forwarded_quotas;
