@@ -19,6 +19,7 @@ mod executor;
 mod handler;
 mod limits;
 mod listener;
+mod overload;
 mod proxy_protocol;
 mod request;
 mod slots;
