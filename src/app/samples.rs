@@ -60,6 +60,7 @@ impl Elsewhere {
             samples.add(&catalogue::LISTENER_CONNECTIONS, &[name], counters.accepted());
             for (reason, count) in [
                 ("per_peer", counters.refused_per_peer()),
+                ("proxy_header", counters.proxy_header_failures()),
                 ("descriptors", counters.refused_descriptors()),
                 ("tls_handshake", counters.tls_handshake_failures()),
                 ("header_timeout", counters.header_timeouts()),

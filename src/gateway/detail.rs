@@ -77,7 +77,8 @@ pub const REASONS: &[(&str, &str)] = &[
 ];
 
 /// What the log gives as the reason where an answer had begun and then broke off, so that no caller could be told.
-pub const REASONS_AFTER_THE_HEAD: &[&str] = &["downstream_aborted", "upstream_body_aborted", "upstream_body_timeout"];
+pub const REASONS_AFTER_THE_HEAD: &[&str] =
+    &["downstream_aborted", "token_ended", "upstream_body_aborted", "upstream_body_timeout"];
 
 impl Rejection {
     /// The fixed sentence that the caller gets.

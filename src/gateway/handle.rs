@@ -10,7 +10,9 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use super::{
     Rejection,
     body::{ManagedBody, RequestBody, RequestBytes, ResponseBody},
-    identity, limit, own,
+    identity,
+    lifeline::Lifeline,
+    limit, own,
     permit::permit,
     record::Record,
     respond, upgrade,
@@ -126,7 +128,9 @@ impl Gateway {
         identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
-        let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot));
+        let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
+        record.tied(tied.as_ref());
+        let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
         let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let caller = record.caller();
@@ -144,8 +148,12 @@ impl Gateway {
         {
             snapshot.reuses.drop_token(token.as_str(), DropReason::UpstreamRefused);
         }
+        // What was waited for is not begun with a token that has ended in the meantime.
+        if let Some(error) = tied.as_ref().and_then(Lifeline::ended) {
+            return Err(error.into());
+        }
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
-            upgrade::join_in_background(downstream, upstream, connection);
+            upgrade::join_in_background(downstream, upstream, connection, tied, record.token_ended_counter());
         }
         let response_limits = BodyLimits { bytes: None, ..limits };
         Ok(Answer::Forwarded(response, response_limits))

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
+use super::tied_body::TokenEnded;
 use crate::{
     auth::{self, CredentialError, Denial, VerifyError},
     http::{BodyError, HostError, PathError, whole_seconds},
@@ -100,7 +101,7 @@ impl From<ForwardError> for Rejection {
         match error {
             // The downstream's body is read through the forwarding, and fails there in disguise.
             ForwardError::RequestBody(source) => match source.downcast::<BodyError>() {
-                Ok(error) => Self::Body(*error),
+                Ok(error) => Self::from_body(*error),
                 Err(other) => Self::Body(BodyError::Failed(other)),
             },
             // CONNECT was refused long before; what is left is a host that the upstream's protocol has no way to name.
@@ -111,6 +112,17 @@ impl From<ForwardError> for Rejection {
 }
 
 impl Rejection {
+    /// A body that was cut because its token had ended is refused like any request with such a token.
+    fn from_body(error: BodyError) -> Self {
+        match error {
+            BodyError::Failed(cause) => match cause.downcast::<TokenEnded>() {
+                Ok(ended) => Self::Token(ended.0),
+                Err(cause) => Self::Body(BodyError::Failed(cause)),
+            },
+            other => Self::Body(other),
+        }
+    }
+
     /// Its name in the answer, the log and the metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {

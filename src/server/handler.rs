@@ -1,6 +1,7 @@
 //! Owns: the boundary to whoever answers requests: the trait, and what it is told of the connection.
 //! Refuses: failing. A handler always has an answer; an error is an answer too.
-//! Always holds: what [`ConnectionInfo`] says was seen on the socket and in the handshake, never in a header.
+//! Always holds: what [`ConnectionInfo`] says was seen on the socket, in the handshake, or in what a load balancer that is trusted
+//! with it said before both; never in a field of a request.
 
 use std::{error::Error, fmt, net::SocketAddr, rc::Rc, sync::Arc};
 
@@ -61,7 +62,7 @@ pub enum Protocol {
 pub struct ConnectionInfo {
     /// The listener that accepted it.
     pub listener: Arc<Listener>,
-    /// Who connected. An IPv4 address mapped into IPv6 is given as the IPv4 address that it is.
+    /// Who connected: to us, or to the load balancer before us that says so. An IPv4 address mapped into IPv6 is given as the IPv4 address that it is.
     pub peer: SocketAddr,
     /// Where to.
     pub local: SocketAddr,

@@ -20,6 +20,7 @@ mod handler;
 mod limits;
 mod listener;
 mod overload;
+mod proxy_protocol;
 mod request;
 mod slots;
 mod sniff;

@@ -480,6 +480,7 @@ async fn every_reason_is_produced_and_told_in_the_document() {
         "header_timeout",
         "malformed",
         "per_peer",
+        "proxy_header",
         "stalled",
         "tls_handshake",
     ];

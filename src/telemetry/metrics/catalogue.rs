@@ -52,6 +52,8 @@ catalogue! {
         "Bytes of response bodies.";
     REJECTIONS: Counter "postern_rejections_total" ["route", "reason"]
         "Requests that Postern itself answered with an error, by the reasons of docs/errors.md.";
+    TOKEN_ENDED: Counter "postern_token_ended_total" ["route"]
+        "Answers and upgraded connections cut because the token that they were asked for with had ended.";
     AUTH_DECISIONS: Counter "postern_auth_decisions_total" ["route", "issuer", "result", "reason", "mode"]
         "Decisions over requests. The issuer is empty unless a token of it was verified; with mode report a refusal was only noted.";
     TOKEN_CACHE_HITS: Counter "postern_token_cache_hits_total" []
