@@ -15,7 +15,9 @@ use super::{
     address::{Address, Host},
     balance::{Balance, HashOf, Member, Members},
     endpoint::{Endpoint, EndpointTls, Protocol},
+    tick::Tick,
     tls::{SystemAuthorities, TlsClient, server_name},
+    vigilance::Vigilance,
 };
 use crate::{
     config::{
@@ -28,6 +30,7 @@ use crate::{
 /// as part of what may change. Nothing comes of it if there is any error.
 pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut Diagnostics) -> Option<Upstreams> {
     let errors_before = diagnostics.error_count();
+    let checks = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.checks));
     let mut system = SystemAuthorities::default();
     let mut by_name = BTreeMap::new();
     for (name, raw) in &config.upstreams {
@@ -39,14 +42,17 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
             system: &mut system,
             diagnostics,
         };
-        if let Some((members, balance, limits)) = compiling.upstream() {
-            let same = previous.filter(|previous| previous.is_like(&members, &balance, limits));
-            let upstream =
-                same.unwrap_or_else(|| Arc::new(Upstream { name: name.as_str().into(), members, balance, limits }));
+        let compiled = compiling.upstream();
+        let vigilance = compiling.vigilance(name);
+        if let (Some((members, balance, limits)), Some(vigilance)) = (compiled, vigilance) {
+            let same = previous.filter(|previous| previous.is_like(&members, &balance, limits, &vigilance));
+            let upstream = same.unwrap_or_else(|| {
+                Arc::new(Upstream { name: name.as_str().into(), members, balance, limits, vigilance })
+            });
             by_name.insert(Arc::clone(&upstream.name), upstream);
         }
     }
-    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name })
+    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, checks })
 }
 
 /// One upstream on its way from raw to compiled.
@@ -59,7 +65,7 @@ struct Compiling<'a> {
 }
 
 impl Upstream {
-    fn is_like(&self, members: &Members, balance: &Balance, limits: Limits) -> bool {
+    fn is_like(&self, members: &Members, balance: &Balance, limits: Limits, vigilance: &Vigilance) -> bool {
         let same = |(ours, theirs): (&Member, &Member)| {
             Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
         };
@@ -67,6 +73,7 @@ impl Upstream {
             && self.members.iter().zip(members.iter()).all(same)
             && self.balance.is_like(balance)
             && self.limits == limits
+            && self.vigilance.is_like(vigilance)
     }
 }
 
@@ -87,6 +94,11 @@ impl Compiling<'_> {
         let members =
             endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
         Some((Members::new(members), balance?, limits?))
+    }
+
+    fn vigilance(&mut self, name: &str) -> Option<Vigilance> {
+        let lasting = self.previous.map(|previous| &previous.vigilance.lasting);
+        Vigilance::compile(name, self.raw, lasting, (&self.path, self.diagnostics))
     }
 
     /// The endpoints' addresses, if all of them are good.
@@ -251,7 +263,11 @@ impl Compiling<'_> {
             self.diagnostics.error(&self.path.key("endpoints"), message, remedy);
             return None;
         };
-        Some(Endpoint::new(address, authority, protocol, tls))
+        let endpoint = Endpoint::new(address, authority, protocol, tls);
+        if self.previous.is_some() {
+            endpoint.availability().begin_anew(Tick::now());
+        }
+        Some(endpoint)
     }
 
     fn server_name(&mut self, host: &Host) -> Option<rustls::pki_types::ServerName<'static>> {

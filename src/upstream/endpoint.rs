@@ -11,7 +11,7 @@ use http::uri::Authority;
 use rustls::pki_types::ServerName;
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{address::Address, tls::TlsClient};
+use super::{address::Address, availability::Availability, health::AnswerCounts, tls::TlsClient};
 
 /// The protocol spoken to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Endpoint {
     protocol: Protocol,
     tls: Option<EndpointTls>,
     counters: Counters,
+    availability: Availability,
+    answers: AnswerCounts,
     /// Told when a connection is closed, for those who may open none before.
     closed: Notify,
     /// Told when a worker may open no connection while others may keep some that they do not use.
@@ -93,7 +95,18 @@ impl Endpoint {
     ) -> Arc<Self> {
         let label = Arc::from(address.to_string());
         let (closed, recalled) = (Notify::new(), Arc::new(Notify::new()));
-        Arc::new(Self { label, authority, address, protocol, tls, counters: Counters::default(), closed, recalled })
+        Arc::new(Self {
+            label,
+            authority,
+            address,
+            protocol,
+            tls,
+            counters: Counters::default(),
+            availability: Availability::default(),
+            answers: AnswerCounts::default(),
+            closed,
+            recalled,
+        })
     }
 
     /// Its host and port, as logs and metrics call it.
@@ -112,6 +125,25 @@ impl Endpoint {
             connect_failures: self.counters.connect_failures.load(Relaxed),
             stale_connections: self.counters.stale.load(Relaxed),
         }
+    }
+
+    /// How often it was left alone for failing requests.
+    #[must_use]
+    pub fn ejections(&self) -> u64 {
+        self.availability.ejections()
+    }
+
+    /// The answers to its health checks so far, by how they were.
+    pub fn health_checks(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.answers.iter()
+    }
+
+    pub(super) const fn availability(&self) -> &Availability {
+        &self.availability
+    }
+
+    pub(super) const fn answers(&self) -> &AnswerCounts {
+        &self.answers
     }
 
     pub(super) const fn address(&self) -> &Address {

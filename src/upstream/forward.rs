@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Limits, Upstream,
+    Fault, Limits, Outcome, Upstream,
     balance::Tried,
     body::{Exchange, UpstreamBody},
     connect::ConnectError,
@@ -114,11 +114,26 @@ pub async fn forward<B: RequestBody>(
     let mut request = Request::from_parts(parts, body);
     let mut tried = Tried::default();
     let mut failure = None;
-    while let Some(endpoint) = upstream.balance.choose(&upstream.members, affinity, &tried, &mut rand::rng()) {
+    let choose = |tried: &Tried| {
+        upstream.balance.choose(&upstream.members, &upstream.vigilance, affinity, tried, &mut rand::rng())
+    };
+    let note_failure = |endpoint: &Arc<Endpoint>, error: &ForwardError| {
+        if error.fault() == Fault::Upstream {
+            upstream.note(endpoint, Outcome::Failed);
+        }
+    };
+    while let Some(endpoint) = choose(&tried) {
         match attempt.at(&endpoint, request).await {
-            Ok(forwarded) => return Ok(forwarded),
-            Err(Failure::Final(error)) => return Err(error),
+            Ok(forwarded) => {
+                upstream.note(&endpoint, Outcome::Answered(forwarded.response.status().as_u16()));
+                return Ok(forwarded);
+            }
+            Err(Failure::Final(error)) => {
+                note_failure(&endpoint, &error);
+                return Err(error);
+            }
             Err(Failure::NotSent(unsent, error)) => {
+                note_failure(&endpoint, &error);
                 request = *unsent;
                 failure = Some(error);
                 tried.add(endpoint);
