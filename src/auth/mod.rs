@@ -9,6 +9,7 @@ mod bearer;
 mod claims;
 mod credential;
 mod denial;
+mod ended;
 mod inquirers;
 mod inquiry;
 mod introspected;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
+use super::tied_body::TokenEnded;
 use crate::{
     auth::{self, CredentialError, Denial, VerifyError},
     http::{BodyError, HostError, PathError, whole_seconds},
@@ -74,6 +75,9 @@ pub enum Rejection {
     /// More header fields than the listener allows.
     #[error("the request has too many header fields")]
     TooManyHeaders,
+    /// The process has enough to do.
+    #[error("there are too many requests to take one more")]
+    Overloaded,
     /// A transfer coding beside `chunked`.
     #[error("the request's body is under a transfer coding that is not undone")]
     TransferCoding,
@@ -97,7 +101,7 @@ impl From<ForwardError> for Rejection {
         match error {
             // The downstream's body is read through the forwarding, and fails there in disguise.
             ForwardError::RequestBody(source) => match source.downcast::<BodyError>() {
-                Ok(error) => Self::Body(*error),
+                Ok(error) => Self::from_body(*error),
                 Err(other) => Self::Body(BodyError::Failed(other)),
             },
             // CONNECT was refused long before; what is left is a host that the upstream's protocol has no way to name.
@@ -108,6 +112,17 @@ impl From<ForwardError> for Rejection {
 }
 
 impl Rejection {
+    /// A body that was cut because its token had ended is refused like any request with such a token.
+    fn from_body(error: BodyError) -> Self {
+        match error {
+            BodyError::Failed(cause) => match cause.downcast::<TokenEnded>() {
+                Ok(ended) => Self::Token(ended.0),
+                Err(cause) => Self::Body(BodyError::Failed(cause)),
+            },
+            other => Self::Body(other),
+        }
+    }
+
     /// Its name in the answer, the log and the metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -129,6 +144,7 @@ impl Rejection {
             Self::Body(BodyError::Failed(_)) => "body_aborted",
             Self::Forward(error) => error.reason(),
             Self::TooManyHeaders => "too_many_headers",
+            Self::Overloaded => "overloaded",
             Self::TransferCoding => "transfer_coding_not_accepted",
         }
     }
@@ -157,12 +173,13 @@ impl Rejection {
             Self::Body(BodyError::Idle | BodyError::DeadlinePassed) => StatusCode::REQUEST_TIMEOUT,
             Self::Forward(error) => forward_status(error),
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// Whose fault it is.
     #[must_use]
-    pub const fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         match self {
             Self::MethodNotForwarded
             | Self::Host(_)
@@ -177,6 +194,7 @@ impl Rejection {
             | Self::Body(_)
             | Self::TooManyHeaders
             | Self::TransferCoding => Fault::Downstream,
+            Self::Overloaded => Fault::Gateway,
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream | auth::Fault::Request => Fault::Downstream,
                 auth::Fault::Issuer => Fault::Issuer,
@@ -218,6 +236,7 @@ impl Rejection {
             | Self::Body(_)
             | Self::Forward(_)
             | Self::TooManyHeaders
+            | Self::Overloaded
             | Self::TransferCoding => None,
         }
     }
@@ -241,8 +260,9 @@ impl Rejection {
     }
 }
 
-const fn forward_status(error: &ForwardError) -> StatusCode {
+fn forward_status(error: &ForwardError) -> StatusCode {
     match error {
+        ForwardError::Connect { .. } if error.fault() == upstream::Fault::Gateway => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::RequestBody(_) | ForwardError::NotForwardable(_) => StatusCode::BAD_REQUEST,
         ForwardError::Saturated { .. } => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
