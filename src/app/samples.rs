@@ -10,6 +10,7 @@ use crate::{
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
     token_endpoint::Lockouts,
+    upstream::Upstream,
 };
 
 /// Where the numbers live.
@@ -51,6 +52,7 @@ impl MetricsSource for Elsewhere {
 
 impl Elsewhere {
     fn listeners(&self, samples: &mut Samples) {
+        samples.add(&catalogue::REQUESTS_SHED, &[], self.server.requests_shed());
         for (listener, _) in self.server.addresses() {
             let name = &**listener.name();
             let counters = listener.counters();
@@ -59,6 +61,8 @@ impl Elsewhere {
             samples.add(&catalogue::LISTENER_CONNECTIONS, &[name], counters.accepted());
             for (reason, count) in [
                 ("per_peer", counters.refused_per_peer()),
+                ("proxy_header", counters.proxy_header_failures()),
+                ("descriptors", counters.refused_descriptors()),
                 ("tls_handshake", counters.tls_handshake_failures()),
                 ("header_timeout", counters.header_timeouts()),
                 ("malformed", counters.malformed()),
@@ -139,6 +143,18 @@ fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
 
 fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
     for upstream in snapshot.upstreams.iter() {
+        let (name, counts) = (&**upstream.name(), upstream.retry_counts());
+        let causes = [
+            ("connect", counts.connect),
+            ("reset", counts.reset),
+            ("status", counts.status),
+            ("out_of_budget", counts.out_of_budget),
+        ];
+        for (cause, count) in causes {
+            samples.add(&catalogue::UPSTREAM_RETRIES, &[name, cause], count);
+        }
+        let waiting = u64::try_from(upstream.requests_waiting()).unwrap_or(u64::MAX);
+        samples.add(&catalogue::UPSTREAM_WAITING, &[name], waiting);
         for endpoint in upstream.endpoints() {
             let labels: [&str; 2] = [upstream.name(), endpoint.label()];
             let counts = endpoint.counts();
@@ -146,6 +162,19 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
             samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
             samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+        availability(upstream, samples);
+    }
+}
+
+fn availability(upstream: &Upstream, samples: &mut Samples) {
+    samples.add(&catalogue::UPSTREAM_NONE_AVAILABLE, &[upstream.name()], !upstream.has_available());
+    for (endpoint, is_available) in upstream.availability() {
+        let labels: [&str; 2] = [upstream.name(), endpoint.label()];
+        samples.add(&catalogue::UPSTREAM_AVAILABLE, &labels, is_available);
+        samples.add(&catalogue::UPSTREAM_EJECTIONS, &labels, endpoint.ejections());
+        for (result, count) in endpoint.health_checks().filter(|_| upstream.is_asked()) {
+            samples.add(&catalogue::UPSTREAM_HEALTH_CHECKS, &[upstream.name(), endpoint.label(), result], count);
         }
     }
 }

@@ -40,6 +40,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("no_route", "There is nothing here."),
     ("no_token", "A bearer token is needed."),
     ("not_an_access_token", "The token was not made for access."),
+    ("overloaded", "There are too many requests at the moment."),
     ("path_ambiguous", "The request's path can be read in more than one way."),
     ("path_claim_mismatch", "The token is not for what the path names."),
     ("path_malformed", "The request's path is malformed."),
@@ -79,7 +80,8 @@ pub const REASONS: &[(&str, &str)] = &[
 ];
 
 /// What the log gives as the reason where an answer had begun and then broke off, so that no caller could be told.
-pub const REASONS_AFTER_THE_HEAD: &[&str] = &["downstream_aborted", "upstream_body_aborted", "upstream_body_timeout"];
+pub const REASONS_AFTER_THE_HEAD: &[&str] =
+    &["downstream_aborted", "token_ended", "upstream_body_aborted", "upstream_body_timeout"];
 
 impl Rejection {
     /// The fixed sentence that the caller gets.

@@ -10,7 +10,9 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use super::{
     Rejection,
     body::{ManagedBody, RequestBody, RequestBytes, ResponseBody},
-    identity, limit, own,
+    identity,
+    lifeline::Lifeline,
+    limit, own,
     permit::permit,
     record::Record,
     respond, upgrade,
@@ -49,8 +51,7 @@ impl Handler for Gateway {
 
     async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
-        // gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
-        let grpc = request.version() == Version::HTTP_2 && is_grpc(request.headers());
+        let grpc = speaks_grpc(&request);
         match self.exchange(request, connection, &mut record).await {
             Ok(answer) => respond::answer(answer, record),
             Err(rejection) => respond::reject(&rejection, grpc, record),
@@ -60,6 +61,11 @@ impl Handler for Gateway {
     fn configuration_changed(&self) {
         // Asking for the snapshot in force lets go of the one before, of its key sets and of its connections.
         drop(self.worker.snapshot());
+    }
+
+    fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, request);
+        respond::reject(&Rejection::Overloaded, speaks_grpc(request), record)
     }
 
     fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
@@ -121,7 +127,9 @@ impl Gateway {
         identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
-        let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot));
+        let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
+        record.tied(tied.as_ref());
+        let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
         let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let caller = record.caller();
@@ -139,8 +147,12 @@ impl Gateway {
         {
             snapshot.reuses.drop_token(token.as_str(), DropReason::UpstreamRefused);
         }
+        // What was waited for is not begun with a token that has ended in the meantime.
+        if let Some(error) = tied.as_ref().and_then(Lifeline::ended) {
+            return Err(error.into());
+        }
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
-            upgrade::join_in_background(downstream, upstream, connection);
+            upgrade::join_in_background(downstream, upstream, connection, tied, record.token_ended_counter());
         }
         let response_limits = BodyLimits { bytes: None, ..limits };
         Ok(Answer::Forwarded(response, response_limits))
@@ -175,6 +187,11 @@ impl Gateway {
             deadline: Some(record.deadline(route.timeout)),
         }
     }
+}
+
+/// gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
+fn speaks_grpc<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_2 && is_grpc(request.headers())
 }
 
 /// Refuses methods that make no sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
+use super::tied_body::TokenEnded;
 use crate::{
     auth::{self, CredentialError, Denial, VerifyError},
     http::{BodyError, HostError, PathError, whole_seconds},
@@ -72,6 +73,9 @@ pub enum Rejection {
     /// The upstream did not answer.
     #[error("the request could not be forwarded")]
     Forward(#[source] ForwardError),
+    /// The process has enough to do.
+    #[error("there are too many requests to take one more")]
+    Overloaded,
     /// Its head is none that can be acted on.
     #[error("the request's head is refused")]
     Head(#[from] RequestFault),
@@ -95,7 +99,7 @@ impl From<ForwardError> for Rejection {
         match error {
             // The downstream's body is read through the forwarding, and fails there in disguise.
             ForwardError::RequestBody(source) => match source.downcast::<BodyError>() {
-                Ok(error) => Self::Body(*error),
+                Ok(error) => Self::from_body(*error),
                 Err(other) => Self::Body(BodyError::Failed(other)),
             },
             // CONNECT was refused long before; what is left is a host that the upstream's protocol has no way to name.
@@ -106,6 +110,17 @@ impl From<ForwardError> for Rejection {
 }
 
 impl Rejection {
+    /// A body that was cut because its token had ended is refused like any request with such a token.
+    fn from_body(error: BodyError) -> Self {
+        match error {
+            BodyError::Failed(cause) => match cause.downcast::<TokenEnded>() {
+                Ok(ended) => Self::Token(ended.0),
+                Err(cause) => Self::Body(BodyError::Failed(cause)),
+            },
+            other => Self::Body(other),
+        }
+    }
+
     /// Its name in the answer, the log and the metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -126,6 +141,7 @@ impl Rejection {
             Self::Body(BodyError::DeadlinePassed) => "deadline_exceeded",
             Self::Body(BodyError::Failed(_)) => "body_aborted",
             Self::Forward(error) => error.reason(),
+            Self::Overloaded => "overloaded",
             Self::Head(RequestFault::Malformed) => "malformed_request",
             Self::Head(RequestFault::FramingAmbiguous) => "framing_ambiguous",
             Self::Head(RequestFault::TransferCoding) => "transfer_coding_not_accepted",
@@ -160,6 +176,7 @@ impl Rejection {
             Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Idle | BodyError::DeadlinePassed) => StatusCode::REQUEST_TIMEOUT,
             Self::Forward(error) => forward_status(error),
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Head(RequestFault::HeadTooLarge | RequestFault::TooManyFields) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
@@ -168,7 +185,7 @@ impl Rejection {
 
     /// Whose fault it is.
     #[must_use]
-    pub const fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         match self {
             Self::MethodNotForwarded
             | Self::Host(_)
@@ -182,6 +199,7 @@ impl Rejection {
             | Self::LimitExceeded { .. }
             | Self::Body(_)
             | Self::Head(_) => Fault::Downstream,
+            Self::Overloaded => Fault::Gateway,
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream | auth::Fault::Request => Fault::Downstream,
                 auth::Fault::Issuer => Fault::Issuer,
@@ -222,6 +240,7 @@ impl Rejection {
             | Self::LimitExceeded { .. }
             | Self::Body(_)
             | Self::Forward(_)
+            | Self::Overloaded
             | Self::Head(_) => None,
         }
     }
@@ -242,8 +261,9 @@ impl Rejection {
     }
 }
 
-const fn forward_status(error: &ForwardError) -> StatusCode {
+fn forward_status(error: &ForwardError) -> StatusCode {
     match error {
+        ForwardError::Connect { .. } if error.fault() == upstream::Fault::Gateway => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::RequestBody(_) | ForwardError::NotForwardable(_) => StatusCode::BAD_REQUEST,
         ForwardError::Saturated { .. } => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,

@@ -19,9 +19,11 @@ use super::{
     drain::Drain,
     handler::Handler,
     listener::Listener,
+    overload::Gauge,
     slots::{ConnectionSlot, PeerSlot},
     worker::DrainReport,
 };
+use crate::descriptors;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +34,7 @@ pub(super) async fn serve_listener<H: Handler>(
     listener: Arc<Listener>,
     socket: std::net::TcpListener,
     worker: Arc<WorkerCounters>,
+    gauge: Rc<Gauge>,
     mut close: oneshot::Receiver<Duration>,
 ) -> DrainReport {
     let mut door = match TcpListener::from_std(socket) {
@@ -41,7 +44,8 @@ pub(super) async fn serve_listener<H: Handler>(
             return DrainReport::default();
         }
     };
-    let seat = Seat { handler, listener: Arc::clone(&listener), worker, drain: Rc::new(Drain::default()) };
+    let drain = Rc::new(Drain::default());
+    let seat = Seat { handler, listener: Arc::clone(&listener), worker, gauge, drain };
     let mut connections = JoinSet::new();
     let grace_period = loop {
         select! {
@@ -114,6 +118,11 @@ impl Door {
                 self.resume_at = None;
             }
             match self.socket.accept().await {
+                // What is left is for operators, the store and the logs; closing this one gives it back.
+                Ok((socket, _)) if descriptors::is_reserved(&socket) => {
+                    self.listener.counters().refused_descriptors.increment();
+                    self.failed(&io::Error::other("nearly all file descriptors are in use"));
+                }
                 Ok((socket, peer)) => {
                     self.pause = SHORTEST_PAUSE;
                     self.admit(socket, peer);
@@ -125,14 +134,10 @@ impl Door {
 
     /// Lets a connection wait for its place, unless its peer has too many.
     fn admit(&mut self, socket: TcpStream, peer: SocketAddr) {
-        let mut peer_slot = None;
-        if let Some(limit) = self.listener.settings().limits.connections_per_peer {
-            peer_slot = PeerSlot::take(&self.listener, peer.ip().to_canonical(), limit);
-            if peer_slot.is_none() {
-                self.listener.counters().refused_per_peer.increment();
-                return;
-            }
-        }
+        let Ok(peer_slot) = peer_slot(&self.listener, peer) else {
+            self.listener.counters().refused_per_peer.increment();
+            return;
+        };
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY refused");
         }
@@ -189,17 +194,25 @@ struct ClosingDoor {
 
 impl ClosingDoor {
     fn admit(&mut self, socket: std::net::TcpStream, peer: SocketAddr) {
-        let mut peer_slot = None;
-        if let Some(limit) = self.listener.settings().limits.connections_per_peer {
-            peer_slot = PeerSlot::take(&self.listener, peer.ip().to_canonical(), limit);
-            if peer_slot.is_none() {
-                return;
-            }
-        }
+        let Ok(mut peer_slot) = peer_slot(&self.listener, peer) else { return };
         let socket = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
         if let (Ok(socket), Some(slot)) = (socket, ConnectionSlot::take(&self.listener, &mut peer_slot)) {
             self.admitted.push(Accepted { socket, peer, slot });
         }
+    }
+}
+
+/// A peer has all connections that it may have.
+struct TooMany;
+
+/// A place among those of its peer for a connection, unless they are not bounded, or its true peer is still to be told.
+fn peer_slot(listener: &Arc<Listener>, peer: SocketAddr) -> Result<Option<PeerSlot>, TooMany> {
+    let settings = listener.settings();
+    match settings.limits.connections_per_peer {
+        Some(limit) if !settings.expects_proxy_header(peer.ip()) => {
+            PeerSlot::take(listener, peer.ip().to_canonical(), limit).map(Some).ok_or(TooMany)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Owns: a connection from its acceptance to the choice of its protocol, and the bounds that hyper is given.
-//! Refuses: waiting for anything without a bound: handshake, first bytes, heads, bodies, the end.
+//! Refuses: waiting for anything without a bound: PROXY protocol header, handshake, first bytes, heads, bodies, the end.
 //! Always holds: over TLS the protocol is what ALPN settled (RFC 7301), in clear what the first bytes are; HTTP/2 begins
 //! with its preface either way.
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -37,7 +38,9 @@ use super::{
     executor::LocalExecutor,
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
     limits::Limits,
-    listener::Listener,
+    listener::{Listener, ListenerSettings},
+    overload::Gauge,
+    proxy_protocol::{self, ProxyHeader},
     request::{RequestGuard, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
@@ -59,7 +62,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// A connection that has been accepted and has its place.
 pub(super) struct Accepted {
     pub(super) socket: TcpStream,
-    pub(super) peer: std::net::SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) slot: ConnectionSlot,
 }
 
@@ -69,6 +72,7 @@ pub(super) struct Seat<H> {
     pub(super) handler: H,
     pub(super) listener: Arc<Listener>,
     pub(super) worker: Arc<WorkerCounters>,
+    pub(super) gauge: Rc<Gauge>,
     pub(super) drain: Rc<Drain>,
 }
 
@@ -82,9 +86,21 @@ struct Opened<H> {
 /// Serves one connection to its end.
 pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let settings = seat.listener.settings_now();
-    let Accepted { socket, mut peer, slot } = accepted;
-    let Ok(local) = socket.local_addr() else { return };
+    let Accepted { mut socket, mut peer, mut slot } = accepted;
+    let Ok(mut local) = socket.local_addr() else { return };
     peer.set_ip(peer.ip().to_canonical());
+    if settings.expects_proxy_header(peer.ip()) {
+        let Some(header) = proxy_header(&mut socket, peer, &settings, &seat).await else { return };
+        if let ProxyHeader::Proxied { peer: proxied, local: reached } = header {
+            (peer, local) = (proxied, reached);
+        }
+        if let Some(limit) = settings.limits.connections_per_peer
+            && !slot.count_among(peer.ip(), limit)
+        {
+            seat.listener.counters().refused_per_peer.increment();
+            return;
+        }
+    }
     let (mut transport, tls) = match &settings.tls {
         None => (Transport::Clear(socket), None),
         Some(tls) => match tls.accept(socket, settings.limits.handshake_timeout).await {
@@ -110,6 +126,29 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
         Protocol::Http1 => connection.serve_http1(stream, &settings.limits).await,
         Protocol::Http2 => connection.serve_http2(stream, &settings.limits).await,
     }
+}
+
+/// What a load balancer says of its connection; nothing if it does not say it, or not in time.
+async fn proxy_header<H>(
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    settings: &ListenerSettings,
+    seat: &Seat<H>,
+) -> Option<ProxyHeader> {
+    let opened = Instant::now();
+    // It stands before whatever comes first, and belongs to that.
+    let within = if settings.is_tls() { settings.limits.handshake_timeout } else { settings.limits.header_timeout };
+    let read = select! {
+        biased;
+        read = proxy_protocol::read(socket) => read.map_err(|error| error.to_string()),
+        () = seat.drain.patience_ended(opened) => return None,
+        () = sleep_until(opened + within) => Err("it did not come in time".to_owned()),
+    };
+    read.inspect_err(|error| {
+        seat.listener.counters().proxy_header_failures.increment();
+        tracing::debug!(listener = %seat.listener.name(), %peer, error, "no PROXY protocol header");
+    })
+    .ok()
 }
 
 /// What is going to be spoken; nothing if the connection is not worth going on with.
@@ -157,8 +196,9 @@ impl<H: Handler> Opened<H> {
             async move {
                 let is_connect = request.method() == Method::CONNECT;
                 let mut response = match fault {
-                    None => this.seat.handler.handle(request, &this.info).await,
                     Some(fault) => this.put_aside(fault),
+                    None if this.seat.gauge.sheds() => this.seat.handler.overloaded(&request, &this.info),
+                    None => this.seat.handler.handle(request, &this.info).await,
                 };
                 this.tally.activity.conversation.answered(number, is_switch(&response, is_connect));
                 if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
@@ -185,7 +225,9 @@ impl<H: Handler> Opened<H> {
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
             async move {
-                let response = if request.headers().len() > most_headers {
+                let response = if this.seat.gauge.sheds() {
+                    this.seat.handler.overloaded(&request, &this.info)
+                } else if request.headers().len() > most_headers {
                     this.seat.handler.put_aside(RequestFault::TooManyFields, &this.info)
                 } else {
                     this.seat.handler.handle(request, &this.info).await

@@ -1,6 +1,7 @@
 //! Owns: the boundary to whoever answers requests: the trait, and what it is told of the connection.
 //! Refuses: failing. A handler always has an answer; an error is an answer too.
-//! Always holds: what [`ConnectionInfo`] says was seen on the socket and in the handshake, never in a header.
+//! Always holds: what [`ConnectionInfo`] says was seen on the socket, in the handshake, or in what a load balancer that is trusted
+//! with it said before both; never in a field of a request.
 
 use std::{error::Error, fmt, net::SocketAddr, rc::Rc, sync::Arc};
 
@@ -36,6 +37,9 @@ pub trait Handler: Clone + 'static {
     /// connection is closed after that; over HTTP/2 the fault can only be that there are too many fields.
     fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
+    /// Answers a request that comes while there is enough to do (RFC 9110 section 15.6.4). Nothing is to be waited for.
+    fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
+
     /// Another configuration is in force. Asked on every worker, also on those without requests, so that what only the
     /// one before needed can be let go of.
     fn configuration_changed(&self) {}
@@ -60,7 +64,7 @@ pub enum Protocol {
 pub struct ConnectionInfo {
     /// The listener that accepted it.
     pub listener: Arc<Listener>,
-    /// Who connected. An IPv4 address mapped into IPv6 is given as the IPv4 address that it is.
+    /// Who connected: to us, or to the load balancer before us that says so. An IPv4 address mapped into IPv6 is given as the IPv4 address that it is.
     pub peer: SocketAddr,
     /// Where to.
     pub local: SocketAddr,

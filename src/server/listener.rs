@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use super::{
     counters::ListenerCounters,
     limits::Limits,
+    overload::Bounds,
     slots::{ConnectionSlots, PeerCounts},
     tls::{CertificateFacts, TlsSettings},
 };
@@ -31,6 +32,8 @@ pub struct ListenerSettings {
     pub limits: Limits,
     /// The networks of proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The networks of load balancers that say who connected to them before anything else.
+    pub proxy_protocol_from: Vec<IpNet>,
     pub(super) tls: Option<Arc<TlsSettings>>,
 }
 
@@ -49,6 +52,7 @@ pub struct Listener {
 #[derive(Debug, Default)]
 pub struct Listeners {
     compiled: Vec<Compiled>,
+    bounds: Bounds,
 }
 
 #[derive(Debug)]
@@ -61,8 +65,13 @@ impl ListenerSettings {
     /// Whether `peer` is a proxy whose forwarding headers are believed.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_proxies.iter().any(|network| network.contains(&peer))
+        contain(&self.trusted_proxies, peer)
+    }
+
+    /// Whether a connection of `peer` begins with a PROXY protocol header.
+    #[must_use]
+    pub fn expects_proxy_header(&self, peer: IpAddr) -> bool {
+        contain(&self.proxy_protocol_from, peer)
     }
 
     /// Whether it speaks TLS.
@@ -141,6 +150,7 @@ impl Listeners {
             diagnostics.error(&root, "no listener is configured, so nobody could connect", remedy);
         }
         refuse_shared_addresses(config, &root, diagnostics);
+        let bounds = Bounds::compile(&config.process, diagnostics);
         let compile_one = |(name, raw): (&String, &config::ListenerConfig)| {
             let kept = previous.and_then(|previous| previous.find(name, raw.address));
             let path = root.key(name);
@@ -152,16 +162,24 @@ impl Listeners {
                     Some(TlsSettings::compile(&path.key("tls"), tls, previous, now, diagnostics)?)
                 }
             };
-            judge_proxies(&path.key("trusted_proxies"), &raw.trusted_proxies, diagnostics);
-            let trusted_proxies = raw.trusted_proxies.clone();
-            let settings = Arc::new(ListenerSettings { limits: limits?, trusted_proxies, tls });
+            let everybody = "whoever connects is believed to be a proxy, so everybody can claim any address";
+            judge_proxies(&path.key("trusted_proxies"), &raw.trusted_proxies, everybody, diagnostics);
+            let everybody = "everybody must send a PROXY protocol header, and can claim any address in it";
+            judge_proxies(&path.key("proxy_protocol_from"), &raw.proxy_protocol_from, everybody, diagnostics);
+            let settings = Arc::new(ListenerSettings {
+                limits: limits?,
+                trusted_proxies: raw.trusted_proxies.clone(),
+                proxy_protocol_from: raw.proxy_protocol_from.clone(),
+                tls,
+            });
             Some(match kept {
                 Some(kept) => Compiled { listener: Arc::clone(&kept.listener), settings },
                 None => Compiled::fresh(name, raw.address, settings),
             })
         };
         let compiled: Vec<_> = config.listeners.iter().filter_map(compile_one).collect();
-        (diagnostics.error_count() == before).then_some(Self { compiled })
+        let bounds = bounds?;
+        (diagnostics.error_count() == before).then_some(Self { compiled, bounds })
     }
 
     /// The listeners, by name.
@@ -189,6 +207,11 @@ impl Listeners {
         self.compiled.iter().flat_map(|compiled| {
             compiled.settings.certificates().iter().map(|certificate| (&compiled.listener.name, certificate))
         })
+    }
+
+    /// How much the process may have to do.
+    pub(super) const fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// Puts the settings in force. Names those whose settings are other ones than before.
@@ -248,13 +271,17 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         && (one.ip() == other.ip() || takes_in(one, other) || takes_in(other, one))
 }
 
+fn contain(networks: &[IpNet], peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    networks.iter().any(|network| network.contains(&peer))
+}
+
 /// Tells of networks that are not what they seem.
-fn judge_proxies(path: &KeyPath, networks: &[IpNet], diagnostics: &mut Diagnostics) {
+fn judge_proxies(path: &KeyPath, networks: &[IpNet], everybody: &str, diagnostics: &mut Diagnostics) {
     for (index, network) in networks.iter().enumerate() {
         let path = path.index(index);
         if network.prefix_len() == 0 {
-            let message = "whoever connects is believed to be a proxy, so everybody can claim any address";
-            diagnostics.warning(&path, message, "name the networks of the proxies only");
+            diagnostics.warning(&path, everybody, "name the networks of the proxies only");
         }
         if let IpNet::V6(mapped) = network
             && mapped.addr().to_ipv4_mapped().is_some()

@@ -20,6 +20,8 @@ mod executor;
 mod handler;
 mod limits;
 mod listener;
+mod overload;
+mod proxy_protocol;
 mod request;
 mod slots;
 mod sniff;

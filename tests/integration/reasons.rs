@@ -414,6 +414,32 @@ impl World {
         until("the only connection is in use", || async { (self.narrow.connections() == 1).then_some(()) }).await;
         self.get("upstream_saturated", "/narrow").await;
         assert!(self.silent.connections() > 0);
+        self.overload().await;
+    }
+
+    /// A gateway that may have one request at a time, and has it.
+    async fn overload(&mut self) {
+        let config = r#"
+[process]
+max_requests = 1
+[listeners.public]
+address = "127.0.0.1:0"
+[admin]
+address = "127.0.0.1:0"
+[upstreams]
+silent = { endpoints = ["http://${SILENT}"] }
+[routes]
+silent = { path = "/", upstream = "silent", public = true }
+"#;
+        let gateway = GatewayBuilder::whole(config).variable("SILENT", &self.silent.address.to_string()).start().await;
+        let before = self.silent.connections();
+        let mut held = TcpStream::connect(gateway.address()).await.expect("a connection");
+        held.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
+        until("it is under way", || async { (self.silent.connections() > before).then_some(()) }).await;
+        let answer = self.client.get(&gateway.url("/"), None).await;
+        self.note("overloaded", &answer);
+        let counted = metric(&gateway, "postern_rejections_total", &[("reason", "overloaded")]).await;
+        assert!(counted >= 1.0);
     }
 }
 
@@ -444,15 +470,25 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     assert_eq!(documented, world.seen, "docs/errors.md tells every reason with its status");
 
     // Each is counted under the same name, and by nothing else.
-    for (reason, statuses) in world.seen.iter().filter(|(reason, _)| !WITHDRAWN.contains(&reason.as_str())) {
+    let elsewhere = |reason: &str| WITHDRAWN.contains(&reason) || reason == "overloaded";
+    for (reason, statuses) in world.seen.iter().filter(|(reason, _)| !elsewhere(reason)) {
         let counted = metric(&world.gateway, "postern_rejections_total", &[("reason", reason)]).await;
         assert!(counted >= 1.0, "{reason} {statuses:?}");
     }
     let text = HttpClient::http1().get(&world.gateway.admin_url("/metrics"), None).await.text();
     let labels = text.lines().filter_map(|line| Some(line.split_once("reason=\"")?.1.split_once('"')?.0));
     let strangers: BTreeSet<&str> = labels.filter(|label| !listed.contains(label) && *label != "authorized").collect();
-    let of_listeners =
-        ["accept_error", "grace_period", "header_timeout", "malformed", "per_peer", "stalled", "tls_handshake"];
+    let of_listeners = [
+        "accept_error",
+        "descriptors",
+        "grace_period",
+        "header_timeout",
+        "malformed",
+        "per_peer",
+        "proxy_header",
+        "stalled",
+        "tls_handshake",
+    ];
     assert_eq!(
         strangers,
         BTreeSet::from(of_listeners),

@@ -228,6 +228,10 @@ impl Handler for Scripted {
         }
     }
 
+    fn overloaded(&self, _: &Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
+        Response::builder().status(503).body(text("overloaded")).unwrap()
+    }
+
     fn put_aside(&self, fault: RequestFault, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
         let status = match fault {
             RequestFault::HeadTooLarge | RequestFault::TooManyFields => 431,
