@@ -28,6 +28,7 @@ mod explain;
 mod first_steps;
 mod forwarded_quotas;
 mod forwarding;
+mod framing;
 mod frontegg_management;
 mod grpc;
 mod guessing;
