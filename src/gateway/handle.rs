@@ -16,6 +16,7 @@ use super::{
     permit::permit,
     record::Record,
     respond, upgrade,
+    websocket::{self, Bridge},
     worker::{Shared, Worker},
 };
 use crate::{
@@ -93,6 +94,7 @@ impl Gateway {
     ) -> Result<Answer, Rejection> {
         let snapshot = Rc::clone(record.snapshot());
         let (mut parts, body) = request.into_parts();
+        let bridge = Bridge::of(&mut parts);
         refuse_method(&parts.method)?;
         refuse_transfer_coding(&parts.headers)?;
         let host = NormalHost::from_request(&parts)?;
@@ -124,10 +126,14 @@ impl Gateway {
 
         // The rewriting may take it away, and only the answer tells whether it was good.
         let presented = presented_token(&snapshot, route, &permit, &parts.headers);
+        if let Some(bridge) = &bridge {
+            bridge.form(&mut parts);
+        }
         let limits = self.rewrite(&mut parts, route, &host, connection, record);
         identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
+        let hold = websocket::take_hold(&mut parts);
         let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
@@ -136,7 +142,7 @@ impl Gateway {
         let caller = record.caller();
         let forwarded =
             upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline).await;
-        let Forwarded { response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
+        let Forwarded { mut response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);
             record.not_forwarded(endpoint, &rejection);
@@ -152,8 +158,12 @@ impl Gateway {
         if let Some(error) = tied.as_ref().and_then(Lifeline::ended) {
             return Err(error.into());
         }
+        if let Some(bridge) = &bridge {
+            bridge.answer(&mut response, upgrade.is_some(), &endpoint).map_err(Rejection::from)?;
+        }
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
-            upgrade::join_in_background(downstream, upstream, connection, tied, record.token_ended_counter());
+            let counter = record.token_ended_counter();
+            upgrade::join_in_background((downstream, hold), upstream, connection, tied, counter);
         }
         let response_limits = BodyLimits { bytes: None, ..limits };
         Ok(Answer::Forwarded(response, response_limits))

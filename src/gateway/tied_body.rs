@@ -28,7 +28,7 @@ pub struct TiedBody<B> {
 /// The token ended before what it was good for did.
 #[derive(Debug, Error)]
 #[error("the token ended first")]
-pub struct TokenEnded(#[source] pub VerifyError);
+pub(super) struct TokenEnded(#[source] pub(super) VerifyError);
 
 impl<B> TiedBody<B> {
     /// `body`, cut when `tie` says so: by trailers if it is `grpc`, or else by an error.

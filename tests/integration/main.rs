@@ -76,3 +76,4 @@ mod token_attacks;
 mod token_cache;
 mod token_reuse;
 mod upgrade;
+mod websockets;

@@ -31,3 +31,4 @@ pub(crate) mod stores;
 pub(crate) mod systems;
 pub(crate) mod upstream;
 pub(crate) mod wait;
+pub(crate) mod websocket;
