@@ -2,10 +2,11 @@
 //! Refuses: forwarding without a permit; deciding one request by two snapshots.
 //! Always holds: every request is answered, logged once and counted once.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio::time::Instant;
 
 use super::{
     Rejection,
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     auth::{Permit, WorkerTokenCache, from_authorization},
     http::{
-        BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded,
+        BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded, grpc_timeout,
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
@@ -117,6 +118,7 @@ impl Gateway {
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };
+        let timeout = patience(route, &parts);
         limit::by_peer(route, &parts, connection, record).await?;
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())
@@ -129,7 +131,8 @@ impl Gateway {
         if let Some(bridge) = &bridge {
             bridge.form(&mut parts);
         }
-        let limits = self.rewrite(&mut parts, route, &host, connection, record);
+        let deadline = record.deadline(timeout);
+        let limits = self.rewrite(&mut parts, (route, deadline), &host, connection, record);
         identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
@@ -137,7 +140,6 @@ impl Gateway {
         let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
-        let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let caller = record.caller();
         let forwarded =
@@ -173,7 +175,7 @@ impl Gateway {
     fn rewrite(
         &self,
         parts: &mut Parts,
-        route: &Route,
+        (route, deadline): (&Route, Instant),
         host: &NormalHost,
         connection: &ConnectionInfo,
         record: &mut Record,
@@ -195,7 +197,7 @@ impl Gateway {
         BodyLimits {
             bytes: Some(settings.limits.body_bytes),
             idle: Some(settings.limits.body_idle_timeout),
-            deadline: Some(record.deadline(route.timeout)),
+            deadline: Some(deadline),
         }
     }
 }
@@ -203,6 +205,13 @@ impl Gateway {
 /// gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
 fn speaks_grpc<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2 && is_grpc(request.headers())
+}
+
+/// How long an exchange may take: as long as its route says, but no longer than a gRPC caller waits.
+fn patience(route: &Route, parts: &Parts) -> Duration {
+    let is_call = parts.version == Version::HTTP_2 && is_grpc(&parts.headers);
+    let callers = is_call.then(|| grpc_timeout(&parts.headers)).flatten();
+    callers.map_or(route.timeout, |callers| callers.min(route.timeout))
 }
 
 /// Refuses methods that make no sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.

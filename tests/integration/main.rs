@@ -46,6 +46,7 @@ mod protocols;
 mod provider_faults;
 mod proxy_protocol;
 mod quotas;
+mod real_clients;
 mod reasons;
 mod reload;
 mod reload_kept;
