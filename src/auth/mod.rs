@@ -45,6 +45,7 @@ pub use self::{
     denial::Denial,
     inquirers::Inquirers,
     inquiry::{InquiryCount, InquiryStatus},
+    introspected::claims_of_answer,
     introspection::{IntrospectionSettings, Introspector},
     issuer::{Issuer, Keeper},
     issuers::{Issuers, compile_issuers},

@@ -27,7 +27,7 @@ use crate::{
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
-    server::{ConnectionInfo, Handler},
+    server::{ConnectionInfo, Handler, RequestFault},
     snapshot::{Destination, Route, Snapshot},
     telemetry::WorkerMetrics,
     token_endpoint::DropReason,
@@ -70,9 +70,9 @@ impl Handler for Gateway {
         respond::reject(&Rejection::Overloaded, speaks_grpc(request), record)
     }
 
-    fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+    fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &Request::new(()));
-        respond::reject(&Rejection::TooManyHeaders, false, record)
+        respond::reject(&Rejection::Head(fault), false, record)
     }
 }
 
@@ -97,7 +97,6 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         let bridge = Bridge::of(&mut parts);
         refuse_method(&parts.method)?;
-        refuse_transfer_coding(&parts.headers)?;
         let host = NormalHost::from_request(&parts)?;
         record.host(&host);
         let path = NormalPath::parse(parts.uri.path())?;
@@ -222,17 +221,6 @@ pub fn refuse_method(method: &Method) -> Result<(), Rejection> {
     match *method {
         Method::CONNECT | Method::TRACE => Err(Rejection::MethodNotForwarded),
         _ => Ok(()),
-    }
-}
-
-/// hyper undoes `chunked` and nothing else, so a body under any other coding would go on as what it is not (RFC 9112
-/// section 6.1).
-fn refuse_transfer_coding(headers: &HeaderMap) -> Result<(), Rejection> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Rejection::TransferCoding),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Owns: the bytes of one connection, in clear or over TLS, with what was read ahead put back in front.
-//! Refuses: hiding from the connection's keeper what goes on: every wait of a write and every first byte is noted.
+//! Refuses: letting a head through that the guard of an HTTP/1.1 connection does not; hiding from the connection's keeper what goes on: every wait of a write and every first byte is noted.
 //! Always holds: the connection's place among the listener's connections is given back when the stream is dropped, by
 //! whomever: hyper, or the owner of an upgrade.
 
@@ -16,7 +16,12 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{activity::Activity, slots::ConnectionSlot, sniff::Prefix};
+use super::{
+    activity::Activity,
+    conduct::http1::{Guard, Source},
+    slots::ConnectionSlot,
+    sniff::Prefix,
+};
 
 /// How bytes are carried.
 pub(super) enum Transport {
@@ -28,6 +33,8 @@ pub(super) enum Transport {
 pub(super) struct DownstreamStream {
     transport: Transport,
     prefix: Prefix,
+    /// On HTTP/1.1.
+    guard: Option<Guard>,
     activity: Arc<Activity>,
     shut_down: bool,
     _slot: ConnectionSlot,
@@ -46,10 +53,11 @@ impl DownstreamStream {
     pub(super) const fn new(
         transport: Transport,
         prefix: Prefix,
+        guard: Option<Guard>,
         activity: Arc<Activity>,
         slot: ConnectionSlot,
     ) -> Self {
-        Self { transport, prefix, activity, shut_down: false, _slot: slot }
+        Self { transport, prefix, guard, activity, shut_down: false, _slot: slot }
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -125,25 +133,43 @@ impl AsyncWrite for Transport {
     }
 }
 
-impl AsyncRead for DownstreamStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.activity.tether.before_read(context)?;
+/// The bytes as they come in.
+struct Arrivals<'a> {
+    transport: &'a mut Transport,
+    prefix: &'a mut Prefix,
+    activity: &'a Activity,
+}
+
+impl Source for Arrivals<'_> {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.prefix.give(buffer) {
             self.activity.bytes_received();
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut *self.transport).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
             self.activity.bytes_received();
         } else {
             self.activity.read_ended();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for DownstreamStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { transport, prefix, guard, activity, .. } = &mut *self;
+        activity.tether.before_read(context)?;
+        let mut arrivals = Arrivals { transport, prefix, activity };
+        match guard {
+            Some(guard) => guard.poll_read(&mut arrivals, &activity.conversation, context, buffer),
+            None => arrivals.poll_read(context, buffer),
+        }
     }
 }
 

@@ -423,6 +423,8 @@ impl World {
 max_requests = 1
 [listeners.public]
 address = "127.0.0.1:0"
+[admin]
+address = "127.0.0.1:0"
 [upstreams]
 silent = { endpoints = ["http://${SILENT}"] }
 [routes]
@@ -435,6 +437,8 @@ silent = { path = "/", upstream = "silent", public = true }
         until("it is under way", || async { (self.silent.connections() > before).then_some(()) }).await;
         let answer = self.client.get(&gateway.url("/"), None).await;
         self.note("overloaded", &answer);
+        let counted = metric(&gateway, "postern_rejections_total", &[("reason", "overloaded")]).await;
+        assert!(counted >= 1.0);
     }
 }
 
@@ -465,7 +469,8 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     assert_eq!(documented, world.seen, "docs/errors.md tells every reason with its status");
 
     // Each is counted under the same name, and by nothing else.
-    for (reason, statuses) in world.seen.iter().filter(|(reason, _)| !WITHDRAWN.contains(&reason.as_str())) {
+    let elsewhere = |reason: &str| WITHDRAWN.contains(&reason) || reason == "overloaded";
+    for (reason, statuses) in world.seen.iter().filter(|(reason, _)| !elsewhere(reason)) {
         let counted = metric(&world.gateway, "postern_rejections_total", &[("reason", reason)]).await;
         assert!(counted >= 1.0, "{reason} {statuses:?}");
     }
@@ -474,6 +479,7 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     let strangers: BTreeSet<&str> = labels.filter(|label| !listed.contains(label) && *label != "authorized").collect();
     let of_listeners = [
         "accept_error",
+        "descriptors",
         "grace_period",
         "header_timeout",
         "malformed",

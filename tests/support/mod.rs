@@ -14,6 +14,7 @@ pub(crate) mod issuer;
 pub(crate) mod issuing;
 pub(crate) mod launch;
 pub(crate) mod lone_connection;
+pub(crate) mod moody_upstream;
 pub(crate) mod observe;
 pub(crate) mod openmetrics;
 pub(crate) mod process;
