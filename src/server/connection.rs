@@ -206,6 +206,11 @@ impl<H: Handler> Opened<H> {
                 drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
             // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
             self.seat.count(&ending);
+            if activity.is_flooded() {
+                self.seat.listener.counters().floods.increment();
+                let (listener, peer) = (self.seat.listener.name(), self.info.peer);
+                tracing::debug!(%listener, %peer, "ended an HTTP/2 connection for its many frames that carry nothing");
+            }
         }
         // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
         if !activity.tether.is_gone() {

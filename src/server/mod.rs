@@ -10,6 +10,7 @@
 mod accept;
 mod activity;
 mod bind;
+mod conduct;
 mod connection;
 mod control;
 mod counters;

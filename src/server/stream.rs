@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{activity::Activity, slots::ConnectionSlot, sniff::Prefix};
+use super::{activity::Activity, conduct::http2::FrameMeter, handler::Protocol, slots::ConnectionSlot, sniff::Prefix};
 
 /// How bytes are carried.
 pub(super) enum Transport {
@@ -29,6 +29,8 @@ pub(super) struct DownstreamStream {
     transport: Transport,
     prefix: Prefix,
     activity: Arc<Activity>,
+    /// On HTTP/2. The prefix is its preface there, so that the frames begin where the prefix ends.
+    meter: Option<FrameMeter>,
     shut_down: bool,
     _slot: ConnectionSlot,
 }
@@ -43,13 +45,9 @@ impl Transport {
 }
 
 impl DownstreamStream {
-    pub(super) const fn new(
-        transport: Transport,
-        prefix: Prefix,
-        activity: Arc<Activity>,
-        slot: ConnectionSlot,
-    ) -> Self {
-        Self { transport, prefix, activity, shut_down: false, _slot: slot }
+    pub(super) fn new(transport: Transport, prefix: Prefix, activity: Arc<Activity>, slot: ConnectionSlot) -> Self {
+        let meter = (activity.protocol() == Protocol::Http2).then(|| FrameMeter::new(activity.opened()));
+        Self { transport, prefix, activity, meter, shut_down: false, _slot: slot }
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -58,6 +56,13 @@ impl DownstreamStream {
             Poll::Ready(_) => self.activity.write_progressed(),
         }
         written
+    }
+
+    fn note_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Some(meter), Poll::Ready(Ok(bytes))) = (&mut self.meter, &written) {
+            meter.written(*bytes);
+        }
+        self.note(written)
     }
 
     /// Reads away what the other side still sends, until it has seen our end. Closing a socket with unread bytes makes the
@@ -136,10 +141,20 @@ impl AsyncRead for DownstreamStream {
             self.activity.bytes_received();
             return Poll::Ready(Ok(()));
         }
+        if let Some(meter) = self.meter.as_mut().filter(|meter| meter.has_ended()) {
+            meter.say_farewell(buffer);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
             self.activity.bytes_received();
+            if let Some(meter) = &mut self.meter {
+                meter.read(buffer, before);
+                if meter.is_overdrawn() {
+                    self.activity.flood_noticed();
+                }
+            }
         } else {
             self.activity.read_ended();
         }
@@ -151,7 +166,7 @@ impl AsyncWrite for DownstreamStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.activity.tether.before_write(context)?;
         let written = Pin::new(&mut self.transport).poll_write(context, bytes);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn poll_write_vectored(
@@ -161,7 +176,7 @@ impl AsyncWrite for DownstreamStream {
     ) -> Poll<io::Result<usize>> {
         self.activity.tether.before_write(context)?;
         let written = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {
