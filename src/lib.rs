@@ -31,7 +31,7 @@
 //! | 3 | [`routing`], [`auth`], [`upstream`], [`server`], [`limit`]: siblings that do not know each other |
 //! | 2 | [`store`]: what survives a restart; [`outbound`]: what Postern itself asks of other servers |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
-//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`] |
+//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`] |
 //!
 //! The library is there for the program, its tests and its benchmarks; it promises nothing to other crates.
 #![forbid(unsafe_code)]
@@ -43,6 +43,7 @@ pub mod authorization_server;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod diagnostic;
 pub mod gateway;
 pub mod http;

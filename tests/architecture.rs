@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("secret", 0),
     ("diagnostic", 0),
     ("living", 0),
+    ("descriptors", 0),
 ];
 
 /// The stairs between siblings that ARCHITECTURE.md names, as (from, imported item).

@@ -51,6 +51,7 @@ impl MetricsSource for Elsewhere {
 
 impl Elsewhere {
     fn listeners(&self, samples: &mut Samples) {
+        samples.add(&catalogue::REQUESTS_SHED, &[], self.server.requests_shed());
         for (listener, _) in self.server.addresses() {
             let name = &**listener.name();
             let counters = listener.counters();
@@ -59,6 +60,7 @@ impl Elsewhere {
             samples.add(&catalogue::LISTENER_CONNECTIONS, &[name], counters.accepted());
             for (reason, count) in [
                 ("per_peer", counters.refused_per_peer()),
+                ("descriptors", counters.refused_descriptors()),
                 ("tls_handshake", counters.tls_handshake_failures()),
                 ("header_timeout", counters.header_timeouts()),
                 ("malformed", counters.malformed()),
@@ -140,6 +142,18 @@ fn token_endpoints(snapshot: &Snapshot, samples: &mut Samples) {
 
 fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
     for upstream in snapshot.upstreams.iter() {
+        let (name, counts) = (&**upstream.name(), upstream.retry_counts());
+        let causes = [
+            ("connect", counts.connect),
+            ("reset", counts.reset),
+            ("status", counts.status),
+            ("out_of_budget", counts.out_of_budget),
+        ];
+        for (cause, count) in causes {
+            samples.add(&catalogue::UPSTREAM_RETRIES, &[name, cause], count);
+        }
+        let waiting = u64::try_from(upstream.requests_waiting()).unwrap_or(u64::MAX);
+        samples.add(&catalogue::UPSTREAM_WAITING, &[name], waiting);
         for endpoint in upstream.endpoints() {
             let labels: [&str; 2] = [upstream.name(), endpoint.label()];
             let counts = endpoint.counts();

@@ -22,6 +22,7 @@ use crate::{
     },
     authorization_server::Memory,
     config::{self, Config},
+    descriptors,
     gateway::Shared,
     limit::Limits,
     outbound::Outbound,
@@ -52,6 +53,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     // From here on; a reload that is asked for while the start waits for keys would otherwise end the program.
     let hangup = if options.log { Some(signals::hangup(&control).map_err(StartError::Thread)?) } else { None };
 
+    let descriptors = descriptors::raise_limit();
     let workers = worker_count(&first);
     let (metrics, worker_metrics) = Metrics::new(workers.get());
     let (server, seats) = Server::new(workers);
@@ -112,6 +114,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let operator = Arc::new(Operator::new(&reloader, &living, metrics, tokens));
     let (stop_admin, admin_stopped) = watch::channel(false);
     let snapshot = reloader.current().load_full();
+    warn_of_few_descriptors(descriptors, &snapshot.config);
     let mut admin_address = None;
     let mut admin_task = None;
     if let Some(raw) = &snapshot.config.admin {
@@ -138,6 +141,18 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         admin_address,
         hangup,
     }))
+}
+
+/// Each connection from downstream takes a descriptor, and while a request is under way one towards its upstream, too.
+fn warn_of_few_descriptors(limit: Option<u64>, config: &Config) {
+    let connections = config.listeners.values().map(|listener| u64::from(listener.limits.connections)).sum::<u64>();
+    let needed = connections.saturating_mul(2);
+    if let Some(limit) = limit.filter(|limit| *limit < needed) {
+        warn!(
+            "at most {limit} files may be open (ulimit -n), but `listeners.*.limits.connections` lets {connections} connections in, which \
+             may need {needed}: beyond the limit, connections are closed at once"
+        );
+    }
 }
 
 fn worker_count(config: &Config) -> NonZeroUsize {

@@ -37,6 +37,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("no_route", "There is nothing here."),
     ("no_token", "A bearer token is needed."),
     ("not_an_access_token", "The token was not made for access."),
+    ("overloaded", "There are too many requests at the moment."),
     ("path_ambiguous", "The request's path can be read in more than one way."),
     ("path_claim_mismatch", "The token is not for what the path names."),
     ("path_malformed", "The request's path is malformed."),

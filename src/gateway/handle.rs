@@ -49,8 +49,7 @@ impl Handler for Gateway {
 
     async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
-        // gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
-        let grpc = request.version() == Version::HTTP_2 && is_grpc(request.headers());
+        let grpc = speaks_grpc(&request);
         match self.exchange(request, connection, &mut record).await {
             Ok(answer) => respond::answer(answer, record),
             Err(rejection) => respond::reject(&rejection, grpc, record),
@@ -60,6 +59,11 @@ impl Handler for Gateway {
     fn configuration_changed(&self) {
         // Asking for the snapshot in force lets go of the one before, of its key sets and of its connections.
         drop(self.worker.snapshot());
+    }
+
+    fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, request);
+        respond::reject(&Rejection::Overloaded, speaks_grpc(request), record)
     }
 
     fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
@@ -176,6 +180,11 @@ impl Gateway {
             deadline: Some(record.deadline(route.timeout)),
         }
     }
+}
+
+/// gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
+fn speaks_grpc<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_2 && is_grpc(request.headers())
 }
 
 /// Refuses methods that make no sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.

@@ -74,6 +74,9 @@ pub enum Rejection {
     /// More header fields than the listener allows.
     #[error("the request has too many header fields")]
     TooManyHeaders,
+    /// The process has enough to do.
+    #[error("there are too many requests to take one more")]
+    Overloaded,
     /// A transfer coding beside `chunked`.
     #[error("the request's body is under a transfer coding that is not undone")]
     TransferCoding,
@@ -129,6 +132,7 @@ impl Rejection {
             Self::Body(BodyError::Failed(_)) => "body_aborted",
             Self::Forward(error) => error.reason(),
             Self::TooManyHeaders => "too_many_headers",
+            Self::Overloaded => "overloaded",
             Self::TransferCoding => "transfer_coding_not_accepted",
         }
     }
@@ -157,12 +161,13 @@ impl Rejection {
             Self::Body(BodyError::Idle | BodyError::DeadlinePassed) => StatusCode::REQUEST_TIMEOUT,
             Self::Forward(error) => forward_status(error),
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// Whose fault it is.
     #[must_use]
-    pub const fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         match self {
             Self::MethodNotForwarded
             | Self::Host(_)
@@ -177,6 +182,7 @@ impl Rejection {
             | Self::Body(_)
             | Self::TooManyHeaders
             | Self::TransferCoding => Fault::Downstream,
+            Self::Overloaded => Fault::Gateway,
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream | auth::Fault::Request => Fault::Downstream,
                 auth::Fault::Issuer => Fault::Issuer,
@@ -218,6 +224,7 @@ impl Rejection {
             | Self::Body(_)
             | Self::Forward(_)
             | Self::TooManyHeaders
+            | Self::Overloaded
             | Self::TransferCoding => None,
         }
     }
@@ -241,8 +248,9 @@ impl Rejection {
     }
 }
 
-const fn forward_status(error: &ForwardError) -> StatusCode {
+fn forward_status(error: &ForwardError) -> StatusCode {
     match error {
+        ForwardError::Connect { .. } if error.fault() == upstream::Fault::Gateway => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::RequestBody(_) | ForwardError::NotForwardable(_) => StatusCode::BAD_REQUEST,
         ForwardError::Saturated { .. } => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,

@@ -19,9 +19,11 @@ use super::{
     drain::Drain,
     handler::Handler,
     listener::Listener,
+    overload::Gauge,
     slots::{ConnectionSlot, PeerSlot},
     worker::DrainReport,
 };
+use crate::descriptors;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +34,7 @@ pub(super) async fn serve_listener<H: Handler>(
     listener: Arc<Listener>,
     socket: std::net::TcpListener,
     worker: Arc<WorkerCounters>,
+    gauge: Rc<Gauge>,
     mut close: oneshot::Receiver<Duration>,
 ) -> DrainReport {
     let mut door = match TcpListener::from_std(socket) {
@@ -41,7 +44,8 @@ pub(super) async fn serve_listener<H: Handler>(
             return DrainReport::default();
         }
     };
-    let seat = Seat { handler, listener: Arc::clone(&listener), worker, drain: Rc::new(Drain::default()) };
+    let drain = Rc::new(Drain::default());
+    let seat = Seat { handler, listener: Arc::clone(&listener), worker, gauge, drain };
     let mut connections = JoinSet::new();
     let grace_period = loop {
         select! {
@@ -114,6 +118,11 @@ impl Door {
                 self.resume_at = None;
             }
             match self.socket.accept().await {
+                // What is left is for operators, the store and the logs; closing this one gives it back.
+                Ok((socket, _)) if descriptors::is_reserved(&socket) => {
+                    self.listener.counters().refused_descriptors.increment();
+                    self.failed(&io::Error::other("nearly all file descriptors are in use"));
+                }
                 Ok((socket, peer)) => {
                     self.pause = SHORTEST_PAUSE;
                     self.admit(socket, peer);

@@ -37,6 +37,7 @@ use super::{
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
     limits::Limits,
     listener::Listener,
+    overload::Gauge,
     request::{RequestGuard, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
@@ -68,6 +69,7 @@ pub(super) struct Seat<H> {
     pub(super) handler: H,
     pub(super) listener: Arc<Listener>,
     pub(super) worker: Arc<WorkerCounters>,
+    pub(super) gauge: Rc<Gauge>,
     pub(super) drain: Rc<Drain>,
 }
 
@@ -149,7 +151,11 @@ impl<H: Handler> Opened<H> {
             let this = Rc::clone(&this);
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             async move {
-                let mut response = this.seat.handler.handle(request, &this.info).await;
+                let mut response = if this.seat.gauge.sheds() {
+                    this.seat.handler.overloaded(&request, &this.info)
+                } else {
+                    this.seat.handler.handle(request, &this.info).await
+                };
                 if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
                     close_after(&mut response);
                 }
@@ -174,7 +180,9 @@ impl<H: Handler> Opened<H> {
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
             async move {
-                let response = if request.headers().len() > most_headers {
+                let response = if this.seat.gauge.sheds() {
+                    this.seat.handler.overloaded(&request, &this.info)
+                } else if request.headers().len() > most_headers {
                     this.seat.handler.too_many_headers(&this.info)
                 } else {
                     this.seat.handler.handle(request, &this.info).await

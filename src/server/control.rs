@@ -15,6 +15,7 @@ use super::{
     bind::{BindError, Sharing, bind},
     counters::WorkerCounters,
     listener::{Listener, Listeners},
+    overload::Load,
 };
 
 /// What a worker is told to do.
@@ -34,12 +35,14 @@ pub(super) enum Order {
 pub struct WorkerSeat {
     pub(super) orders: UnboundedReceiver<Order>,
     pub(super) counters: Arc<WorkerCounters>,
+    pub(super) load: Arc<Load>,
 }
 
 /// The listeners of this process, bound, and its workers.
 #[derive(Debug)]
 pub struct Server {
     workers: Vec<Worker>,
+    load: Arc<Load>,
     bound: Mutex<Vec<Bound>>,
 }
 
@@ -83,13 +86,15 @@ impl Server {
     /// A server of so many workers, and a seat for each of them. Nothing is bound yet.
     #[must_use]
     pub fn new(workers: NonZeroUsize) -> (Self, Vec<WorkerSeat>) {
-        let pair = |_| {
+        let counters: Box<[_]> = (0..workers.get()).map(|_| Arc::new(WorkerCounters::default())).collect();
+        let load = Arc::new(Load::new(counters.clone()));
+        let pair = |counters: Arc<WorkerCounters>| {
             let (sender, orders) = unbounded_channel();
-            let counters = Arc::new(WorkerCounters::default());
-            (Worker { orders: sender, counters: Arc::clone(&counters) }, WorkerSeat { orders, counters })
+            let seat = WorkerSeat { orders, counters: Arc::clone(&counters), load: Arc::clone(&load) };
+            (Worker { orders: sender, counters }, seat)
         };
-        let (workers, seats) = (0..workers.get()).map(pair).unzip();
-        (Self { workers, bound: Mutex::new(Vec::new()) }, seats)
+        let (workers, seats) = counters.into_iter().map(pair).unzip();
+        (Self { workers, load, bound: Mutex::new(Vec::new()) }, seats)
     }
 
     /// Makes `listeners` the living ones: see [`Server::bind`] and [`Server::commit`].
@@ -125,6 +130,7 @@ impl Server {
     /// whose connections have `grace_period` to finish.
     pub fn commit(&self, listeners: &Listeners, bindings: Bindings, grace_period: Duration) -> Applied {
         let mut bound = self.bound();
+        self.load.bound(listeners.bounds());
         let mut applied = Applied { changed: listeners.commit(), ..Applied::default() };
         for Binding { listener, local, sockets } in bindings.fresh {
             applied.added.push(Arc::clone(listener.name()));
@@ -183,7 +189,13 @@ impl Server {
     /// Requests under way on all workers.
     #[must_use]
     pub fn requests_under_way(&self) -> usize {
-        self.workers().map(|worker| worker.requests_under_way()).sum()
+        self.load.requests_under_way()
+    }
+
+    /// Requests answered at the door so far, because the process had enough to do.
+    #[must_use]
+    pub fn requests_shed(&self) -> u64 {
+        self.load.shed()
     }
 
     fn bound(&self) -> MutexGuard<'_, Vec<Bound>> {

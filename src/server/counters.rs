@@ -28,6 +28,7 @@ pub struct ListenerCounters {
     pub(super) accepted: Counter,
     pub(super) accept_errors: Counter,
     pub(super) refused_per_peer: Counter,
+    pub(super) refused_descriptors: Counter,
     pub(super) tls_handshake_failures: Counter,
     pub(super) header_timeouts: Counter,
     pub(super) stalled: Counter,
@@ -53,6 +54,12 @@ impl ListenerCounters {
     #[must_use]
     pub fn refused_per_peer(&self) -> u64 {
         self.refused_per_peer.read()
+    }
+
+    /// Connections closed at once because nearly all descriptors were in use.
+    #[must_use]
+    pub fn refused_descriptors(&self) -> u64 {
+        self.refused_descriptors.read()
     }
 
     /// TLS handshakes that failed or took too long.

@@ -34,6 +34,9 @@ pub trait Handler: Clone + 'static {
     /// Asked over HTTP/2 only: over HTTP/1.1 the parser has to stop before there is a request.
     fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
+    /// Answers a request that comes while there is enough to do (RFC 9110 section 15.6.4). Nothing is to be waited for.
+    fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
+
     /// Another configuration is in force. Asked on every worker, also on those without requests, so that what only the
     /// one before needed can be let go of.
     fn configuration_changed(&self) {}

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use super::{
     counters::ListenerCounters,
     limits::Limits,
+    overload::Bounds,
     slots::{ConnectionSlots, PeerCounts},
     tls::{CertificateFacts, TlsSettings},
 };
@@ -49,6 +50,7 @@ pub struct Listener {
 #[derive(Debug, Default)]
 pub struct Listeners {
     compiled: Vec<Compiled>,
+    bounds: Bounds,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,7 @@ impl Listeners {
             diagnostics.error(&root, "no listener is configured, so nobody could connect", remedy);
         }
         refuse_shared_addresses(config, &root, diagnostics);
+        let bounds = Bounds::compile(&config.process, diagnostics);
         let compile_one = |(name, raw): (&String, &config::ListenerConfig)| {
             let kept = previous.and_then(|previous| previous.find(name, raw.address));
             let path = root.key(name);
@@ -161,7 +164,8 @@ impl Listeners {
             })
         };
         let compiled: Vec<_> = config.listeners.iter().filter_map(compile_one).collect();
-        (diagnostics.error_count() == before).then_some(Self { compiled })
+        let bounds = bounds?;
+        (diagnostics.error_count() == before).then_some(Self { compiled, bounds })
     }
 
     /// The listeners, by name.
@@ -189,6 +193,11 @@ impl Listeners {
         self.compiled.iter().flat_map(|compiled| {
             compiled.settings.certificates().iter().map(|certificate| (&compiled.listener.name, certificate))
         })
+    }
+
+    /// How much the process may have to do.
+    pub(super) const fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// Puts the settings in force. Names those whose settings are other ones than before.

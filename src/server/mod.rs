@@ -20,6 +20,7 @@ mod executor;
 mod handler;
 mod limits;
 mod listener;
+mod overload;
 mod request;
 mod slots;
 mod sniff;

@@ -2,12 +2,12 @@
 //! Refuses: blocking, and talking to other workers except through the orders it is given.
 //! Always holds: an order about one listener leaves the connections of the others alone.
 
-use std::{ops::AddAssign, sync::Arc, time::Duration};
+use std::{ops::AddAssign, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     select,
     sync::oneshot,
-    task::{JoinError, JoinSet},
+    task::{JoinError, JoinSet, spawn_local},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     control::{Order, WorkerSeat},
     handler::Handler,
     listener::Listener,
+    overload::Gauge,
 };
 
 /// How the connections ended that were open when a worker, or one listener on it, was told to stop.
@@ -34,6 +35,9 @@ pub async fn run_worker<H: Handler>(handler: H, mut seat: WorkerSeat) -> DrainRe
     let mut report = DrainReport::default();
     let mut serving = JoinSet::new();
     let mut open: Vec<(Arc<Listener>, oneshot::Sender<Duration>)> = Vec::new();
+    let gauge = Gauge::new(seat.load, Arc::clone(&seat.counters));
+    let watching = Rc::clone(&gauge);
+    let watch = spawn_local(async move { watching.watch().await });
     let grace_period = loop {
         select! {
             order = seat.orders.recv() => match order {
@@ -41,7 +45,8 @@ pub async fn run_worker<H: Handler>(handler: H, mut seat: WorkerSeat) -> DrainRe
                     let (close, closed) = oneshot::channel();
                     open.push((Arc::clone(&listener), close));
                     let worker = Arc::clone(&seat.counters);
-                    serving.spawn_local(serve_listener(handler.clone(), listener, socket, worker, closed));
+                    let gauge = Rc::clone(&gauge);
+                    serving.spawn_local(serve_listener(handler.clone(), listener, socket, worker, gauge, closed));
                 }
                 Some(Order::Close { listener, grace_period }) => {
                     for (_, close) in open.extract_if(.., |(open, _)| Arc::ptr_eq(open, &listener)) {
@@ -62,6 +67,7 @@ pub async fn run_worker<H: Handler>(handler: H, mut seat: WorkerSeat) -> DrainRe
     while let Some(ended) = serving.join_next().await {
         add(&mut report, ended);
     }
+    watch.abort();
     report
 }
 

@@ -133,6 +133,12 @@ impl Tried {
         self.endpoints.push(endpoint);
     }
 
+    /// All may be tried again; in a round robin from where it stands.
+    pub(super) fn clear(&mut self) {
+        self.endpoints.clear();
+        self.step.set(None);
+    }
+
     fn contains(&self, member: &Member) -> bool {
         self.endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, &member.endpoint))
     }
@@ -263,7 +269,10 @@ mod tests {
         let member = |(position, weight): (usize, &u16)| {
             let address = Address::parse(&format!("http://10.0.0.{position}:80")).unwrap();
             let authority = address.to_string().parse().unwrap();
-            Member { endpoint: Endpoint::new(address, authority, Protocol::Http1, None), weight: *weight }
+            Member {
+                endpoint: Endpoint::new(address, authority, Protocol::Http1, None, Arc::default()),
+                weight: *weight,
+            }
         };
         Members::new(weights.iter().enumerate().map(member).collect())
     }
@@ -304,15 +313,15 @@ mod tests {
     #[test]
     fn the_busier_of_two_is_left_alone() {
         let members = members(&[1, 1]);
-        let _busy = members.list[0].endpoint.begin_request();
+        let _busy = members.list[0].endpoint.begin_request(None);
         assert_eq!(shares(&Balance::LeastRequests, &members), [0, 12_000]);
     }
 
     #[test]
     fn a_heavier_endpoint_bears_more_requests_before_it_counts_as_busier() {
         let members = members(&[1, 3]);
-        let _light = members.list[0].endpoint.begin_request();
-        let _heavy = [members.list[1].endpoint.begin_request(), members.list[1].endpoint.begin_request()];
+        let _light = members.list[0].endpoint.begin_request(None);
+        let _heavy = [members.list[1].endpoint.begin_request(None), members.list[1].endpoint.begin_request(None)];
         assert_eq!(shares(&Balance::LeastRequests, &members), [0, 12_000]);
     }
 

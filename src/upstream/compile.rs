@@ -14,7 +14,10 @@ use super::{
     Limits, Upstream, Upstreams,
     address::{Address, Host},
     balance::{Balance, HashOf, Member, Members},
+    compile_retry,
     endpoint::{Endpoint, EndpointTls, Protocol},
+    retry::RetryPolicy,
+    room::Room,
     tls::{SystemAuthorities, TlsClient, server_name},
 };
 use crate::{
@@ -32,17 +35,19 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
     let mut by_name = BTreeMap::new();
     for (name, raw) in &config.upstreams {
         let previous = previous.and_then(|upstreams| upstreams.by_name(name));
+        let room = previous.as_ref().map_or_else(Arc::default, |previous| Arc::clone(&previous.room));
         let mut compiling = Compiling {
+            name,
             path: KeyPath::of(&["upstreams", name]),
             raw,
+            room,
             previous: previous.as_deref(),
             system: &mut system,
             diagnostics,
         };
-        if let Some((members, balance, limits)) = compiling.upstream() {
-            let same = previous.filter(|previous| previous.is_like(&members, &balance, limits));
-            let upstream =
-                same.unwrap_or_else(|| Arc::new(Upstream { name: name.as_str().into(), members, balance, limits }));
+        if let Some(compiled) = compiling.upstream() {
+            let same = previous.filter(|previous| previous.is_like(&compiled));
+            let upstream = same.unwrap_or_else(|| Arc::new(compiled));
             by_name.insert(Arc::clone(&upstream.name), upstream);
         }
     }
@@ -51,30 +56,34 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
 
 /// One upstream on its way from raw to compiled.
 struct Compiling<'a> {
+    name: &'a str,
     path: KeyPath,
     raw: &'a UpstreamConfig,
+    room: Arc<Room>,
     previous: Option<&'a Upstream>,
     system: &'a mut SystemAuthorities,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Upstream {
-    fn is_like(&self, members: &Members, balance: &Balance, limits: Limits) -> bool {
+    fn is_like(&self, other: &Self) -> bool {
         let same = |(ours, theirs): (&Member, &Member)| {
             Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
         };
-        self.members.iter().count() == members.iter().count()
-            && self.members.iter().zip(members.iter()).all(same)
-            && self.balance.is_like(balance)
-            && self.limits == limits
+        self.members.iter().count() == other.members.iter().count()
+            && self.members.iter().zip(other.members.iter()).all(same)
+            && self.balance.is_like(&other.balance)
+            && self.limits == other.limits
+            && self.retry == other.retry
     }
 }
 
 impl Compiling<'_> {
-    fn upstream(&mut self) -> Option<(Members, Balance, Limits)> {
+    fn upstream(&mut self) -> Option<Upstream> {
         let addresses = self.addresses();
         let limits = self.limits();
         let balance = self.balance();
+        let retry = self.retry();
         let addresses = addresses?;
         let over_tls = addresses.first().is_some_and(|address| address.tls);
         let protocol = self.protocol(over_tls);
@@ -86,7 +95,16 @@ impl Compiling<'_> {
         let weights = self.raw.endpoints.iter().map(|endpoint| endpoint.weight);
         let members =
             endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
-        Some((Members::new(members), balance?, limits?))
+        let before = self.previous.map(|previous| &previous.retries);
+        Some(Upstream {
+            name: self.name.into(),
+            members: Members::new(members),
+            balance: balance?,
+            limits: limits?,
+            retry: retry?,
+            retries: before.map_or_else(Arc::default, Arc::clone),
+            room: Arc::clone(&self.room),
+        })
     }
 
     /// The endpoints' addresses, if all of them are good.
@@ -136,21 +154,30 @@ impl Compiling<'_> {
         let connect_timeout = self.duration("connect_timeout", raw.connect_timeout);
         let response_header_timeout = self.duration("response_header_timeout", raw.response_header_timeout);
         let idle_timeout = self.duration("idle_timeout", raw.idle_timeout);
-        if raw.max_connections == 0 {
-            let remedy = "write a number of at least 1, or take the key out for the default";
-            self.diagnostics.error(
-                &self.path.key("max_connections"),
-                "with no connections nothing can be sent",
-                remedy,
-            );
-            return None;
+        let wait_timeout = self.duration("wait_timeout", raw.wait_timeout);
+        for (key, most) in [("max_connections", Some(raw.max_connections)), ("max_requests", raw.max_requests)] {
+            if most == Some(0) {
+                let remedy = "write a number of at least 1, or take the key out for the default";
+                let message = format!("with `{key} = 0` nothing can be sent");
+                self.diagnostics.error(&self.path.key(key), message, remedy);
+                return None;
+            }
         }
         Some(Limits {
             connect_timeout: connect_timeout?,
             response_header_timeout: response_header_timeout?,
             idle_timeout: idle_timeout?,
             max_connections: raw.max_connections,
+            max_requests: raw.max_requests,
+            max_waiting: raw.max_waiting,
+            wait_timeout: wait_timeout?,
         })
+    }
+
+    /// When requests are tried again; outer nothing on a mistake.
+    fn retry(&mut self) -> Option<Option<RetryPolicy>> {
+        let Some(raw) = &self.raw.retry else { return Some(None) };
+        compile_retry::compile(raw, &self.path.key("retry"), self.diagnostics).map(Some)
     }
 
     fn duration(&mut self, key: &str, written: HumanDuration) -> Option<Duration> {
@@ -251,7 +278,7 @@ impl Compiling<'_> {
             self.diagnostics.error(&self.path.key("endpoints"), message, remedy);
             return None;
         };
-        Some(Endpoint::new(address, authority, protocol, tls))
+        Some(Endpoint::new(address, authority, protocol, tls, Arc::clone(&self.room)))
     }
 
     fn server_name(&mut self, host: &Host) -> Option<rustls::pki_types::ServerName<'static>> {

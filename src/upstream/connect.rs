@@ -4,6 +4,7 @@
 
 use std::{io, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
+use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::{
@@ -18,6 +19,7 @@ use super::{
     lookup::Lookups,
     stream::Stream,
 };
+use crate::descriptors;
 
 /// How long a connection is silent before the kernel asks whether the other side is still there, and how often it asks.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -32,6 +34,9 @@ pub enum ConnectError {
     /// Its name stands for no address.
     #[error("the name has no address")]
     NoAddress,
+    /// Nearly all file descriptors of the process are in use.
+    #[error("nearly all file descriptors are in use")]
+    NoDescriptor,
     /// None of its addresses accepted a connection; the cause is that of the last one.
     #[error("no connection was accepted")]
     Tcp(#[source] io::Error),
@@ -59,6 +64,15 @@ pub(super) enum Agreed {
     Http2,
 }
 
+impl ConnectError {
+    fn of_tcp(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE) => Self::NoDescriptor,
+            _ => Self::Tcp(error),
+        }
+    }
+}
+
 /// Opens a connection to `endpoint` by `until`.
 pub(super) async fn connect(
     endpoint: &Arc<Endpoint>,
@@ -68,12 +82,16 @@ pub(super) async fn connect(
 ) -> Result<(Stream, Agreed), ConnectError> {
     let address = endpoint.address();
     let stream = match &address.host {
-        Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await.map_err(ConnectError::Tcp)?,
+        Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await.map_err(ConnectError::of_tcp)?,
         Host::Name(name) => {
             let found = lookups.addresses(name).await.map_err(ConnectError::Resolve)?;
             connect_in_turn(&found, address.port, until).await?
         }
     };
+    // The last descriptors are for what no request may stop.
+    if descriptors::is_reserved(&stream) {
+        return Err(ConnectError::NoDescriptor);
+    }
     tune(&stream).map_err(ConnectError::Tcp)?;
     match endpoint.tls() {
         None => {
@@ -94,7 +112,7 @@ async fn connect_in_turn(addresses: &[IpAddr], port: u16, until: Instant) -> Res
         let share = until.saturating_duration_since(now) / left.max(1);
         match timeout_at(now + share, TcpStream::connect((*address, port))).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = ConnectError::Tcp(error),
+            Ok(Err(error)) => failure = ConnectError::of_tcp(error),
             Err(elapsed) => failure = ConnectError::Tcp(elapsed.into()),
         }
     }

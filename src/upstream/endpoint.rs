@@ -4,14 +4,17 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicU64, AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{address::Address, tls::TlsClient};
+use super::{address::Address, room::Room, tls::TlsClient};
 
 /// The protocol spoken to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Endpoint {
     protocol: Protocol,
     tls: Option<EndpointTls>,
     counters: Counters,
+    /// Told when a request has ended or a connection was closed, for those who wait for room at any endpoint of the upstream.
+    room: Arc<Room>,
     /// Told when a connection is closed, for those who may open none before.
     closed: Notify,
     /// Told when a worker may open no connection while others may keep some that they do not use.
@@ -90,10 +95,21 @@ impl Endpoint {
         authority: Authority,
         protocol: Protocol,
         tls: Option<EndpointTls>,
+        room: Arc<Room>,
     ) -> Arc<Self> {
         let label = Arc::from(address.to_string());
         let (closed, recalled) = (Notify::new(), Arc::new(Notify::new()));
-        Arc::new(Self { label, authority, address, protocol, tls, counters: Counters::default(), closed, recalled })
+        Arc::new(Self {
+            label,
+            authority,
+            address,
+            protocol,
+            tls,
+            counters: Counters::default(),
+            room,
+            closed,
+            recalled,
+        })
     }
 
     /// Its host and port, as logs and metrics call it.
@@ -147,18 +163,26 @@ impl Endpoint {
         self.counters.under_way.load(Relaxed)
     }
 
-    /// Counts a request until the answer is dropped.
-    pub(super) fn begin_request(self: &Arc<Self>) -> UnderWay {
+    /// Counts a request until the answer is dropped, unless `most` are under way.
+    pub(super) fn begin_request(self: &Arc<Self>, most: Option<u32>) -> Option<UnderWay> {
+        match most.map(|most| usize::try_from(most).unwrap_or(usize::MAX)) {
+            None => {
+                self.counters.under_way.fetch_add(1, Relaxed);
+            }
+            Some(most) => {
+                let one_more = |under_way: usize| (under_way < most).then(|| under_way.saturating_add(1));
+                self.counters.under_way.fetch_update(SeqCst, SeqCst, one_more).ok()?;
+            }
+        }
         self.counters.requests.fetch_add(1, Relaxed);
-        self.counters.under_way.fetch_add(1, Relaxed);
-        UnderWay { endpoint: Arc::clone(self) }
+        Some(UnderWay { endpoint: Arc::clone(self) })
     }
 
     /// The right to one more connection, unless `most` are open.
     pub(super) fn claim_connection(self: &Arc<Self>, most: u32) -> Option<ConnectionSlot> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let one_more = |open: usize| (open < most).then(|| open.saturating_add(1));
-        self.counters.connections.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        self.counters.connections.fetch_update(SeqCst, SeqCst, one_more).ok()?;
         Some(ConnectionSlot { endpoint: Arc::clone(self) })
     }
 
@@ -188,13 +212,16 @@ impl Endpoint {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.endpoint.counters.under_way.fetch_sub(1, Relaxed);
+        // Ordered before the look at who waits: whoever found no room before is woken.
+        self.endpoint.counters.under_way.fetch_sub(1, SeqCst);
+        self.endpoint.room.made();
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.endpoint.counters.connections.fetch_sub(1, Relaxed);
+        self.endpoint.counters.connections.fetch_sub(1, SeqCst);
         self.endpoint.closed.notify_one();
+        self.endpoint.room.made();
     }
 }

@@ -88,6 +88,7 @@ impl ForwardError {
             Self::Saturated { .. } => "upstream_saturated",
             Self::Connect { source, .. } => match **source {
                 ConnectError::Timeout(_) => "upstream_connect_timeout",
+                ConnectError::NoDescriptor => "overloaded",
                 ConnectError::Resolve(_)
                 | ConnectError::NoAddress
                 | ConnectError::Tcp(_)
@@ -108,9 +109,10 @@ impl ForwardError {
 
     /// Whose fault it is.
     #[must_use]
-    pub const fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         match self {
             Self::Saturated { .. } => Fault::Gateway,
+            Self::Connect { source, .. } if matches!(**source, ConnectError::NoDescriptor) => Fault::Gateway,
             Self::RequestBody(_) | Self::NotForwardable(_) => Fault::Downstream,
             Self::Connect { .. }
             | Self::ResponseHeaderTimeout { .. }

@@ -1,36 +1,34 @@
-//! Owns: the way of one request to an upstream, up to the head of its response.
-//! Refuses: a request without a permit; sending again what may have been sent.
-//! Always holds: another endpoint or another connection is tried only while nothing was sent.
+//! Owns: the way of one request to an upstream, up to the head of its response: which endpoint, and whether another one.
+//! Refuses: a request without a permit; sending again what may have been acted on, but for what [`super::retry`] allows.
+//! Always holds: each further try is one that the cause, the request and the budget allow; waiting for room has an end.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, net::IpAddr, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
-use http::{
-    HeaderMap, HeaderValue, Request, Response,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use http::{HeaderValue, Request, Response};
+use rand::Rng;
 use tokio::{
-    pin, select,
-    time::{Instant, sleep_until, timeout_at},
+    sync::futures::Notified,
+    time::{Instant, sleep},
 };
 
 use super::{
-    Limits, Upstream,
+    Outcome, Upstream,
+    attempt::{Attempt, Failure},
     balance::Tried,
-    body::{Exchange, UpstreamBody},
-    connect::ConnectError,
-    endpoint::{Endpoint, UnderWay},
-    error::ForwardError,
-    lease::{Lease, SendFailure},
-    outgoing::{Outgoing, Progress, RequestBody},
-    pool::{AcquireError, EndpointPool, WorkerPools},
-    request,
+    body::UpstreamBody,
+    endpoint::Endpoint,
+    error::{Fault, ForwardError},
+    outgoing::{Outgoing, RequestBody},
+    pool::WorkerPools,
+    retry::{Cause, Retrying},
+    room::Waiting,
+    spare::Spare,
     upgrade::{self, UpstreamUpgrade},
 };
-use crate::{auth::Permit, http::BodyError};
+use crate::auth::Permit;
 
-/// How many kept connections may turn out to be closed before an endpoint is given up for this request.
-const MOST_STALE: usize = 3;
+/// The longest pause before an endpoint is asked again that has just failed the same request.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A response that has begun.
 #[derive(Debug)]
@@ -49,38 +47,12 @@ pub struct Forwarded<B: RequestBody> {
 /// Where the time of a forwarded request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timings {
-    /// Until there was a connection; near nothing where one was kept. Endpoints tried in vain are included.
+    /// Until there was a connection; near nothing where one was kept. Tries in vain and waiting for room are included.
     pub connection: Duration,
     /// From then until the head of the response, the sending of the request included.
     pub response_header: Duration,
     /// Whether the connection had been used before.
     pub reused: bool,
-}
-
-/// What stays the same over all endpoints tried for one request.
-struct Attempt<'a, B: RequestBody> {
-    upstream: &'a Upstream,
-    pools: &'a WorkerPools<B>,
-    progress: Option<Rc<Progress>>,
-    asked: Vec<HeaderValue>,
-    began: Instant,
-    deadline: Instant,
-}
-
-/// Why an endpoint gave no response.
-enum Failure<B: RequestBody> {
-    /// Nothing was sent: the next endpoint may have the request.
-    NotSent(Box<Request<Outgoing<B>>>, ForwardError),
-    /// That is the end of it.
-    Final(ForwardError),
-}
-
-/// Why a connection gave no response.
-enum Unanswered<B: RequestBody> {
-    /// It was closed before anything was sent: here is the request again.
-    Unsent(Box<Request<Outgoing<B>>>, hyper::Error),
-    /// It failed.
-    Failed(ForwardError),
 }
 
 /// Forwards `request` to an endpoint of `upstream` and waits for the head of the response.
@@ -96,7 +68,7 @@ enum Unanswered<B: RequestBody> {
 /// Must run where `tokio::task::spawn_local` can be called. Dropping the future gives the request up.
 ///
 /// # Errors
-/// Every [`ForwardError`]. For `Saturated` and `Connect` nothing was sent to anyone.
+/// Every [`ForwardError`]. For `Saturated` and `Connect` nothing was sent to anyone, unless an earlier try was.
 pub async fn forward<B: RequestBody>(
     permit: Permit,
     request: Request<B>,
@@ -107,184 +79,208 @@ pub async fn forward<B: RequestBody>(
 ) -> Result<Forwarded<B>, ForwardError> {
     let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
     let affinity = upstream.balance.affinity(request.headers(), claim, caller);
-    let (parts, body) = request.into_parts();
-    let (body, progress) = Outgoing::new(body);
-    let asked = upgrade::asked_protocols(&parts.headers);
-    let attempt = Attempt { upstream, pools, progress, asked, began: Instant::now(), deadline };
-    let mut request = Request::from_parts(parts, body);
-    let mut tried = Tried::default();
-    let mut failure = None;
-    while let Some(endpoint) = upstream.balance.choose(&upstream.members, affinity, &tried, &mut rand::rng()) {
-        match attempt.at(&endpoint, request).await {
-            Ok(forwarded) => return Ok(forwarded),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::NotSent(unsent, error)) => {
-                request = *unsent;
-                failure = Some(error);
-                tried.add(endpoint);
-            }
-        }
-    }
-    Err(failure.unwrap_or_else(|| ForwardError::Saturated { upstream: Arc::clone(&upstream.name) }))
+    let asked = upgrade::asked_protocols(request.headers());
+    let policy = upstream.retry.as_ref().filter(|_| asked.is_empty());
+    let (request, spare) = match policy {
+        Some(policy) => Spare::of(request, policy),
+        None => (request.map(Outgoing::new), None),
+    };
+    let forwarding = Forwarding {
+        upstream,
+        pools,
+        affinity,
+        asked,
+        spare,
+        began: Instant::now(),
+        deadline,
+        tried: Tried::default(),
+        attempts: 1,
+        may_repeat: false,
+        lacks_room: false,
+        failure: None,
+        retrying: None,
+        waiting: Cell::default(),
+        room_made: None,
+    };
+    forwarding.run(request).await
 }
 
-impl<B: RequestBody> Attempt<'_, B> {
-    /// Tries one endpoint.
-    async fn at(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        mut request: Request<Outgoing<B>>,
-    ) -> Result<Forwarded<B>, Failure<B>> {
-        let under_way = endpoint.begin_request();
-        let pool = self.pools.of(endpoint);
-        let mut stale = 0;
+/// One request, over all its tries.
+struct Forwarding<'a, B: RequestBody> {
+    upstream: &'a Arc<Upstream>,
+    pools: &'a WorkerPools<B>,
+    affinity: Option<u64>,
+    asked: Vec<HeaderValue>,
+    spare: Option<Spare<B>>,
+    began: Instant,
+    deadline: Instant,
+    tried: Tried,
+    attempts: u32,
+    /// Whether an endpoint that was tried may be tried again when all were.
+    may_repeat: bool,
+    /// Whether an endpoint had no room.
+    lacks_room: bool,
+    failure: Option<ForwardError>,
+    retrying: Option<Retrying>,
+    waiting: Cell<Option<Waiting<'a>>>,
+    room_made: Option<Pin<Box<Notified<'a>>>>,
+}
+
+impl<B: RequestBody> Forwarding<'_, B> {
+    async fn run(mut self, mut request: Request<Outgoing<B>>) -> Result<Forwarded<B>, ForwardError> {
         loop {
-            let mut lease = match self.acquire(&pool, endpoint, stale > 0).await {
-                Ok(lease) => lease,
-                Err(error @ ForwardError::Deadline { .. }) => return Err(Failure::Final(error)),
-                Err(error) => return Err(Failure::NotSent(Box::new(request), error)),
+            let Some(endpoint) = self.choose().await else {
+                self.wait_for_room().await?;
+                continue;
             };
-            request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
-            let connected = Instant::now();
-            let (unsent, error) = match self.send(&mut lease, endpoint, request, connected).await {
-                Ok(response) => {
-                    let timings = Timings {
-                        connection: connected.duration_since(self.began),
-                        response_header: connected.elapsed(),
-                        reused: !lease.is_fresh(),
-                    };
-                    return self.receive(response, lease, under_way, timings, endpoint).map_err(Failure::Final);
-                }
-                Err(Unanswered::Failed(error)) => {
-                    if let ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } = error {
-                        lease.give_up();
-                    }
-                    return Err(Failure::Final(error));
-                }
-                Err(Unanswered::Unsent(unsent, error)) => (unsent, error),
+            let attempt = Attempt {
+                upstream: self.upstream,
+                endpoint: &endpoint,
+                pools: self.pools,
+                waiting: &self.waiting,
+                progress: request.body().progress(),
+                asked: &self.asked,
+                began: self.began,
+                deadline: self.deadline,
             };
-            if lease.is_fresh() || stale >= MOST_STALE {
-                endpoint.note_connect_failure();
-                let source = Arc::new(ConnectError::Lost(error));
-                let error = ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source };
-                return Err(Failure::NotSent(unsent, error));
+            let ended = attempt.run(request).await;
+            if let Some(outcome) = outcome(&ended) {
+                self.upstream.note(&endpoint, outcome);
             }
-            endpoint.note_stale_connection();
-            stale += 1;
-            request = *unsent;
+            request = match ended {
+                Ok(forwarded) => match self.instead_of(&forwarded, endpoint) {
+                    Some(request) => request,
+                    None => return Ok(forwarded),
+                },
+                Err(failure) => self.after(failure, endpoint)?,
+            };
         }
     }
 
-    async fn acquire(
-        &self,
-        pool: &Rc<EndpointPool<B>>,
-        endpoint: &Endpoint,
-        fresh: bool,
-    ) -> Result<Lease<B>, ForwardError> {
-        if let Some(lease) = pool.take(&self.limits(), fresh) {
-            return Ok(lease);
+    /// The endpoint to try next.
+    async fn choose(&mut self) -> Option<Arc<Endpoint>> {
+        let next = self.upstream.choose(self.affinity, &self.tried);
+        if next.is_some() || !self.may_repeat {
+            return next;
         }
-        match timeout_at(self.deadline, pool.acquire(&self.limits(), fresh)).await {
-            Ok(Ok(lease)) => Ok(lease),
-            Ok(Err(AcquireError::Saturated)) => {
-                Err(ForwardError::Saturated { upstream: Arc::clone(&self.upstream.name) })
+        self.tried.clear();
+        sleep(rand::rng().random_range(Duration::ZERO..LONGEST_PAUSE)).await;
+        self.upstream.choose(self.affinity, &self.tried)
+    }
+
+    /// The request to try next after a failure.
+    fn after(&mut self, failure: Failure<B>, endpoint: Arc<Endpoint>) -> Result<Request<Outgoing<B>>, ForwardError> {
+        let (error, cause) = match failure {
+            Failure::Final(error) => return Err(error),
+            Failure::NotSent(request, error) => {
+                // Passing on to the next endpoint for want of room costs nobody anything.
+                self.lacks_room |= matches!(error, ForwardError::Saturated { .. });
+                if !matches!(error, ForwardError::Saturated { .. }) && !self.may_try_again(Cause::Connect) {
+                    return Err(error);
+                }
+                self.may_repeat = false;
+                self.failure = Some(error);
+                self.tried.add(endpoint);
+                return Ok(*request);
             }
-            Ok(Err(AcquireError::Connect(source))) => {
-                Err(ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source })
+            Failure::Refused(error) => (error, Cause::Connect),
+            Failure::Broken(error) => (error, Cause::Reset),
+        };
+        match self.once_more(cause, endpoint) {
+            Some(request) => {
+                self.failure = Some(error);
+                Ok(request)
             }
-            Err(_elapsed) => Err(ForwardError::Deadline { endpoint: Arc::clone(endpoint.label()) }),
+            None => Err(error),
         }
     }
 
-    /// Sends the request and waits for the head of the response; gives the request back if it was not sent.
-    async fn send(
-        &self,
-        lease: &mut Lease<B>,
-        endpoint: &Endpoint,
-        request: Request<Outgoing<B>>,
-        connected: Instant,
-    ) -> Result<Response<Incoming>, Unanswered<B>> {
-        let patience = self.limits().response_header_timeout;
-        let label = || Arc::clone(endpoint.label());
-        let response = lease.send(request);
-        let timer = sleep_until(self.deadline.min(connected + patience));
-        pin!(response, timer);
-        loop {
-            select! {
-                biased;
-                sent = &mut response => return sent.map_err(|failure| match failure {
-                    SendFailure::Unsent(request, error) => Unanswered::Unsent(request, error),
-                    SendFailure::Sent(error) => Unanswered::Failed(self.judge(error, label())),
-                }),
-                () = &mut timer => {
-                    let now = Instant::now();
-                    if now >= self.deadline {
-                        return Err(Unanswered::Failed(self.late(label())));
-                    }
-                    // While the request's body is on its way, it is not the upstream's turn to speak.
-                    let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
-                    let patient_until = silent_since.max(connected) + patience;
-                    if now >= patient_until {
-                        return Err(Unanswered::Failed(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
-                    }
-                    timer.as_mut().reset(self.deadline.min(patient_until));
+    /// The request to try next in place of an answer that is not good enough.
+    fn instead_of(&mut self, forwarded: &Forwarded<B>, endpoint: Arc<Endpoint>) -> Option<Request<Outgoing<B>>> {
+        let status = forwarded.response.status().as_u16();
+        self.once_more(Cause::Status(status), endpoint)
+    }
+
+    /// The request that was sent, once more, if it may be.
+    fn once_more(&mut self, cause: Cause, endpoint: Arc<Endpoint>) -> Option<Request<Outgoing<B>>> {
+        let spare = self.spare.as_ref()?;
+        let policy = self.upstream.retry.as_ref()?;
+        if !policy.covers(cause) || !(cause == Cause::Connect || spare.is_idempotent()) {
+            return None;
+        }
+        let request = spare.request()?;
+        if !self.may_try_again(cause) {
+            return None;
+        }
+        self.may_repeat = true;
+        self.tried.add(endpoint);
+        Some(request)
+    }
+
+    /// Whether there is another try, and notes that there is.
+    fn may_try_again(&mut self, cause: Cause) -> bool {
+        let Some(policy) = &self.upstream.retry else { return cause == Cause::Connect };
+        if !policy.covers(cause) || self.attempts >= policy.attempts {
+            return false;
+        }
+        if self.retrying.is_none() {
+            let under_way = self.upstream.requests_under_way();
+            self.retrying = self.upstream.retries.spend(policy.budget, under_way);
+        }
+        if self.retrying.is_none() {
+            return false;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.upstream.retries.note(cause);
+        true
+    }
+
+    /// Waits until an endpoint may have room; fails if that is not what all of them lack, or takes too long.
+    async fn wait_for_room(&mut self) -> Result<(), ForwardError> {
+        let upstream: &Upstream = self.upstream;
+        if !self.lacks_room {
+            return Err(self.failure.take().unwrap_or_else(|| upstream.saturated()));
+        }
+        let mut waiting = self.waiting.take();
+        match (&waiting, self.room_made.take()) {
+            (Some(waiting), Some(made)) => {
+                if !waiting.for_room(made).await {
+                    return Err(upstream.saturated());
                 }
             }
-        }
-    }
-
-    /// Who was being waited for when the time was over. A body still to come has the same deadline, and which of the two
-    /// timers fires first is chance.
-    fn late(&self, endpoint: Arc<str>) -> ForwardError {
-        if self.progress.as_ref().is_some_and(|body| body.awaits_downstream()) {
-            return ForwardError::RequestBody(Box::new(BodyError::DeadlinePassed));
-        }
-        ForwardError::Deadline { endpoint }
-    }
-
-    /// Whose failure it was.
-    fn judge(&self, source: hyper::Error, endpoint: Arc<str>) -> ForwardError {
-        if let Some(cause) = self.progress.as_ref().and_then(|body| body.take_failure()) {
-            return ForwardError::RequestBody(cause);
-        }
-        if source.is_parse() {
-            return ForwardError::Protocol { endpoint, source };
-        }
-        ForwardError::Reset { endpoint, source }
-    }
-
-    fn receive(
-        &self,
-        mut response: Response<Incoming>,
-        lease: Lease<B>,
-        under_way: UnderWay,
-        timings: Timings,
-        endpoint: &Endpoint,
-    ) -> Result<Forwarded<B>, ForwardError> {
-        let endpoint = Arc::clone(endpoint.label());
-        // hyper puts this in when the upstream switched protocols, and only then.
-        if response.extensions().get::<OnUpgrade>().is_some() {
-            if !upgrade::is_asked(&self.asked, response.headers()) {
-                return Err(ForwardError::UnaskedUpgrade { endpoint });
+            _ => {
+                let until = self.deadline.min(Instant::now() + upstream.limits.wait_timeout);
+                waiting =
+                    Some(upstream.room.enter(upstream.limits.max_waiting, until).ok_or_else(|| upstream.saturated())?);
             }
-            let upgraded = UpstreamUpgrade::new(hyper::upgrade::on(&mut response), under_way);
-            let response = response.map(UpstreamBody::detached);
-            return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
         }
-        let reusable = !is_framed_twice(response.headers());
-        if !reusable {
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
-        let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
-        Ok(Forwarded { response, upgrade: None, endpoint, timings })
-    }
-
-    const fn limits(&self) -> Limits {
-        self.upstream.limits
+        // Listening before looking again: room that is made in between is not missed.
+        self.room_made = waiting.as_ref().map(Waiting::listen);
+        self.waiting.set(waiting);
+        self.tried.clear();
+        self.lacks_room = false;
+        Ok(())
     }
 }
 
-/// Whether a response says its length in two ways, as one does who wants two readers to disagree (RFC 9112 section 6.3).
-fn is_framed_twice(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+/// What an attempt says about its endpoint, if anything.
+fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<Outcome> {
+    match ended {
+        Ok(forwarded) => Some(Outcome::Answered(forwarded.response.status().as_u16())),
+        Err(Failure::Refused(_) | Failure::Broken(_)) => Some(Outcome::Failed),
+        Err(Failure::NotSent(_, error) | Failure::Final(error)) => match error {
+            // This is said of us.
+            ForwardError::Connect { .. } if error.fault() == Fault::Gateway => None,
+            ForwardError::Connect { .. }
+            | ForwardError::ResponseHeaderTimeout { .. }
+            | ForwardError::Reset { .. }
+            | ForwardError::Protocol { .. }
+            | ForwardError::UnaskedUpgrade { .. } => Some(Outcome::Failed),
+            // These are said of us, of the request, or of how long its whole exchange may take.
+            ForwardError::Saturated { .. }
+            | ForwardError::Deadline { .. }
+            | ForwardError::RequestBody(_)
+            | ForwardError::NotForwardable(_) => None,
+        },
+    }
 }

@@ -5,9 +5,11 @@
 //! its endpoint's bound for as long as its socket is open, upgraded ones included.
 
 mod address;
+mod attempt;
 mod balance;
 mod body;
 mod compile;
+mod compile_retry;
 mod connect;
 mod endpoint;
 mod error;
@@ -18,7 +20,11 @@ mod lookup;
 mod opening;
 mod outgoing;
 mod pool;
+mod replay;
 mod request;
+mod retry;
+mod room;
+mod spare;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -29,7 +35,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
-use self::balance::{Balance, Members};
+use self::{
+    balance::{Balance, Members, Tried},
+    retry::{Retries, RetryPolicy},
+    room::Room,
+};
 pub use self::{
     body::UpstreamBody,
     compile::compile,
@@ -39,6 +49,7 @@ pub use self::{
     forward::{Forwarded, Timings, forward},
     outgoing::RequestBody,
     pool::WorkerPools,
+    retry::RetryCounts,
     upgrade::UpstreamUpgrade,
 };
 
@@ -55,6 +66,9 @@ pub struct Upstream {
     members: Members,
     balance: Balance,
     limits: Limits,
+    retry: Option<RetryPolicy>,
+    retries: Arc<Retries>,
+    room: Arc<Room>,
 }
 
 /// The bounds on an upstream's connections and answers.
@@ -68,6 +82,12 @@ struct Limits {
     idle_timeout: Duration,
     /// The most connections to one endpoint, over all workers.
     max_connections: u32,
+    /// The most requests under way at one endpoint, over all workers; absent: no bound.
+    max_requests: Option<u32>,
+    /// The most requests that wait for room, over all workers.
+    max_waiting: u32,
+    /// How long they wait.
+    wait_timeout: Duration,
 }
 
 /// How an attempt at an endpoint ended, for those who judge endpoints by it.
@@ -100,6 +120,32 @@ impl Upstream {
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// How often its requests were tried again so far.
+    #[must_use]
+    pub fn retry_counts(&self) -> RetryCounts {
+        self.retries.counts()
+    }
+
+    /// How many requests wait for room at it.
+    #[must_use]
+    pub fn requests_waiting(&self) -> usize {
+        self.room.waiting()
+    }
+
+    /// The endpoint to try for a request; none when all were tried.
+    fn choose(&self, affinity: Option<u64>, tried: &Tried) -> Option<Arc<Endpoint>> {
+        self.balance.choose(&self.members, affinity, tried, &mut rand::rng())
+    }
+
+    /// Requests under way at all its endpoints.
+    fn requests_under_way(&self) -> usize {
+        self.endpoints().map(|endpoint| endpoint.requests_under_way()).sum()
+    }
+
+    fn saturated(&self) -> ForwardError {
+        ForwardError::Saturated { upstream: Arc::clone(&self.name) }
     }
 
     /// Notes how an attempt at one of its endpoints ended.

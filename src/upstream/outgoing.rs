@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::replay::{ReadError, Reader};
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What can be forwarded as a request's body.
@@ -24,8 +26,18 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static> RequestBody
 /// A request's body, watched.
 #[derive(Debug)]
 pub(super) struct Outgoing<B> {
-    body: B,
+    content: Content<B>,
     progress: Option<Rc<Progress>>,
+}
+
+#[derive(Debug)]
+enum Content<B> {
+    /// Sent once.
+    Once(B),
+    /// May be sent again.
+    Replayed(Reader<B>),
+    /// There is none.
+    Empty,
 }
 
 /// How far a body has got.
@@ -52,12 +64,58 @@ enum Stage {
 pub(super) struct BodyFailed;
 
 impl<B: RequestBody> Outgoing<B> {
-    pub(super) fn new(body: B) -> (Self, Option<Rc<Progress>>) {
-        let progress = (!body.is_end_stream()).then(|| {
+    /// A body that is sent once.
+    pub(super) fn new(body: B) -> Self {
+        Self::of(Content::Once(body))
+    }
+
+    /// A body that may be sent again.
+    pub(super) fn replayed(reader: Reader<B>) -> Self {
+        Self::of(Content::Replayed(reader))
+    }
+
+    /// No body.
+    pub(super) fn empty() -> Self {
+        Self::of(Content::Empty)
+    }
+
+    /// How far it has got; nothing for one that has no body.
+    pub(super) fn progress(&self) -> Option<Rc<Progress>> {
+        self.progress.clone()
+    }
+
+    fn of(content: Content<B>) -> Self {
+        let progress = (!content.is_end_stream()).then(|| {
             let since = Cell::new(Instant::now());
             Rc::new(Progress { stage: Cell::new(Stage::Sending), since, failure: RefCell::new(None) })
         });
-        (Self { body, progress: progress.clone() }, progress)
+        Self { content, progress }
+    }
+}
+
+impl<B: RequestBody> Content<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReadError<B::Error>>>> {
+        match self {
+            Self::Once(body) => Pin::new(body).poll_frame(cx).map_err(ReadError::Failed),
+            Self::Replayed(reader) => reader.poll_piece(cx),
+            Self::Empty => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Once(body) => body.is_end_stream(),
+            Self::Replayed(reader) => reader.is_end_stream(),
+            Self::Empty => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Once(body) => body.size_hint(),
+            Self::Replayed(reader) => reader.size_hint(),
+            Self::Empty => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -105,30 +163,32 @@ impl<B: RequestBody> Body for Outgoing<B> {
         let this = self.get_mut();
         let Some(progress) = &this.progress else { return Poll::Ready(None) };
         progress.stage.set(Stage::AwaitingDownstream);
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let frame = ready!(this.content.poll_frame(cx));
         match frame {
             None => {
                 progress.enter(Stage::Ended);
                 Poll::Ready(None)
             }
             Some(Ok(frame)) => {
-                let last = this.body.is_end_stream() || frame.is_trailers();
+                let last = this.content.is_end_stream() || frame.is_trailers();
                 progress.enter(if last { Stage::Ended } else { Stage::Sending });
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 progress.enter(Stage::Ended);
-                *progress.failure.borrow_mut() = Some(error.into());
+                if let ReadError::Failed(error) = error {
+                    *progress.failure.borrow_mut() = Some(error.into());
+                }
                 Poll::Ready(Some(Err(BodyFailed)))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.content.size_hint()
     }
 }

@@ -409,6 +409,28 @@ impl World {
         until("the only connection is in use", || async { (self.narrow.connections() == 1).then_some(()) }).await;
         self.get("upstream_saturated", "/narrow").await;
         assert!(self.silent.connections() > 0);
+        self.overload().await;
+    }
+
+    /// A gateway that may have one request at a time, and has it.
+    async fn overload(&mut self) {
+        let config = r#"
+[process]
+max_requests = 1
+[listeners.public]
+address = "127.0.0.1:0"
+[upstreams]
+silent = { endpoints = ["http://${SILENT}"] }
+[routes]
+silent = { path = "/", upstream = "silent", public = true }
+"#;
+        let gateway = GatewayBuilder::whole(config).variable("SILENT", &self.silent.address.to_string()).start().await;
+        let before = self.silent.connections();
+        let mut held = TcpStream::connect(gateway.address()).await.expect("a connection");
+        held.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
+        until("it is under way", || async { (self.silent.connections() > before).then_some(()) }).await;
+        let answer = self.client.get(&gateway.url("/"), None).await;
+        self.note("overloaded", &answer);
     }
 }
 

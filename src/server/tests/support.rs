@@ -226,6 +226,10 @@ impl Handler for Scripted {
         }
     }
 
+    fn overloaded(&self, _: &Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
+        Response::builder().status(503).body(text("overloaded")).unwrap()
+    }
+
     fn too_many_headers(&self, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
         Response::builder().status(431).body(text("too many")).unwrap()
     }

@@ -84,6 +84,12 @@ catalogue! {
         "Connections to an endpoint that could not be made.";
     UPSTREAM_ENDPOINT_REQUESTS: Gauge "postern_upstream_requests_under_way" ["upstream", "endpoint"]
         "Requests that an endpoint has not answered to the end yet.";
+    UPSTREAM_RETRIES: Counter "postern_upstream_retries_total" ["upstream", "cause"]
+        "Requests that were tried again: after connect, reset or status. With cause out_of_budget those that were not, because too many others were.";
+    UPSTREAM_WAITING: Gauge "postern_upstream_requests_waiting" ["upstream"]
+        "Requests that wait for room at any endpoint.";
+    REQUESTS_SHED: Counter "postern_requests_shed_total" []
+        "Requests answered 503 at once, because too many were under way or a worker had fallen behind.";
     LISTENER_OPEN: Gauge "postern_listener_open_connections" ["listener"]
         "Open connections from downstream.";
     LISTENER_CONNECTIONS: Counter "postern_listener_connections_total" ["listener"]

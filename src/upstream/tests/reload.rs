@@ -99,7 +99,12 @@ fn every_mistake_is_found_and_said_where_it_is() {
         (json!({ "endpoints": ["http://a", "http://A:80"] }), "upstreams.orders.endpoints[1]: a:80 is named twice"),
         (json!({ "endpoints": http, "tls": { "ca": ca } }), "upstreams.orders.tls: there is a `tls` table"),
         (json!({ "endpoints": http, "protocol": "auto" }), "upstreams.orders.protocol: without TLS"),
-        (json!({ "endpoints": http, "max_connections": 0 }), "upstreams.orders.max_connections: with no connections"),
+        (json!({ "endpoints": http, "max_connections": 0 }), "upstreams.orders.max_connections: with `max_conn"),
+        (json!({ "endpoints": http, "max_requests": 0 }), "upstreams.orders.max_requests: with `max_requests = 0`"),
+        (json!({ "endpoints": http, "wait_timeout": "0s" }), "upstreams.orders.wait_timeout: "),
+        (json!({ "endpoints": http, "retry": { "attempts": 1 } }), "upstreams.orders.retry.attempts: "),
+        (json!({ "endpoints": http, "retry": { "on": [] } }), "upstreams.orders.retry.on: without a cause"),
+        (json!({ "endpoints": http, "retry": { "on": ["reset", 200] } }), "upstreams.orders.retry.on[1]: 200 is not"),
         (json!({ "endpoints": http, "connect_timeout": "0s" }), "upstreams.orders.connect_timeout: "),
         (json!({ "endpoints": http, "balance": { "hash": { "claim": "" } } }), "upstreams.orders.balance.hash.claim: "),
         (

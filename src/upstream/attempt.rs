@@ -1,0 +1,232 @@
+//! Owns: one try of a request at one endpoint, up to the head of its response.
+//! Refuses: sending again what may have been sent. Whether there is another try is decided in [`super::forward`].
+//! Always holds: another connection to the same endpoint is tried only while nothing was sent.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio::{
+    pin, select,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    Limits, Upstream,
+    body::{Exchange, UpstreamBody},
+    connect::ConnectError,
+    endpoint::{Endpoint, UnderWay},
+    error::ForwardError,
+    forward::{Forwarded, Timings},
+    lease::{Lease, SendFailure},
+    outgoing::{Outgoing, Progress, RequestBody},
+    pool::{AcquireError, EndpointPool, WorkerPools},
+    request,
+    retry::is_refused,
+    room::Waiting,
+    upgrade::{self, UpstreamUpgrade},
+};
+use crate::http::BodyError;
+
+/// How many kept connections may turn out to be closed before an endpoint is given up for this request.
+const MOST_STALE: usize = 3;
+
+/// One try.
+pub(super) struct Attempt<'a, 'room, B: RequestBody> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) endpoint: &'a Arc<Endpoint>,
+    pub(super) pools: &'a WorkerPools<B>,
+    /// Given up as soon as there is room.
+    pub(super) waiting: &'a Cell<Option<Waiting<'room>>>,
+    pub(super) progress: Option<Rc<Progress>>,
+    pub(super) asked: &'a [HeaderValue],
+    pub(super) began: Instant,
+    pub(super) deadline: Instant,
+}
+
+/// Why an endpoint gave no response.
+pub(super) enum Failure<B: RequestBody> {
+    /// Nothing was sent: here is the request again.
+    NotSent(Box<Request<Outgoing<B>>>, ForwardError),
+    /// It was sent, and the endpoint says that it did nothing with it.
+    Refused(ForwardError),
+    /// It was sent, and the connection or stream ended before the response began.
+    Broken(ForwardError),
+    /// That is the end of it.
+    Final(ForwardError),
+}
+
+/// Why a connection gave no response.
+enum Unanswered<B: RequestBody> {
+    /// It was closed before anything was sent: here is the request again.
+    Unsent(Box<Request<Outgoing<B>>>, hyper::Error),
+    /// It failed.
+    Failed(ForwardError),
+}
+
+impl<B: RequestBody> Attempt<'_, '_, B> {
+    /// Tries the endpoint.
+    pub(super) async fn run(&self, mut request: Request<Outgoing<B>>) -> Result<Forwarded<B>, Failure<B>> {
+        let endpoint = self.endpoint;
+        let Some(under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
+            return Err(Failure::NotSent(Box::new(request), self.upstream.saturated()));
+        };
+        let pool = self.pools.of(endpoint);
+        let mut stale = 0;
+        loop {
+            let mut lease = match self.acquire(&pool, stale > 0).await {
+                Ok(lease) => lease,
+                Err(error @ ForwardError::Deadline { .. }) => return Err(Failure::Final(error)),
+                Err(error) => return Err(Failure::NotSent(Box::new(request), error)),
+            };
+            // There is room: whoever waits behind may move up.
+            drop(self.waiting.take());
+            request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
+            let connected = Instant::now();
+            let (unsent, error) = match self.send(&mut lease, request, connected).await {
+                Ok(response) => {
+                    let timings = Timings {
+                        connection: connected.duration_since(self.began),
+                        response_header: connected.elapsed(),
+                        reused: !lease.is_fresh(),
+                    };
+                    return self.receive(response, lease, under_way, timings).map_err(Failure::Final);
+                }
+                Err(Unanswered::Failed(error)) => {
+                    if let ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } = error {
+                        lease.give_up();
+                    }
+                    return Err(Failure::from(error));
+                }
+                Err(Unanswered::Unsent(unsent, error)) => (unsent, error),
+            };
+            if lease.is_fresh() || stale >= MOST_STALE {
+                endpoint.note_connect_failure();
+                let source = Arc::new(ConnectError::Lost(error));
+                let error = ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source };
+                return Err(Failure::NotSent(unsent, error));
+            }
+            endpoint.note_stale_connection();
+            stale += 1;
+            request = *unsent;
+        }
+    }
+
+    async fn acquire(&self, pool: &Rc<EndpointPool<B>>, fresh: bool) -> Result<Lease<B>, ForwardError> {
+        let endpoint = self.endpoint;
+        if let Some(lease) = pool.take(&self.limits(), fresh) {
+            return Ok(lease);
+        }
+        match timeout_at(self.deadline, pool.acquire(&self.limits(), fresh)).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(AcquireError::Saturated)) => Err(self.upstream.saturated()),
+            Ok(Err(AcquireError::Connect(source))) => {
+                Err(ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source })
+            }
+            Err(_elapsed) => Err(ForwardError::Deadline { endpoint: Arc::clone(endpoint.label()) }),
+        }
+    }
+
+    /// Sends the request and waits for the head of the response; gives the request back if it was not sent.
+    async fn send(
+        &self,
+        lease: &mut Lease<B>,
+        request: Request<Outgoing<B>>,
+        connected: Instant,
+    ) -> Result<Response<Incoming>, Unanswered<B>> {
+        let patience = self.limits().response_header_timeout;
+        let label = || Arc::clone(self.endpoint.label());
+        let response = lease.send(request);
+        let timer = sleep_until(self.deadline.min(connected + patience));
+        pin!(response, timer);
+        loop {
+            select! {
+                biased;
+                sent = &mut response => return sent.map_err(|failure| match failure {
+                    SendFailure::Unsent(request, error) => Unanswered::Unsent(request, error),
+                    SendFailure::Sent(error) => Unanswered::Failed(self.judge(error, label())),
+                }),
+                () = &mut timer => {
+                    let now = Instant::now();
+                    if now >= self.deadline {
+                        return Err(Unanswered::Failed(self.late(label())));
+                    }
+                    // While the request's body is on its way, it is not the upstream's turn to speak.
+                    let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
+                    let patient_until = silent_since.max(connected) + patience;
+                    if now >= patient_until {
+                        return Err(Unanswered::Failed(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
+                    }
+                    timer.as_mut().reset(self.deadline.min(patient_until));
+                }
+            }
+        }
+    }
+
+    /// Who was being waited for when the time was over. A body still to come has the same deadline, and which of the two
+    /// timers fires first is chance.
+    fn late(&self, endpoint: Arc<str>) -> ForwardError {
+        if self.progress.as_ref().is_some_and(|body| body.awaits_downstream()) {
+            return ForwardError::RequestBody(Box::new(BodyError::DeadlinePassed));
+        }
+        ForwardError::Deadline { endpoint }
+    }
+
+    /// Whose failure it was.
+    fn judge(&self, source: hyper::Error, endpoint: Arc<str>) -> ForwardError {
+        if let Some(cause) = self.progress.as_ref().and_then(|body| body.take_failure()) {
+            return ForwardError::RequestBody(cause);
+        }
+        if source.is_parse() {
+            return ForwardError::Protocol { endpoint, source };
+        }
+        ForwardError::Reset { endpoint, source }
+    }
+
+    fn receive(
+        &self,
+        mut response: Response<Incoming>,
+        lease: Lease<B>,
+        under_way: UnderWay,
+        timings: Timings,
+    ) -> Result<Forwarded<B>, ForwardError> {
+        let endpoint = Arc::clone(self.endpoint.label());
+        // hyper puts this in when the upstream switched protocols, and only then.
+        if response.extensions().get::<OnUpgrade>().is_some() {
+            if !upgrade::is_asked(self.asked, response.headers()) {
+                return Err(ForwardError::UnaskedUpgrade { endpoint });
+            }
+            let upgraded = UpstreamUpgrade::new(hyper::upgrade::on(&mut response), under_way);
+            let response = response.map(UpstreamBody::detached);
+            return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
+        }
+        let reusable = !is_framed_twice(response.headers());
+        if !reusable {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
+        Ok(Forwarded { response, upgrade: None, endpoint, timings })
+    }
+
+    const fn limits(&self) -> Limits {
+        self.upstream.limits
+    }
+}
+
+impl<B: RequestBody> From<ForwardError> for Failure<B> {
+    fn from(error: ForwardError) -> Self {
+        match error {
+            ForwardError::Reset { ref source, .. } if is_refused(source) => Self::Refused(error),
+            ForwardError::Reset { .. } => Self::Broken(error),
+            other => Self::Final(other),
+        }
+    }
+}
+
+/// Whether a response says its length in two ways, as one does who wants two readers to disagree (RFC 9112 section 6.3).
+fn is_framed_twice(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+}
