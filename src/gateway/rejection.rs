@@ -257,6 +257,7 @@ fn forward_status(error: &ForwardError) -> StatusCode {
         ForwardError::Connect { .. }
         | ForwardError::Reset { .. }
         | ForwardError::Protocol { .. }
+        | ForwardError::TransferCoding { .. }
         | ForwardError::UnaskedUpgrade { .. } => StatusCode::BAD_GATEWAY,
     }
 }

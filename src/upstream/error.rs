@@ -55,6 +55,12 @@ pub enum ForwardError {
         #[source]
         source: hyper::Error,
     },
+    /// The response is under a transfer coding beside `chunked`, which nobody undoes (RFC 9112 section 6.1).
+    #[error("{endpoint} answered under a transfer coding that is not undone")]
+    TransferCoding {
+        /// The endpoint.
+        endpoint: Arc<str>,
+    },
     /// The endpoint switched to a protocol that it was not asked for (RFC 9110 section 7.8).
     #[error("{endpoint} switched to a protocol that it was not asked for")]
     UnaskedUpgrade {
@@ -100,7 +106,7 @@ impl ForwardError {
             Self::ResponseHeaderTimeout { .. } => "upstream_response_header_timeout",
             Self::Deadline { .. } => "upstream_deadline",
             Self::Reset { .. } => "upstream_reset",
-            Self::Protocol { .. } => "upstream_protocol_error",
+            Self::Protocol { .. } | Self::TransferCoding { .. } => "upstream_protocol_error",
             Self::UnaskedUpgrade { .. } => "upstream_unasked_upgrade",
             Self::RequestBody(_) => "request_body_failed",
             Self::NotForwardable(_) => "request_not_forwardable",
@@ -119,6 +125,7 @@ impl ForwardError {
             | Self::Deadline { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
+            | Self::TransferCoding { .. }
             | Self::UnaskedUpgrade { .. } => Fault::Upstream,
         }
     }
@@ -132,6 +139,7 @@ impl ForwardError {
             | Self::Deadline { endpoint }
             | Self::Reset { endpoint, .. }
             | Self::Protocol { endpoint, .. }
+            | Self::TransferCoding { endpoint }
             | Self::UnaskedUpgrade { endpoint } => Some(endpoint),
             Self::Saturated { .. } | Self::RequestBody(_) | Self::NotForwardable(_) => None,
         }

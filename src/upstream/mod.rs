@@ -14,6 +14,8 @@ mod connect;
 mod endpoint;
 mod error;
 mod forward;
+mod framing;
+mod http1;
 mod http2;
 mod lease;
 mod lookup;
