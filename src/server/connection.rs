@@ -31,7 +31,7 @@ use tokio::{
 
 use super::{
     activity::Activity,
-    conduct::{RequestFault, http1::Guard},
+    conduct::{Conduct, RequestFault},
     counters::WorkerCounters,
     drain::Drain,
     drive::{Ending, HttpConnection, drive},
@@ -41,7 +41,7 @@ use super::{
     listener::{Listener, ListenerSettings},
     overload::Gauge,
     proxy_protocol::{self, ProxyHeader},
-    request::{RequestGuard, Tally, TrackedBody},
+    request::{RequestGuard, StreamHold, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
     stream::{DownstreamStream, Transport},
@@ -116,9 +116,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let mut prefix = Prefix::default();
     let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
     let activity = Arc::new(Activity::new(protocol, opened));
-    let guard =
-        (protocol == Protocol::Http1).then(|| Guard::new(settings.limits.header_size(), settings.limits.headers));
-    let stream = DownstreamStream::new(transport, prefix, guard, Arc::clone(&activity), slot);
+    let conduct = Conduct::new(protocol, &settings.limits, opened);
+    let stream = DownstreamStream::new(transport, prefix, conduct, Arc::clone(&activity), slot);
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
     let connection = Rc::new(Opened { seat, info, tally });
@@ -220,10 +219,13 @@ impl<H: Handler> Opened<H> {
     async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
         let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let this = Rc::clone(&this);
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
+            if request.method() == Method::CONNECT {
+                request.extensions_mut().insert(StreamHold::new(&this.tally));
+            }
             async move {
                 let response = if this.seat.gauge.sheds() {
                     this.seat.handler.overloaded(&request, &this.info)
@@ -240,6 +242,7 @@ impl<H: Handler> Opened<H> {
         });
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
+            .enable_connect_protocol()
             .max_concurrent_streams(limits.http2_streams)
             .max_pending_accept_reset_streams(limits.http2_pending_resets)
             .max_local_error_reset_streams(limits.http2_error_resets)
@@ -267,6 +270,11 @@ impl<H: Handler> Opened<H> {
                 drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
             // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
             self.seat.count(&ending);
+            if activity.is_flooded() {
+                self.seat.listener.counters().floods.increment();
+                let (listener, peer) = (self.seat.listener.name(), self.info.peer);
+                tracing::debug!(%listener, %peer, "ended an HTTP/2 connection for its many frames that carry nothing");
+            }
         }
         // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
         if !activity.tether.is_gone() {
