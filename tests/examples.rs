@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -140,7 +141,9 @@ fn command_lines(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in text.lines() {
         let bare = line.strip_prefix("    ").unwrap_or(line).trim_start_matches("$ ");
-        if bare.starts_with("postern ") || bare.starts_with("cargo run ") {
+        // The fault run is another program; its own step of scripts/test runs it.
+        let is_ours = bare.starts_with("postern ") || bare.starts_with("cargo run ") && !bare.contains("--example");
+        if is_ours {
             found.push(bare.split(" #").next().unwrap().trim().to_owned());
         }
         for (index, span) in line.split('`').enumerate() {
@@ -268,4 +271,54 @@ fn every_relative_link_leads_somewhere() {
 fn anchor(heading: &str) -> String {
     let words = heading.trim_start_matches('#').trim().to_lowercase();
     words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>().replace(' ', "-")
+}
+
+/// The names of all tests in the repository.
+fn names_of_tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                // `#[test]`, `#[tokio::test(..)]`, and what may stand between it and the function.
+                for test in text.split("test]\n").chain(text.split("test(flavor").skip(1)).skip(1) {
+                    let head = test.split('{').next().unwrap();
+                    let Some((_, name)) = head.rsplit_once("fn ") else { continue };
+                    names.insert(name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+                }
+            }
+        }
+    }
+    assert!(names.len() > 500, "{}", names.len());
+    names
+}
+
+#[test]
+fn every_test_that_the_document_of_security_names_is_there() {
+    let (tests, text) = (names_of_tests(), fs::read_to_string(root().join("docs/security.md")).unwrap());
+    let (mut is_shown_by, mut rows, mut wrong) = (false, 0, Vec::new());
+    for (index, line) in text.lines().enumerate() {
+        let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+        if !line.starts_with('|') {
+            is_shown_by = false;
+        } else if line.trim_end_matches(" |").ends_with("| shown by") {
+            is_shown_by = true;
+        } else if is_shown_by && !line.starts_with("| ---") {
+            rows += 1;
+            let names: Vec<&str> = cells.next_back().unwrap().split('`').skip(1).step_by(2).collect();
+            let is_open = ["| does not hold", "| not applicable"].iter().any(|words| line.contains(words));
+            if names.is_empty() && !is_open {
+                wrong.push(format!("docs/security.md:{}: nothing shows it", index + 1));
+            }
+            for name in names.iter().filter(|name| !tests.contains(**name)) {
+                wrong.push(format!("docs/security.md:{}: there is no test `{name}`", index + 1));
+            }
+        }
+    }
+    assert!(rows > 60, "{rows}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

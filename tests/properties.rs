@@ -246,3 +246,59 @@ fn a_token_is_issued_for_a_proof_only_and_nothing_is_repeated() {
     ];
     holds("token_request", properties::token_request, pieces);
 }
+
+#[test]
+fn nobody_is_let_through_without_the_one_token_that_was_signed_for_the_route() {
+    let pieces = &[
+        "Bearer ",
+        "bearer ",
+        "Basic ",
+        ".",
+        "..",
+        ",",
+        " ",
+        "=",
+        "A",
+        "_",
+        "-",
+        "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0",
+        "eyJhbGciOiJub25lIn0",
+        "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0",
+        "eyJzY29wZSI6InJlYWQifQ",
+        "\"",
+        "\t",
+    ];
+    holds("decision", properties::decision, pieces);
+}
+
+#[test]
+fn only_what_an_issuer_calls_active_is() {
+    let pieces = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"active\":true",
+        "\"active\":false",
+        "\"\\u0061ctive\":true",
+        "\"exp\":1700000600",
+        "\"exp\":1",
+        "\"exp\":\"9\"",
+        "\"nbf\":1800000000",
+        "\"iss\":\"https://id.example\"",
+        "\"iss\":\"https://other.example\"",
+        "\"aud\":42",
+        "\"aud\":[]",
+        "\"cnf\":{}",
+        "\"token_type\":\"DPoP\"",
+        "\"token_type\":7",
+        "\"scope\":[]",
+        "null",
+        "1e400",
+        "true",
+        "\"",
+    ];
+    holds("introspection", properties::introspection, pieces);
+}

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::{Future as _, ready},
+    future::{Future, ready},
     net::{IpAddr, Ipv4Addr},
     pin::{Pin, pin},
     sync::{Arc, LazyLock},
@@ -15,15 +15,19 @@ use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use postern::{
-    auth::{UnverifiedToken, extract},
+    auth::{
+        Access, Issuers, Keeper, KeySource, SharedTokenCache, TrustedKey, TrustedKeySet, UnknownKeyFetch,
+        UnverifiedToken, WorkerTokenCache, claims_of_answer, compile_issuers, extract, verify,
+    },
     authorization_server,
     clock::UnixTime,
     config,
     diagnostic::{Diagnostics, KeyPath},
-    http::{NormalPath, PathPrefix, headers::X_API_KEY},
+    http::{NormalPath, PathParameters, PathPrefix, headers::X_API_KEY},
     id::TokenId,
     jose::{CompactJws, KeyDocument, LONGEST_TOKEN_BYTES},
     oauth::{AccessTokenType, ExchangedToken, IssuedToken, ScopeSet},
+    outbound::OutboundAnswer,
     routing::{RoutePattern, RouteTableBuilder},
     secret::Secret,
     token_endpoint::{
@@ -110,6 +114,110 @@ fn token(text: &str) {
     assert!(!parsed.signature().is_empty(), "a signature is there");
     let name = parsed.header().algorithm().to_string();
     assert!(!name.starts_with("HS") && !name.eq_ignore_ascii_case("none"), "{name} is no signature");
+}
+
+/// The key of the one issuer that [`decision`] and [`introspection`] know, and the one token of it that the one route wants.
+const ISSUER_KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"k1","use":"sig","x":"jz6dNGyBHc9q7WzYHBaD5v68Y2CM9-Cu2JS24-qF5Vw","y":"KNq6Nuv3eCRhU2zTIXpOez5rZbf91kts7lmIR83X9FU"}"#;
+const GOOD_TOKEN: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOiJiaWxsaW5nIiwiYXVkIjoiYXBpIiwiZXhwIjoxNzAwMDAwNjAwLCJpYXQiOjE3MDAwMDAwMDAsInNjb3BlIjoicmVhZCJ9.uO8FD6ybNOF4v0KlFg2HLGNxwEXphhTZ_O3LaJPpM_mOgi_Tjyc-eehAg1zRVAmwdIOZwLjb2_enjcp5jSP0ug";
+
+/// An `Authorization` field, all the way to the decision: nobody is let through but who sends the one token that the issuer has
+/// signed for this route, byte for byte; however it is asked, and also when it is remembered.
+pub fn decision(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else { return };
+    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+    let Ok(Some(credential)) = extract(&headers, None, false) else { return };
+    let route = &*ROUTE;
+    let Access::Protected(requirement) = &route.access else { panic!("the route asks for a token") };
+    CACHE.with(|cache| {
+        for turn in 0..2 {
+            let verifying = verify(credential, &route.issuers, None, cache, NOW);
+            let Poll::Ready(verified) = pin!(verifying).poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("keys that are never fetched were waited for")
+            };
+            let permit = verified.ok().and_then(|token| requirement.authorize(&token, &PathParameters::default()).ok());
+            let is_good = credential.token().as_str() == GOOD_TOKEN;
+            assert_eq!(permit.is_some(), is_good, "turn {turn}: {:?}", credential.token().as_str());
+        }
+    });
+}
+
+/// What an issuer answers about an opaque token (RFC 7662): good is what it calls active by the boolean `true`, and what does not
+/// contradict that.
+pub fn introspection(data: &[u8]) {
+    let issuer = ROUTE.issuers.by_name("corp").expect("the issuer");
+    let answer = |status| OutboundAnswer { status, headers: HeaderMap::new(), body: data.to_vec().into() };
+    for status in [201, 204, 302, 401, 500] {
+        assert!(claims_of_answer(&answer(status), issuer, NOW).is_none(), "{status} says nothing of a token");
+    }
+    if claims_of_answer(&answer(200), issuer, NOW).is_none() {
+        return;
+    }
+    let said: serde_json::Value = serde_json::from_slice(data).expect("what is read is JSON");
+    assert_eq!(said["active"], true, "only `true` is active");
+    let seconds = |name: &str| said.get(name).map(|moment| moment.as_f64().expect("a moment is a number"));
+    let (now, leeway) = (NOW.as_seconds() as f64, 60.0);
+    assert!(seconds("exp").is_none_or(|exp| exp + leeway > now - 1.0), "it has expired");
+    assert!(seconds("nbf").is_none_or(|nbf| nbf - leeway < now + 1.0), "it is not good yet");
+    assert!(said.get("iss").is_none_or(|iss| iss == "https://id.example"), "another issuer's");
+    let is_text = |value: &serde_json::Value| value.is_string();
+    let audience = said.get("aud");
+    assert!(audience.is_none_or(|aud| is_text(aud) || aud.as_array().is_some_and(|list| list.iter().all(is_text))));
+    assert!(said.get("cnf").is_none(), "bound to a key, of which there is no proof");
+}
+
+/// When every request of [`decision`] comes.
+const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+/// One route, and the issuer whose tokens it takes.
+struct OneRoute {
+    issuers: Issuers,
+    access: Access,
+}
+
+static ROUTE: LazyLock<OneRoute> = LazyLock::new(|| {
+    let text = r#"
+[issuers.corp]
+issuer = "https://id.example"
+jwks_uri = "https://id.example/jwks"
+audience = "api"
+[upstreams.u]
+endpoints = ["http://127.0.0.1:1"]
+[routes.r]
+path = "/r"
+upstream = "u"
+[routes.r.require]
+scopes = ["read"]
+"#;
+    let loaded = config::load_text("route.toml", text, &BTreeMap::new()).0;
+    let config = loaded.draft().expect("configuration");
+    let mut diagnostics = Diagnostics::new();
+    let keeper = |_: &str, _: &_, _: &mut Diagnostics| {
+        let document = KeyDocument::parse(format!("{{\"keys\":[{ISSUER_KEY}]}}").as_bytes()).expect("a key");
+        let keys: Vec<_> = document.keys.into_iter().map(|key| Arc::new(TrustedKey::new(key, NOW))).collect();
+        let keys = Arc::new(KnownKeys(keys.into()));
+        Some(Keeper { keys, standing: None, introspection: None, revocation: None })
+    };
+    let issuers = compile_issuers(config, None, keeper, &mut diagnostics).expect("an issuer");
+    let access = Access::compile("r", &config.routes["r"], Some(&issuers), &[], &mut diagnostics).expect("a route");
+    OneRoute { issuers, access }
+});
+
+thread_local! {
+    static CACHE: WorkerTokenCache = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+}
+
+/// Keys that are never fetched.
+#[derive(Debug)]
+struct KnownKeys(Arc<[Arc<TrustedKey>]>);
+
+impl KeySource for KnownKeys {
+    fn current(&self, _now: UnixTime) -> TrustedKeySet {
+        TrustedKeySet::Usable(Arc::clone(&self.0))
+    }
+
+    fn fetch_for_unknown_key(&self) -> Pin<Box<dyn Future<Output = UnknownKeyFetch> + Send + '_>> {
+        Box::pin(ready(UnknownKeyFetch::Current))
+    }
 }
 
 /// A configuration's text: read the same twice, every problem with a remedy and a place, and no secret in what is shown.

@@ -9,10 +9,13 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
-    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache, inquiry::Told,
-    introspection::Answer, token_cache::CachedToken, verified_token::TokenProof,
+    Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache,
+    inquiry::Told,
+    introspection::{self, Answer},
+    token_cache::CachedToken,
+    verified_token::TokenProof,
 };
-use crate::clock::UnixTime;
+use crate::{clock::UnixTime, outbound::OutboundAnswer};
 
 /// The issuer that is asked about the token of `credential`: the `introspecting` one, if it is opaque, came as a bearer token,
 /// and does not begin like what the embedded issuer makes, which is nobody else's business.
@@ -63,6 +66,16 @@ pub(super) async fn verify_introspected(
             Ok(verified)
         }
     }
+}
+
+/// What a token means of which `issuer` has answered this; nothing if it is not good at `now`, or if the answer says nothing.
+/// As a request has it that asked: for those who have an answer and nobody to ask.
+#[must_use]
+pub fn claims_of_answer(answer: &OutboundAnswer, issuer: &Issuer, now: UnixTime) -> Option<Claims> {
+    let Ok(Answer::Active(members)) = introspection::read(answer) else { return None };
+    let claims = read(&members, issuer).ok()?;
+    claims.judge_times(now, issuer.leeway()).ok()?;
+    Some(claims)
 }
 
 /// What the token says, if it is an access token of `issuer` that is good by itself.

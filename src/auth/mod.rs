@@ -9,6 +9,7 @@ mod bearer;
 mod claims;
 mod credential;
 mod denial;
+mod ended;
 mod inquirers;
 mod inquiry;
 mod introspected;
@@ -44,6 +45,7 @@ pub use self::{
     denial::Denial,
     inquirers::Inquirers,
     inquiry::{InquiryCount, InquiryStatus},
+    introspected::claims_of_answer,
     introspection::{IntrospectionSettings, Introspector},
     issuer::{Issuer, Keeper},
     issuers::{Issuers, compile_issuers},

@@ -14,7 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 
-use super::{record::Record, worker::InForce};
+use super::{
+    lifeline::{Lifeline, Part},
+    record::Record,
+    tied_body::{TiedBody, TokenEnded},
+    worker::InForce,
+};
 use crate::{
     http::{BodyEnd, BodyError, MeteredBody, OnBodyEnd, headers::strip_trailers},
     upstream::UpstreamBody,
@@ -25,11 +30,16 @@ use crate::{
 pub struct RequestBody {
     body: MeteredBody<Incoming, RequestBytes>,
     snapshot: Rc<InForce>,
+    tie: Option<Lifeline>,
 }
 
 impl RequestBody {
-    pub(super) const fn new(body: MeteredBody<Incoming, RequestBytes>, snapshot: Rc<InForce>) -> Self {
-        Self { body, snapshot }
+    pub(super) const fn new(
+        body: MeteredBody<Incoming, RequestBytes>,
+        snapshot: Rc<InForce>,
+        tie: Option<Lifeline>,
+    ) -> Self {
+        Self { body, snapshot, tie }
     }
 }
 
@@ -39,6 +49,13 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(tie) = &this.tie
+            && !this.body.is_end_stream()
+            && let Poll::Ready(error) = tie.poll_end(Part::Request, cx)
+        {
+            tie.note_cut();
+            return Poll::Ready(Some(Err(BodyError::Failed(Box::new(TokenEnded(error))))));
+        }
         let mut frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
@@ -127,7 +144,7 @@ impl Body for ManagedBody {
 /// A response's body on its way to downstream.
 pub enum ResponseBody {
     /// What the upstream sends.
-    Forwarded(MeteredBody<UpstreamBody<RequestBody>, ResponseEnd>),
+    Forwarded(MeteredBody<TiedBody<UpstreamBody<RequestBody>>, ResponseEnd>),
     /// What the gateway itself says.
     Own(MeteredBody<Full<Bytes>, ResponseEnd>),
     /// What the management of a token endpoint says.

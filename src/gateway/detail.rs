@@ -20,6 +20,8 @@ pub const REASONS: &[(&str, &str)] = &[
     ("claim_not_forwardable", "A claim of the token holds characters that cannot be passed on."),
     ("client_disabled", "The client that the token was issued to is disabled."),
     ("deadline_exceeded", "The request took too long to arrive."),
+    ("framing_ambiguous", "The request does not say in exactly one way where its body ends."),
+    ("head_too_large", "The request's line and header fields are too long."),
     ("header_not_accepted", "The token's header says something that is not accepted."),
     ("host_ambiguous", "The request names more than one host."),
     ("host_malformed", "The request's host is neither a name nor an address."),
@@ -32,6 +34,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("key_mismatch", "The key that the token names is not for the token's algorithm."),
     ("keys_unavailable", "The keys of the token's issuer cannot be had at the moment."),
     ("lifetime_too_long", "The token lasts longer than is accepted."),
+    ("malformed_request", "The request is not written as HTTP/1.1 has it."),
     ("method_not_allowed", "This method is not available here."),
     ("method_not_forwarded", "This method is never forwarded."),
     ("no_route", "There is nothing here."),
@@ -68,6 +71,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("upstream_connect_failed", "The service behind could not be reached."),
     ("upstream_connect_timeout", "The service behind could not be reached in time."),
     ("upstream_deadline", "The service behind did not answer within the time of the whole request."),
+    ("upstream_not_upgraded", "The service behind did not become a WebSocket."),
     ("upstream_protocol_error", "The service behind answered in a way that cannot be passed on."),
     ("upstream_reset", "The service behind broke off before its answer."),
     ("upstream_response_header_timeout", "The service behind did not begin its answer in time."),
@@ -77,7 +81,8 @@ pub const REASONS: &[(&str, &str)] = &[
 ];
 
 /// What the log gives as the reason where an answer had begun and then broke off, so that no caller could be told.
-pub const REASONS_AFTER_THE_HEAD: &[&str] = &["downstream_aborted", "upstream_body_aborted", "upstream_body_timeout"];
+pub const REASONS_AFTER_THE_HEAD: &[&str] =
+    &["downstream_aborted", "token_ended", "upstream_body_aborted", "upstream_body_timeout"];
 
 impl Rejection {
     /// The fixed sentence that the caller gets.

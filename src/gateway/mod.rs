@@ -6,13 +6,16 @@ mod body;
 mod detail;
 mod handle;
 mod identity;
+mod lifeline;
 mod limit;
 mod own;
 mod permit;
 mod record;
 mod rejection;
 mod respond;
+mod tied_body;
 mod upgrade;
+mod websocket;
 mod worker;
 
 pub use self::{

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     Rejection,
     body::RequestBytes,
+    lifeline::Lifeline,
     rejection::Fault,
     worker::{InForce, Worker},
 };
@@ -56,6 +57,8 @@ pub(super) struct Record {
     /// Whether nobody could say what its token is worth.
     is_unjudged: bool,
     auth_duration: Option<Duration>,
+    /// What ends the exchange with its token.
+    tie: Option<Lifeline>,
     endpoint: Option<Arc<str>>,
     timings: Option<Timings>,
     status: Option<StatusCode>,
@@ -93,6 +96,7 @@ impl Record {
             would_refuse: None,
             is_unjudged: false,
             auth_duration: None,
+            tie: None,
             endpoint: None,
             timings: None,
             status: None,
@@ -202,6 +206,22 @@ impl Record {
         route.metrics.decided(self.worker.metrics(), decision);
     }
 
+    /// Notes what ends the exchange with its token.
+    pub(super) fn tied(&mut self, tie: Option<&Lifeline>) {
+        self.tie = tie.cloned();
+    }
+
+    /// What ends the exchange with its token, if anything does.
+    pub(super) const fn tie(&self) -> Option<&Lifeline> {
+        self.tie.as_ref()
+    }
+
+    /// What counts an upgraded connection that was cut with its token, after the record of its beginning.
+    pub(super) fn token_ended_counter(&self) -> impl FnOnce() + 'static {
+        let (worker, metrics) = (Rc::clone(&self.worker), self.metrics().clone());
+        move || metrics.token_ended(worker.metrics())
+    }
+
     /// Notes that the upstream answered.
     pub(super) fn forwarded(&mut self, endpoint: &Arc<str>, timings: Timings, status: StatusCode) {
         self.endpoint = Some(Arc::clone(endpoint));
@@ -239,8 +259,13 @@ impl Record {
     }
 
     /// Notes how the answer's body ended; the line is written when this is dropped.
-    pub(super) const fn response_ended(&mut self, end: BodyEnd) {
+    pub(super) fn response_ended(&mut self, end: BodyEnd) {
         self.bytes_out = end.bytes;
+        let cut = self.tie.as_ref().is_some_and(Lifeline::was_cut);
+        if cut && self.reason.is_none() {
+            self.reason = Some("token_ended");
+            self.metrics().token_ended(self.worker.metrics());
+        }
         if self.reason.is_none() {
             self.reason = match end.outcome {
                 BodyOutcome::Complete => None,

@@ -12,11 +12,13 @@ use super::{
     handle::Answer,
     limit,
     record::Record,
+    tied_body::TiedBody,
 };
 use crate::{
     http::{
         BodyLimits, MeteredBody, Problem,
         headers::{set_request_id, strip_hop_by_hop_from_response},
+        is_grpc,
     },
     server::CloseConnection,
 };
@@ -30,7 +32,12 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
             set_request_id(response.headers_mut(), record.request_id());
             limit::tell(response.headers_mut(), record.limit());
             record.status(response.status());
-            response.map(|body| ResponseBody::Forwarded(MeteredBody::new(body, limits, ResponseEnd::new(record))))
+            let (tie, grpc) =
+                (record.tie().cloned(), record.version() == Version::HTTP_2 && is_grpc(response.headers()));
+            response.map(|body| {
+                let body = TiedBody::new(body, tie, grpc);
+                ResponseBody::Forwarded(MeteredBody::new(body, limits, ResponseEnd::new(record)))
+            })
         }
         Answer::Own(mut response) => {
             set_request_id(response.headers_mut(), record.request_id());

@@ -1,20 +1,43 @@
 //! Owns: a connection that has become something else than HTTP, from the 101 to its end.
-//! Always holds: only a request that had a permit gets here.
+//! Always holds: only a request that had a permit gets here; where the route says so, it ends with its token.
 
 use hyper::upgrade::OnUpgrade;
+use tokio::select;
 use tracing::debug;
 
+use super::lifeline::{Lifeline, Part};
 use crate::{
-    server::ConnectionInfo,
+    server::{ConnectionInfo, StreamHold},
     upstream::{UpstreamUpgrade, upgrade},
 };
 
-/// Joins both sides until either ends, beside whatever else the worker does.
-pub(super) fn join_in_background(downstream: OnUpgrade, upstream: UpstreamUpgrade, connection: &ConnectionInfo) {
+/// Joins both sides until either ends (which lets go of the hold on downstream's connection), or `tie` does, which `on_cut` is then told; beside whatever else the worker does.
+pub(super) fn join_in_background(
+    (downstream, hold): (OnUpgrade, Option<StreamHold>),
+    upstream: UpstreamUpgrade,
+    connection: &ConnectionInfo,
+    tie: Option<Lifeline>,
+    on_cut: impl FnOnce() + 'static,
+) {
     let idle_timeout = connection.settings().limits.body_idle_timeout;
     let peer = connection.peer;
     tokio::task::spawn_local(async move {
-        let joined = upgrade::join(downstream, upstream, idle_timeout).await;
+        let _hold = hold;
+        let token_ended = async {
+            match &tie {
+                Some(tie) => tie.end(Part::Upgrade).await,
+                None => std::future::pending().await,
+            }
+        };
+        let joined = select! {
+            biased;
+            error = token_ended => {
+                on_cut();
+                debug!(%peer, reason = "token_ended", %error, "an upgraded connection was cut");
+                return;
+            }
+            joined = upgrade::join(downstream, upstream, idle_timeout) => joined,
+        };
         debug!(
             %peer,
             bytes_to_upstream = joined.bytes_to_upstream,

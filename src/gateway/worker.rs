@@ -7,9 +7,12 @@ use std::{cell::RefCell, fmt, ops::Deref, rc::Rc, sync::Arc};
 
 use arc_swap::{ArcSwap, cache::Cache};
 
-use super::body::RequestBody;
+use super::{
+    body::RequestBody,
+    lifeline::{Lifeline, Lifelines},
+};
 use crate::{
-    auth::WorkerTokenCache,
+    auth::{VerifiedToken, WorkerTokenCache},
     clock::Clock,
     snapshot::Snapshot,
     telemetry::{AccessLog, RouteMetrics, WorkerMetrics},
@@ -35,6 +38,7 @@ pub(super) struct Worker {
     metrics: Rc<WorkerMetrics>,
     tokens: WorkerTokenCache,
     pools: Rc<WorkerPools<RequestBody>>,
+    lifelines: Rc<Lifelines>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     /// The snapshot last given out.
     own: RefCell<Rc<InForce>>,
@@ -57,7 +61,7 @@ impl Worker {
         let own = Rc::new(InForce(shared.current.load_full()));
         let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
         let (metrics, pools) = (Rc::new(metrics), WorkerPools::new());
-        Self { shared, metrics, tokens, pools, cache, own: RefCell::new(own) }
+        Self { shared, metrics, tokens, pools, lifelines: Rc::default(), cache, own: RefCell::new(own) }
     }
 
     /// The snapshot in force.
@@ -94,6 +98,13 @@ impl Worker {
 
     pub(super) const fn pools(&self) -> &Rc<WorkerPools<RequestBody>> {
         &self.pools
+    }
+}
+
+impl Worker {
+    /// Ties an exchange to its token.
+    pub(super) fn tie(&self, token: &Arc<VerifiedToken>, snapshot: &Snapshot) -> Lifeline {
+        self.lifelines.tie(token, &self.shared, &snapshot.issuers)
     }
 }
 

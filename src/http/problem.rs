@@ -122,6 +122,15 @@ impl GrpcStatus {
             Self::Unauthenticated => 16,
         }
     }
+
+    /// The trailers that end a stream with this status, and say why in a sentence.
+    #[must_use]
+    pub fn trailers(self, message: &'static str) -> HeaderMap {
+        let mut trailers = HeaderMap::new();
+        trailers.insert(GRPC_STATUS, HeaderValue::from(self.code()));
+        trailers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
+        trailers
+    }
 }
 
 impl From<StatusCode> for GrpcStatus {

@@ -134,14 +134,10 @@ impl Door {
 
     /// Lets a connection wait for its place, unless its peer has too many.
     fn admit(&mut self, socket: TcpStream, peer: SocketAddr) {
-        let mut peer_slot = None;
-        if let Some(limit) = self.listener.settings().limits.connections_per_peer {
-            peer_slot = PeerSlot::take(&self.listener, peer.ip().to_canonical(), limit);
-            if peer_slot.is_none() {
-                self.listener.counters().refused_per_peer.increment();
-                return;
-            }
-        }
+        let Ok(peer_slot) = peer_slot(&self.listener, peer) else {
+            self.listener.counters().refused_per_peer.increment();
+            return;
+        };
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY refused");
         }
@@ -198,17 +194,25 @@ struct ClosingDoor {
 
 impl ClosingDoor {
     fn admit(&mut self, socket: std::net::TcpStream, peer: SocketAddr) {
-        let mut peer_slot = None;
-        if let Some(limit) = self.listener.settings().limits.connections_per_peer {
-            peer_slot = PeerSlot::take(&self.listener, peer.ip().to_canonical(), limit);
-            if peer_slot.is_none() {
-                return;
-            }
-        }
+        let Ok(mut peer_slot) = peer_slot(&self.listener, peer) else { return };
         let socket = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
         if let (Ok(socket), Some(slot)) = (socket, ConnectionSlot::take(&self.listener, &mut peer_slot)) {
             self.admitted.push(Accepted { socket, peer, slot });
         }
+    }
+}
+
+/// A peer has all connections that it may have.
+struct TooMany;
+
+/// A place among those of its peer for a connection, unless they are not bounded, or its true peer is still to be told.
+fn peer_slot(listener: &Arc<Listener>, peer: SocketAddr) -> Result<Option<PeerSlot>, TooMany> {
+    let settings = listener.settings();
+    match settings.limits.connections_per_peer {
+        Some(limit) if !settings.expects_proxy_header(peer.ip()) => {
+            PeerSlot::take(listener, peer.ip().to_canonical(), limit).map(Some).ok_or(TooMany)
+        }
+        _ => Ok(None),
     }
 }
 

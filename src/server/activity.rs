@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{handler::Protocol, tether::Tether};
+use super::{conduct::http1::Conversation, handler::Protocol, tether::Tether};
 
 /// What goes on on one connection. Atomic because hyper wants the stream to be `Send`, written by one thread only: so a
 /// load and a store stand where a locked addition would.
@@ -28,6 +28,8 @@ pub(super) struct Activity {
     at_rest: AtomicBool,
     write_blocked_since: Moment,
     shutdown_since: Moment,
+    /// What the guard of an HTTP/1.1 connection is told, and tells.
+    pub(super) conversation: Conversation,
     /// For when the stream becomes an upgrade.
     pub(super) tether: Tether,
 }
@@ -52,6 +54,7 @@ impl Activity {
             at_rest: AtomicBool::new(false),
             write_blocked_since: Moment::default(),
             shutdown_since: Moment::default(),
+            conversation: Conversation::default(),
             tether: Tether::default(),
         };
         activity.idle_since.set_now(opened);

@@ -1,10 +1,11 @@
 //! Owns: a connection from its acceptance to the choice of its protocol, and the bounds that hyper is given.
-//! Refuses: waiting for anything without a bound: handshake, first bytes, heads, bodies, the end.
+//! Refuses: waiting for anything without a bound: PROXY protocol header, handshake, first bytes, heads, bodies, the end.
 //! Always holds: over TLS the protocol is what ALPN settled (RFC 7301), in clear what the first bytes are; HTTP/2 begins
 //! with its preface either way.
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
+    HeaderValue, Method, Request, Response,
     header::{CONNECTION, UPGRADE},
 };
 use http_body::Body;
@@ -30,15 +31,17 @@ use tokio::{
 
 use super::{
     activity::Activity,
+    conduct::{Conduct, RequestFault},
     counters::WorkerCounters,
     drain::Drain,
     drive::{Ending, HttpConnection, drive},
     executor::LocalExecutor,
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
     limits::Limits,
-    listener::Listener,
+    listener::{Listener, ListenerSettings},
     overload::Gauge,
-    request::{RequestGuard, Tally, TrackedBody},
+    proxy_protocol::{self, ProxyHeader},
+    request::{RequestGuard, StreamHold, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
     stream::{DownstreamStream, Transport},
@@ -59,7 +62,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// A connection that has been accepted and has its place.
 pub(super) struct Accepted {
     pub(super) socket: TcpStream,
-    pub(super) peer: std::net::SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) slot: ConnectionSlot,
 }
 
@@ -83,9 +86,21 @@ struct Opened<H> {
 /// Serves one connection to its end.
 pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let settings = seat.listener.settings_now();
-    let Accepted { socket, mut peer, slot } = accepted;
-    let Ok(local) = socket.local_addr() else { return };
+    let Accepted { mut socket, mut peer, mut slot } = accepted;
+    let Ok(mut local) = socket.local_addr() else { return };
     peer.set_ip(peer.ip().to_canonical());
+    if settings.expects_proxy_header(peer.ip()) {
+        let Some(header) = proxy_header(&mut socket, peer, &settings, &seat).await else { return };
+        if let ProxyHeader::Proxied { peer: proxied, local: reached } = header {
+            (peer, local) = (proxied, reached);
+        }
+        if let Some(limit) = settings.limits.connections_per_peer
+            && !slot.count_among(peer.ip(), limit)
+        {
+            seat.listener.counters().refused_per_peer.increment();
+            return;
+        }
+    }
     let (mut transport, tls) = match &settings.tls {
         None => (Transport::Clear(socket), None),
         Some(tls) => match tls.accept(socket, settings.limits.handshake_timeout).await {
@@ -101,7 +116,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let mut prefix = Prefix::default();
     let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
     let activity = Arc::new(Activity::new(protocol, opened));
-    let stream = DownstreamStream::new(transport, prefix, Arc::clone(&activity), slot);
+    let conduct = Conduct::new(protocol, &settings.limits, opened);
+    let stream = DownstreamStream::new(transport, prefix, conduct, Arc::clone(&activity), slot);
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
     let connection = Rc::new(Opened { seat, info, tally });
@@ -109,6 +125,29 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
         Protocol::Http1 => connection.serve_http1(stream, &settings.limits).await,
         Protocol::Http2 => connection.serve_http2(stream, &settings.limits).await,
     }
+}
+
+/// What a load balancer says of its connection; nothing if it does not say it, or not in time.
+async fn proxy_header<H>(
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    settings: &ListenerSettings,
+    seat: &Seat<H>,
+) -> Option<ProxyHeader> {
+    let opened = Instant::now();
+    // It stands before whatever comes first, and belongs to that.
+    let within = if settings.is_tls() { settings.limits.handshake_timeout } else { settings.limits.header_timeout };
+    let read = select! {
+        biased;
+        read = proxy_protocol::read(socket) => read.map_err(|error| error.to_string()),
+        () = seat.drain.patience_ended(opened) => return None,
+        () = sleep_until(opened + within) => Err("it did not come in time".to_owned()),
+    };
+    read.inspect_err(|error| {
+        seat.listener.counters().proxy_header_failures.increment();
+        tracing::debug!(listener = %seat.listener.name(), %peer, error, "no PROXY protocol header");
+    })
+    .ok()
 }
 
 /// What is going to be spoken; nothing if the connection is not worth going on with.
@@ -149,20 +188,25 @@ impl<H: Handler> Opened<H> {
         let this = Rc::clone(&self);
         let service = service_fn(move |request: Request<Incoming>| {
             let this = Rc::clone(&this);
-            let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
+            let activity = &this.tally.activity;
+            let number = activity.begun().wrapping_add(1);
+            let fault = activity.conversation.fault_of(number);
+            let guard = RequestGuard::begin(&this.tally, fault.is_some() || !request.body().is_end_stream());
             async move {
-                let mut response = if this.seat.gauge.sheds() {
-                    this.seat.handler.overloaded(&request, &this.info)
-                } else {
-                    this.seat.handler.handle(request, &this.info).await
+                let is_connect = request.method() == Method::CONNECT;
+                let mut response = match fault {
+                    Some(fault) => this.put_aside(fault),
+                    None if this.seat.gauge.sheds() => this.seat.handler.overloaded(&request, &this.info),
+                    None => this.seat.handler.handle(request, &this.info).await,
                 };
+                this.tally.activity.conversation.answered(number, is_switch(&response, is_connect));
                 if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
                     close_after(&mut response);
                 }
                 Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
             }
         });
-        let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
+        let header_bytes = limits.header_size();
         let mut builder = http1::Builder::new();
         // Our own clock tells a slow head from an idle connection; hyper's runs through both.
         builder.header_read_timeout(None).max_header_size(header_bytes).max_buf_size(header_bytes.max(BUFFER));
@@ -175,15 +219,18 @@ impl<H: Handler> Opened<H> {
     async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
         let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let this = Rc::clone(&this);
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
+            if request.method() == Method::CONNECT {
+                request.extensions_mut().insert(StreamHold::new(&this.tally));
+            }
             async move {
                 let response = if this.seat.gauge.sheds() {
                     this.seat.handler.overloaded(&request, &this.info)
                 } else if request.headers().len() > most_headers {
-                    this.seat.handler.too_many_headers(&this.info)
+                    this.seat.handler.put_aside(RequestFault::TooManyFields, &this.info)
                 } else {
                     this.seat.handler.handle(request, &this.info).await
                 };
@@ -195,6 +242,7 @@ impl<H: Handler> Opened<H> {
         });
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
+            .enable_connect_protocol()
             .max_concurrent_streams(limits.http2_streams)
             .max_pending_accept_reset_streams(limits.http2_pending_resets)
             .max_local_error_reset_streams(limits.http2_error_resets)
@@ -204,6 +252,14 @@ impl<H: Handler> Opened<H> {
             .keep_alive_timeout(PONG_WITHIN)
             .serve_connection(TokioIo::new(stream), service);
         self.finish(connection, limits).await;
+    }
+
+    /// Answers in the place of a head that is not one; nothing can be read behind it.
+    fn put_aside(&self, fault: RequestFault) -> Response<H::Body> {
+        self.seat.listener.counters().malformed.increment();
+        let mut response = self.seat.handler.put_aside(fault, &self.info);
+        response.extensions_mut().insert(CloseConnection);
+        response
     }
 
     async fn finish(&self, connection: impl HttpConnection, limits: &Limits) {
@@ -241,6 +297,15 @@ impl<H> Seat<H> {
                 tracing::debug!(listener = %self.listener.name(), %error, "connection ended");
             }
         }
+    }
+}
+
+/// Whether what follows `response` is not HTTP any more (RFC 9110 sections 7.8 and 9.3.6).
+fn is_switch<B>(response: &Response<B>, is_connect: bool) -> bool {
+    match response.status().as_u16() {
+        101 => true,
+        200..300 => is_connect,
+        _ => false,
     }
 }
 

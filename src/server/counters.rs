@@ -28,6 +28,7 @@ pub struct ListenerCounters {
     pub(super) accepted: Counter,
     pub(super) accept_errors: Counter,
     pub(super) refused_per_peer: Counter,
+    pub(super) proxy_header_failures: Counter,
     pub(super) refused_descriptors: Counter,
     pub(super) tls_handshake_failures: Counter,
     pub(super) header_timeouts: Counter,
@@ -54,6 +55,12 @@ impl ListenerCounters {
     #[must_use]
     pub fn refused_per_peer(&self) -> u64 {
         self.refused_per_peer.read()
+    }
+
+    /// Connections closed because no sound PROXY protocol header came in time, of which each should have had one.
+    #[must_use]
+    pub fn proxy_header_failures(&self) -> u64 {
+        self.proxy_header_failures.read()
     }
 
     /// Connections closed at once because nearly all descriptors were in use.

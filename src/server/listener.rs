@@ -32,6 +32,8 @@ pub struct ListenerSettings {
     pub limits: Limits,
     /// The networks of proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The networks of load balancers that say who connected to them before anything else.
+    pub proxy_protocol_from: Vec<IpNet>,
     pub(super) tls: Option<Arc<TlsSettings>>,
 }
 
@@ -63,8 +65,13 @@ impl ListenerSettings {
     /// Whether `peer` is a proxy whose forwarding headers are believed.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_proxies.iter().any(|network| network.contains(&peer))
+        contain(&self.trusted_proxies, peer)
+    }
+
+    /// Whether a connection of `peer` begins with a PROXY protocol header.
+    #[must_use]
+    pub fn expects_proxy_header(&self, peer: IpAddr) -> bool {
+        contain(&self.proxy_protocol_from, peer)
     }
 
     /// Whether it speaks TLS.
@@ -155,9 +162,16 @@ impl Listeners {
                     Some(TlsSettings::compile(&path.key("tls"), tls, previous, now, diagnostics)?)
                 }
             };
-            judge_proxies(&path.key("trusted_proxies"), &raw.trusted_proxies, diagnostics);
-            let trusted_proxies = raw.trusted_proxies.clone();
-            let settings = Arc::new(ListenerSettings { limits: limits?, trusted_proxies, tls });
+            let everybody = "whoever connects is believed to be a proxy, so everybody can claim any address";
+            judge_proxies(&path.key("trusted_proxies"), &raw.trusted_proxies, everybody, diagnostics);
+            let everybody = "everybody must send a PROXY protocol header, and can claim any address in it";
+            judge_proxies(&path.key("proxy_protocol_from"), &raw.proxy_protocol_from, everybody, diagnostics);
+            let settings = Arc::new(ListenerSettings {
+                limits: limits?,
+                trusted_proxies: raw.trusted_proxies.clone(),
+                proxy_protocol_from: raw.proxy_protocol_from.clone(),
+                tls,
+            });
             Some(match kept {
                 Some(kept) => Compiled { listener: Arc::clone(&kept.listener), settings },
                 None => Compiled::fresh(name, raw.address, settings),
@@ -257,13 +271,17 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         && (one.ip() == other.ip() || takes_in(one, other) || takes_in(other, one))
 }
 
+fn contain(networks: &[IpNet], peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    networks.iter().any(|network| network.contains(&peer))
+}
+
 /// Tells of networks that are not what they seem.
-fn judge_proxies(path: &KeyPath, networks: &[IpNet], diagnostics: &mut Diagnostics) {
+fn judge_proxies(path: &KeyPath, networks: &[IpNet], everybody: &str, diagnostics: &mut Diagnostics) {
     for (index, network) in networks.iter().enumerate() {
         let path = path.index(index);
         if network.prefix_len() == 0 {
-            let message = "whoever connects is believed to be a proxy, so everybody can claim any address";
-            diagnostics.warning(&path, message, "name the networks of the proxies only");
+            diagnostics.warning(&path, everybody, "name the networks of the proxies only");
         }
         if let IpNet::V6(mapped) = network
             && mapped.addr().to_ipv4_mapped().is_some()

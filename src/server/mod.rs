@@ -21,6 +21,7 @@ mod handler;
 mod limits;
 mod listener;
 mod overload;
+mod proxy_protocol;
 mod request;
 mod slots;
 mod sniff;
@@ -35,12 +36,13 @@ mod tests;
 
 pub use self::{
     bind::BindError,
+    conduct::RequestFault,
     control::{Applied, Bindings, Server, WorkerSeat},
     counters::{ListenerCounters, WorkerCounters},
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo},
     limits::Limits,
     listener::{Listener, ListenerSettings, Listeners},
-    request::TrackedBody,
+    request::{StreamHold, TrackedBody},
     tls::CertificateFacts,
     worker::{DrainReport, run_worker},
 };

@@ -39,7 +39,7 @@ pub(super) struct PeerSlot {
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     listener: Arc<Listener>,
-    _peer: Option<PeerSlot>,
+    peer: Option<PeerSlot>,
 }
 
 impl ConnectionSlots {
@@ -87,7 +87,7 @@ impl ConnectionSlot {
     /// A place, if one is free now.
     pub(super) fn take(listener: &Arc<Listener>, peer: &mut Option<PeerSlot>) -> Option<Self> {
         let limit = listener.settings().limits.connections;
-        listener.slots().take(limit).then(|| Self { listener: Arc::clone(listener), _peer: peer.take() })
+        listener.slots().take(limit).then(|| Self { listener: Arc::clone(listener), peer: peer.take() })
     }
 
     /// A place, as soon as one is free. `peer` is taken only when there is one, so the wait may be given up.
@@ -101,6 +101,14 @@ impl ConnectionSlot {
             }
             freed.await;
         }
+    }
+
+    /// Counts the connection among those of `peer`, which may be somebody else than who connected; `false` if it has `limit` already.
+    pub(super) fn count_among(&mut self, peer: IpAddr, limit: u32) -> bool {
+        if self.peer.as_ref().is_none_or(|slot| slot.peer != peer) {
+            self.peer = PeerSlot::take(&self.listener, peer, limit);
+        }
+        self.peer.is_some()
     }
 }
 

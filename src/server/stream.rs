@@ -1,5 +1,6 @@
 //! Owns: the bytes of one connection, in clear or over TLS, with what was read ahead put back in front.
-//! Refuses: hiding from the connection's keeper what goes on: every wait of a write and every first byte is noted.
+//! Refuses: passing on what the connection's conduct does not let through; hiding from the connection's keeper what goes on:
+//! every wait of a write and every first byte is noted.
 //! Always holds: the connection's place among the listener's connections is given back when the stream is dropped, by
 //! whomever: hyper, or the owner of an upgrade.
 
@@ -16,7 +17,12 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{activity::Activity, conduct::http2::FrameMeter, handler::Protocol, slots::ConnectionSlot, sniff::Prefix};
+use super::{
+    activity::Activity,
+    conduct::{Conduct, http1::Source},
+    slots::ConnectionSlot,
+    sniff::Prefix,
+};
 
 /// How bytes are carried.
 pub(super) enum Transport {
@@ -28,9 +34,8 @@ pub(super) enum Transport {
 pub(super) struct DownstreamStream {
     transport: Transport,
     prefix: Prefix,
+    conduct: Conduct,
     activity: Arc<Activity>,
-    /// On HTTP/2. The prefix is its preface there, so that the frames begin where the prefix ends.
-    meter: Option<FrameMeter>,
     shut_down: bool,
     _slot: ConnectionSlot,
 }
@@ -45,9 +50,14 @@ impl Transport {
 }
 
 impl DownstreamStream {
-    pub(super) fn new(transport: Transport, prefix: Prefix, activity: Arc<Activity>, slot: ConnectionSlot) -> Self {
-        let meter = (activity.protocol() == Protocol::Http2).then(|| FrameMeter::new(activity.opened()));
-        Self { transport, prefix, activity, meter, shut_down: false, _slot: slot }
+    pub(super) const fn new(
+        transport: Transport,
+        prefix: Prefix,
+        conduct: Conduct,
+        activity: Arc<Activity>,
+        slot: ConnectionSlot,
+    ) -> Self {
+        Self { transport, prefix, conduct, activity, shut_down: false, _slot: slot }
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -59,7 +69,7 @@ impl DownstreamStream {
     }
 
     fn note_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let (Some(meter), Poll::Ready(Ok(bytes))) = (&mut self.meter, &written) {
+        if let (Conduct::Http2(meter), Poll::Ready(Ok(bytes))) = (&mut self.conduct, &written) {
             meter.written(*bytes);
         }
         self.note(written)
@@ -130,35 +140,55 @@ impl AsyncWrite for Transport {
     }
 }
 
+/// The bytes as they come in.
+struct Arrivals<'a> {
+    transport: &'a mut Transport,
+    prefix: &'a mut Prefix,
+    activity: &'a Activity,
+}
+
+impl Source for Arrivals<'_> {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.give(buffer) {
+            self.activity.bytes_received();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut *self.transport).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.bytes_received();
+        } else {
+            self.activity.read_ended();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncRead for DownstreamStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.activity.tether.before_read(context)?;
-        if self.prefix.give(buffer) {
-            self.activity.bytes_received();
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(meter) = self.meter.as_mut().filter(|meter| meter.has_ended()) {
-            meter.say_farewell(buffer);
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.activity.bytes_received();
-            if let Some(meter) = &mut self.meter {
+        let Self { transport, prefix, conduct, activity, .. } = &mut *self;
+        activity.tether.before_read(context)?;
+        let mut arrivals = Arrivals { transport, prefix, activity };
+        match conduct {
+            Conduct::Http1(guard) => guard.poll_read(&mut arrivals, &activity.conversation, context, buffer),
+            Conduct::Http2(meter) => {
+                if meter.has_ended() {
+                    meter.say_farewell(buffer);
+                    return Poll::Ready(Ok(()));
+                }
+                let before = buffer.filled().len();
+                ready!(arrivals.poll_read(context, buffer))?;
                 meter.read(buffer, before);
                 if meter.is_overdrawn() {
-                    self.activity.flood_noticed();
+                    activity.flood_noticed();
                 }
+                Poll::Ready(Ok(()))
             }
-        } else {
-            self.activity.read_ended();
         }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -8,7 +8,7 @@ use http::HeaderName;
 
 use crate::{
     auth::{Access, Issuers},
-    config::{AuthorizationConfig, IdentityConfig, RouteConfig},
+    config::{AuthorizationConfig, IdentityConfig, ModeConfig, RouteConfig},
     diagnostic::{Diagnostics, KeyPath, nearest},
     http::PathPrefix,
     limit::{Limits, RouteLimit, SharedCounters},
@@ -28,6 +28,8 @@ pub struct Route {
     pub upstream: Arc<Upstream>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
+    /// Whether what streams is cut when the token that it was asked for with ends.
+    pub end_with_token: bool,
     /// What is taken off the front of the path.
     pub strip_prefix: Option<PathPrefix>,
     /// What the upstream is told about the caller.
@@ -117,6 +119,7 @@ impl Route {
             let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";
             diagnostics.error(&at.key("timeout"), "the timeout leaves no time at all", remedy);
         }
+        let end_with_token = end_with_token(&at.key("end_with_token"), raw, diagnostics);
         let limiting = (parts.limits, parts.shared);
         let limit = match &raw.limit {
             Some(limit) => RouteLimit::compile(name, limit, raw, limiting, diagnostics).map(Some),
@@ -130,6 +133,7 @@ impl Route {
                 upstream_metrics: parts.metrics.upstream(upstream.as_ref()?.name()),
                 upstream: upstream?,
                 timeout: raw.timeout.0,
+                end_with_token,
                 strip_prefix: strip_prefix?,
                 identity: identity?,
                 limit: limit?,
@@ -188,6 +192,24 @@ impl Identity {
         let keeps_authorization = raw.authorization == AuthorizationConfig::Keep;
         (headers.len() == raw.headers.len()).then_some(Self { headers, keeps_authorization })
     }
+}
+
+/// Whether what streams ends with its token, where there is one that counts.
+fn end_with_token(path: &KeyPath, raw: &RouteConfig, diagnostics: &mut Diagnostics) -> bool {
+    if !raw.end_with_token {
+        return false;
+    }
+    if raw.public {
+        let remedy = "remove `end_with_token`, or let the route `require` a token";
+        diagnostics.error(path, "on a public route there is no token that anything could end with", remedy);
+        return false;
+    }
+    if raw.mode == ModeConfig::Report {
+        let remedy = "remove `mode` to enforce the rules, and with them the end";
+        diagnostics.warning(path, "nothing is cut while the route only reports", remedy);
+        return false;
+    }
+    true
 }
 
 fn upstream(path: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {

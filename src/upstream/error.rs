@@ -67,6 +67,14 @@ pub enum ForwardError {
         /// The endpoint.
         endpoint: Arc<str>,
     },
+    /// The endpoint was asked to become a WebSocket, and did not do so in a way that can be passed on; or it could not be asked.
+    #[error("{endpoint} did not become a WebSocket: {why}")]
+    NotUpgraded {
+        /// The endpoint.
+        endpoint: Arc<str>,
+        /// What it did instead.
+        why: &'static str,
+    },
     /// The request's own body failed: too long, too slow, or broken off.
     #[error("the body of the request failed")]
     RequestBody(#[source] Box<dyn Error + Send + Sync>),
@@ -108,6 +116,7 @@ impl ForwardError {
             Self::Reset { .. } => "upstream_reset",
             Self::Protocol { .. } | Self::TransferCoding { .. } => "upstream_protocol_error",
             Self::UnaskedUpgrade { .. } => "upstream_unasked_upgrade",
+            Self::NotUpgraded { .. } => "upstream_not_upgraded",
             Self::RequestBody(_) => "request_body_failed",
             Self::NotForwardable(_) => "request_not_forwardable",
         }
@@ -125,8 +134,9 @@ impl ForwardError {
             | Self::Deadline { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
+            | Self::UnaskedUpgrade { .. }
             | Self::TransferCoding { .. }
-            | Self::UnaskedUpgrade { .. } => Fault::Upstream,
+            | Self::NotUpgraded { .. } => Fault::Upstream,
         }
     }
 
@@ -139,8 +149,9 @@ impl ForwardError {
             | Self::Deadline { endpoint }
             | Self::Reset { endpoint, .. }
             | Self::Protocol { endpoint, .. }
+            | Self::UnaskedUpgrade { endpoint }
             | Self::TransferCoding { endpoint }
-            | Self::UnaskedUpgrade { endpoint } => Some(endpoint),
+            | Self::NotUpgraded { endpoint, .. } => Some(endpoint),
             Self::Saturated { .. } | Self::RequestBody(_) | Self::NotForwardable(_) => None,
         }
     }

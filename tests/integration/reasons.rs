@@ -88,6 +88,7 @@ garbage = { endpoints = ["http://${GARBAGE}"] }
 upgrading = { endpoints = ["http://${UPGRADING}"] }
 truncating = { endpoints = ["http://${TRUNCATING}"] }
 stalling = { endpoints = ["http://${STALLING}"] }
+modern = { endpoints = ["${UPSTREAM}"], protocol = "http2" }
 
 [routes]
 open = { path = "/open/{*rest}", upstream = "orders", public = true }
@@ -102,6 +103,7 @@ garbage = { path = "/garbage", upstream = "garbage", public = true }
 upgrading = { path = "/upgrading", upstream = "upgrading", public = true }
 truncating = { path = "/truncating", upstream = "truncating", public = true }
 stalling = { path = "/stalling", upstream = "stalling", public = true }
+modern = { path = "/modern", upstream = "modern", public = true }
 
 [routes.orders]
 path = "/orders/{tenant}"
@@ -369,6 +371,11 @@ impl World {
         self.raw("method_not_forwarded", "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n").await;
         let coded = "POST /open/1 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
         self.raw("transfer_coding_not_accepted", coded).await;
+        let twice =
+            "POST /open/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        self.raw("framing_ambiguous", twice).await;
+        self.raw("malformed_request", "GET /open/1 HTTP/1.1\nhost: a\n\n").await;
+        self.raw("head_too_large", &format!("GET /open/{} HTTP/1.1\r\n", "a".repeat(40_000))).await;
         self.raw("host_missing", "GET /open/1 HTTP/1.1\r\n\r\n").await;
         self.raw("host_ambiguous", "GET /open/1 HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
         self.raw("host_malformed", "GET /open/1 HTTP/1.1\r\nhost: a@b\r\n\r\n").await;
@@ -404,6 +411,8 @@ impl World {
         self.get("upstream_reset", "/resetting").await;
         self.get("upstream_protocol_error", "/garbage").await;
         self.get("upstream_unasked_upgrade", "/upgrading").await;
+        let upgrade = "GET /modern HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade, close\r\n\r\n";
+        self.raw("upstream_not_upgraded", upgrade).await;
         let mut held = TcpStream::connect(self.gateway.address()).await.expect("a connection");
         held.write_all(b"GET /narrow HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
         until("the only connection is in use", || async { (self.narrow.connections() == 1).then_some(()) }).await;
@@ -419,6 +428,8 @@ impl World {
 max_requests = 1
 [listeners.public]
 address = "127.0.0.1:0"
+[admin]
+address = "127.0.0.1:0"
 [upstreams]
 silent = { endpoints = ["http://${SILENT}"] }
 [routes]
@@ -431,6 +442,8 @@ silent = { path = "/", upstream = "silent", public = true }
         until("it is under way", || async { (self.silent.connections() > before).then_some(()) }).await;
         let answer = self.client.get(&gateway.url("/"), None).await;
         self.note("overloaded", &answer);
+        let counted = metric(&gateway, "postern_rejections_total", &[("reason", "overloaded")]).await;
+        assert!(counted >= 1.0);
     }
 }
 
@@ -461,15 +474,25 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     assert_eq!(documented, world.seen, "docs/errors.md tells every reason with its status");
 
     // Each is counted under the same name, and by nothing else.
-    for (reason, statuses) in world.seen.iter().filter(|(reason, _)| !WITHDRAWN.contains(&reason.as_str())) {
+    let elsewhere = |reason: &str| WITHDRAWN.contains(&reason) || reason == "overloaded";
+    for (reason, statuses) in world.seen.iter().filter(|(reason, _)| !elsewhere(reason)) {
         let counted = metric(&world.gateway, "postern_rejections_total", &[("reason", reason)]).await;
         assert!(counted >= 1.0, "{reason} {statuses:?}");
     }
     let text = HttpClient::http1().get(&world.gateway.admin_url("/metrics"), None).await.text();
     let labels = text.lines().filter_map(|line| Some(line.split_once("reason=\"")?.1.split_once('"')?.0));
     let strangers: BTreeSet<&str> = labels.filter(|label| !listed.contains(label) && *label != "authorized").collect();
-    let of_listeners =
-        ["accept_error", "grace_period", "header_timeout", "malformed", "per_peer", "stalled", "tls_handshake"];
+    let of_listeners = [
+        "accept_error",
+        "descriptors",
+        "grace_period",
+        "header_timeout",
+        "malformed",
+        "per_peer",
+        "proxy_header",
+        "stalled",
+        "tls_handshake",
+    ];
     assert_eq!(
         strangers,
         BTreeSet::from(of_listeners),

@@ -13,6 +13,9 @@ use crate::support::{
     wait::until,
 };
 
+/// How often a symlink is swapped in a row.
+const SWAPS: usize = 100;
+
 #[tokio::test]
 async fn a_file_that_is_replaced_is_applied() {
     let scoped = Scoped::start().await;
@@ -42,7 +45,7 @@ async fn a_file_that_is_written_in_place_is_applied() {
 /// Puts `text` where a ConfigMap volume has it: `folder/postern.toml -> ..data/postern.toml`, `..data -> <timestamp>`, and
 /// swaps `..data` as the kubelet does.
 fn swap(folder: &Path, turn: usize, text: &str) {
-    let name = format!("..2026_01_01_{turn:02}");
+    let name = format!("..2026_01_01_{turn:03}");
     fs::create_dir(folder.join(&name)).unwrap();
     fs::write(folder.join(&name).join("postern.toml"), text).unwrap();
     let before = fs::read_link(folder.join("..data")).ok();
@@ -54,7 +57,7 @@ fn swap(folder: &Path, turn: usize, text: &str) {
 }
 
 #[tokio::test]
-async fn twenty_symlink_swaps_in_a_row_are_all_applied() {
+async fn a_hundred_symlink_swaps_in_a_row_are_all_applied() {
     let scoped = Scoped::start().await;
     let folder = tempfile::tempdir().unwrap();
     swap(folder.path(), 0, &whole("a"));
@@ -64,18 +67,18 @@ async fn twenty_symlink_swaps_in_a_row_are_all_applied() {
     gateway.running().await;
     let url = format!("http://{}/x", gateway.address_of("listener public").await);
     scoped.asks_for(&url, "a", "b").await;
-    for turn in 1..=20 {
+    for turn in 1..=SWAPS {
         let (scope, other) = if turn % 2 == 0 { ("a", "b") } else { ("b", "a") };
         swap(folder.path(), turn, &whole(scope));
         scoped.asks_for(&url, scope, other).await;
     }
     // A line comes after what it tells of.
     let log = until("a line for each", async || {
-        Some(gateway.log()).filter(|log| log.matches("route x: scopes +").count() >= 20)
+        Some(gateway.log()).filter(|log| log.matches("route x: scopes +").count() >= SWAPS)
     })
     .await;
     assert!(!log.contains("ERROR"), "{log}");
-    assert_eq!(log.matches("route x: scopes +").count(), 20, "{log}");
+    assert_eq!(log.matches("route x: scopes +").count(), SWAPS, "{log}");
 }
 
 #[tokio::test]

@@ -123,7 +123,15 @@ pub(crate) async fn handshake(
     name: &str,
     config: &Arc<ClientConfig>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await?;
+    handshake_over(TcpStream::connect(address).await?, name, config).await
+}
+
+/// Shakes hands on a connection that is there already, asking for `name`.
+pub(crate) async fn handshake_over(
+    stream: TcpStream,
+    name: &str,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).expect("a server's name");
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }

@@ -54,7 +54,7 @@ pub(in crate::auth) enum Unanswered {
 }
 
 /// Reads an answer.
-pub(super) fn read(answer: &OutboundAnswer) -> Result<Answer, Unanswered> {
+pub(in crate::auth) fn read(answer: &OutboundAnswer) -> Result<Answer, Unanswered> {
     match answer.status {
         OK => {}
         refused @ (UNAUTHORIZED | FORBIDDEN) => return Err(Unanswered::CredentialsRefused(refused)),

@@ -11,7 +11,7 @@ mod request;
 mod settings;
 
 pub(super) use self::{
-    answer::Answer,
+    answer::{Answer, read},
     settings::{asking, belief},
 };
 pub use self::{introspector::Introspector, settings::IntrospectionSettings};

@@ -28,7 +28,10 @@ const PADDED: u8 = 0x8;
 const FAREWELL: [u8; HEAD] = [0, 0, 0, 1, 0, 0, 0, 0, 1];
 const FAREWELL_GOES_ON: [u8; HEAD] = [0, 0, 0, 9, 0, 0, 0, 0, 1];
 
-/// Reads along the frames of one connection, from behind its preface.
+/// What a client sends before its first frame (RFC 9113 section 3.4).
+const PREFACE: usize = 24;
+
+/// Reads along the frames of one connection, from its preface on.
 #[derive(Debug)]
 pub(in crate::server) struct FrameMeter {
     /// The header that is being read.
@@ -54,7 +57,7 @@ struct Budget {
 impl FrameMeter {
     pub(in crate::server) const fn new(now: Instant) -> Self {
         let budget = Budget { left: BURST, filled: now, written: 0 };
-        Self { head: [0; HEAD], head_bytes: 0, payload: 0, budget, overdrawn: false, said: 0 }
+        Self { head: [0; HEAD], head_bytes: 0, payload: PREFACE, budget, overdrawn: false, said: 0 }
     }
 
     /// Notes that so many bytes went to the client.
@@ -174,6 +177,13 @@ mod tests {
         frame
     }
 
+    /// A meter that has seen the preface.
+    fn begun(now: Instant) -> FrameMeter {
+        let mut meter = FrameMeter::new(now);
+        assert_eq!(meter.pass(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || now), PREFACE);
+        meter
+    }
+
     fn ping() -> Vec<u8> {
         frame(6, 0, &[0; 8])
     }
@@ -203,7 +213,7 @@ mod tests {
             ("DATA that ends", frame(0, END_STREAM, &[]), None),
             ("HEADERS", frame(1, 4, &[0x82]), None),
         ] {
-            let mut meter = FrameMeter::new(now);
+            let mut meter = begun(now);
             let count = passed(&mut meter, std::iter::repeat_n(frame, 3 * burst), now);
             assert_eq!(count, most.unwrap_or(3 * burst), "{what}");
             assert_eq!(meter.has_ended(), most.is_some(), "{what}");
@@ -214,17 +224,17 @@ mod tests {
     fn time_and_what_was_written_fill_the_budget_up_again() {
         let start = Instant::now();
         let burst = usize::try_from(BURST).unwrap();
-        let mut meter = FrameMeter::new(start);
+        let mut meter = begun(start);
         for second in 0..60 {
             let now = start + Duration::from_secs(second);
             assert_eq!(passed(&mut meter, std::iter::repeat_n(ping(), 150), now), 150, "150 a second, after {second}");
         }
-        let mut meter = FrameMeter::new(start);
+        let mut meter = begun(start);
         for _ in 0..10 * burst {
             meter.written(64);
             assert_eq!(passed(&mut meter, [ping(), ping()], start), 2, "two for 64 bytes");
         }
-        let mut meter = FrameMeter::new(start);
+        let mut meter = begun(start);
         let flood = (0..10 * burst).map(|_| ping()).take_while(|ping| {
             meter.written(17);
             meter.pass(ping, || start) == ping.len()
@@ -235,7 +245,7 @@ mod tests {
     #[test]
     fn the_farewell_takes_the_place_of_what_follows() {
         let now = Instant::now();
-        let mut meter = FrameMeter::new(now);
+        let mut meter = begun(now);
         let flood: Vec<u8> = std::iter::repeat_n(ping(), 10_000).flatten().collect();
         let mut storage = vec![0; flood.len() + 5];
         let mut buffer = ReadBuf::new(&mut storage);
@@ -272,7 +282,7 @@ mod tests {
         ) {
             let now = Instant::now();
             let new = || {
-                let mut meter = FrameMeter::new(now);
+                let mut meter = begun(now);
                 meter.budget.left = left;
                 meter
             };
@@ -300,7 +310,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             let now = Instant::now();
-            prop_assert!(FrameMeter::new(now).pass(&bytes, || now) <= bytes.len());
+            prop_assert!(begun(now).pass(&bytes, || now) <= bytes.len());
         }
     }
 }

@@ -67,6 +67,7 @@ pub(super) struct RouteShard {
     statuses: [Counter; 6],
     bytes_in: Counter,
     bytes_out: Counter,
+    token_ended: Counter,
     decisions: Tally<DecisionKey>,
     rejections: Tally<&'static str>,
     duration: Histogram,
@@ -106,6 +107,12 @@ impl RouteMetrics {
         );
     }
 
+    /// Counts an answer or an upgraded connection that was cut because its token had ended.
+    pub fn token_ended(&self, worker: &WorkerMetrics) {
+        let Some(shard) = self.0.shards.of(worker) else { return };
+        shard.token_ended.add(1);
+    }
+
     /// Counts an error that Postern itself answered.
     pub fn rejected(&self, worker: &WorkerMetrics, reason: &'static str) {
         let Some(shard) = self.0.shards.of(worker) else { return };
@@ -125,6 +132,7 @@ impl MetricsSource for Named<RouteShard> {
             }
             samples.add(&catalogue::REQUEST_BYTES, &[name], shard.bytes_in.value());
             samples.add(&catalogue::RESPONSE_BYTES, &[name], shard.bytes_out.value());
+            samples.add(&catalogue::TOKEN_ENDED, &[name], shard.token_ended.value());
             for (key, count) in shard.decisions.iter() {
                 let issuer = key.issuer.as_deref().unwrap_or_default();
                 let labels = [name, issuer, key.result.label(), key.reason, key.mode.label()];
