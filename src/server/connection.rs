@@ -116,7 +116,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let mut prefix = Prefix::default();
     let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
     let activity = Arc::new(Activity::new(protocol, opened));
-    let guard = (protocol == Protocol::Http1).then(|| Guard::new(settings.limits.header_size(), settings.limits.headers));
+    let guard =
+        (protocol == Protocol::Http1).then(|| Guard::new(settings.limits.header_size(), settings.limits.headers));
     let stream = DownstreamStream::new(transport, prefix, guard, Arc::clone(&activity), slot);
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
