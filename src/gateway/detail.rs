@@ -71,6 +71,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("upstream_connect_failed", "The service behind could not be reached."),
     ("upstream_connect_timeout", "The service behind could not be reached in time."),
     ("upstream_deadline", "The service behind did not answer within the time of the whole request."),
+    ("upstream_not_upgraded", "The service behind did not become a WebSocket."),
     ("upstream_protocol_error", "The service behind answered in a way that cannot be passed on."),
     ("upstream_reset", "The service behind broke off before its answer."),
     ("upstream_response_header_timeout", "The service behind did not begin its answer in time."),

@@ -270,6 +270,7 @@ fn forward_status(error: &ForwardError) -> StatusCode {
         ForwardError::Connect { .. }
         | ForwardError::Reset { .. }
         | ForwardError::Protocol { .. }
-        | ForwardError::UnaskedUpgrade { .. } => StatusCode::BAD_GATEWAY,
+        | ForwardError::UnaskedUpgrade { .. }
+        | ForwardError::NotUpgraded { .. } => StatusCode::BAD_GATEWAY,
     }
 }

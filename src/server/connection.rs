@@ -41,7 +41,7 @@ use super::{
     listener::{Listener, ListenerSettings},
     overload::Gauge,
     proxy_protocol::{self, ProxyHeader},
-    request::{RequestGuard, Tally, TrackedBody},
+    request::{RequestGuard, StreamHold, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
     stream::{DownstreamStream, Transport},
@@ -220,10 +220,13 @@ impl<H: Handler> Opened<H> {
     async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
         let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let this = Rc::clone(&this);
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
+            if request.method() == Method::CONNECT {
+                request.extensions_mut().insert(StreamHold::new(&this.tally));
+            }
             async move {
                 let response = if this.seat.gauge.sheds() {
                     this.seat.handler.overloaded(&request, &this.info)
@@ -240,6 +243,7 @@ impl<H: Handler> Opened<H> {
         });
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
+            .enable_connect_protocol()
             .max_concurrent_streams(limits.http2_streams)
             .max_pending_accept_reset_streams(limits.http2_pending_resets)
             .max_local_error_reset_streams(limits.http2_error_resets)

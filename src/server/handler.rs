@@ -26,7 +26,8 @@ pub trait Handler: Clone + 'static {
     ///
     /// The connection is closed after the response if the response carries `Connection: close` (HTTP/1.1) or the
     /// extension [`CloseConnection`] (either protocol). An HTTP/1.1 upgrade (RFC 9110 section 7.8) works through
-    /// `hyper::upgrade::on`: until the upgraded stream is dropped it keeps its place among the listener's connections.
+    /// `hyper::upgrade::on`: until the upgraded stream is dropped it keeps its place among the listener's connections. Over HTTP/2 it works
+    /// for CONNECT that is answered with a 2xx (RFC 8441), and the [`super::StreamHold`] in the request's extensions is to be held as long.
     fn handle(
         &self,
         request: Request<Incoming>,

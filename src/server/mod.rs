@@ -42,7 +42,7 @@ pub use self::{
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo},
     limits::Limits,
     listener::{Listener, ListenerSettings, Listeners},
-    request::TrackedBody,
+    request::{StreamHold, TrackedBody},
     tls::CertificateFacts,
     worker::{DrainReport, run_worker},
 };

@@ -61,6 +61,14 @@ pub enum ForwardError {
         /// The endpoint.
         endpoint: Arc<str>,
     },
+    /// The endpoint was asked to become a WebSocket, and did not do so in a way that can be passed on; or it could not be asked.
+    #[error("{endpoint} did not become a WebSocket: {why}")]
+    NotUpgraded {
+        /// The endpoint.
+        endpoint: Arc<str>,
+        /// What it did instead.
+        why: &'static str,
+    },
     /// The request's own body failed: too long, too slow, or broken off.
     #[error("the body of the request failed")]
     RequestBody(#[source] Box<dyn Error + Send + Sync>),
@@ -102,6 +110,7 @@ impl ForwardError {
             Self::Reset { .. } => "upstream_reset",
             Self::Protocol { .. } => "upstream_protocol_error",
             Self::UnaskedUpgrade { .. } => "upstream_unasked_upgrade",
+            Self::NotUpgraded { .. } => "upstream_not_upgraded",
             Self::RequestBody(_) => "request_body_failed",
             Self::NotForwardable(_) => "request_not_forwardable",
         }
@@ -119,7 +128,8 @@ impl ForwardError {
             | Self::Deadline { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
-            | Self::UnaskedUpgrade { .. } => Fault::Upstream,
+            | Self::UnaskedUpgrade { .. }
+            | Self::NotUpgraded { .. } => Fault::Upstream,
         }
     }
 
@@ -132,7 +142,8 @@ impl ForwardError {
             | Self::Deadline { endpoint }
             | Self::Reset { endpoint, .. }
             | Self::Protocol { endpoint, .. }
-            | Self::UnaskedUpgrade { endpoint } => Some(endpoint),
+            | Self::UnaskedUpgrade { endpoint }
+            | Self::NotUpgraded { endpoint, .. } => Some(endpoint),
             Self::Saturated { .. } | Self::RequestBody(_) | Self::NotForwardable(_) => None,
         }
     }

@@ -279,6 +279,7 @@ fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<O
             // These are said of us, of the request, or of how long its whole exchange may take.
             ForwardError::Saturated { .. }
             | ForwardError::Deadline { .. }
+            | ForwardError::NotUpgraded { .. }
             | ForwardError::RequestBody(_)
             | ForwardError::NotForwardable(_) => None,
         },

@@ -3,9 +3,11 @@
 //! Always holds: headers stay as the gateway wrote them, but for `Host` and `Cookie` where the protocol says it otherwise, and for
 //! framing that would contradict the body. What was formed for one protocol can be formed again for the other.
 
+use std::sync::Arc;
+
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri, Version,
-    header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE},
     uri::{Authority, PathAndQuery},
 };
 use http_body::Body;
@@ -20,6 +22,11 @@ pub(super) fn form<B: Body>(
 ) -> Result<(), ForwardError> {
     if request.method() == Method::CONNECT {
         return Err(ForwardError::NotForwardable("CONNECT asks for a tunnel"));
+    }
+    if protocol == Agreed::Http2 && request.headers().contains_key(UPGRADE) {
+        // Without the field it would be asked for something else than the caller wants.
+        let why = "it speaks HTTP/2, over which nobody is asked to upgrade";
+        return Err(ForwardError::NotUpgraded { endpoint: Arc::clone(endpoint.label()), why });
     }
     frame(request);
     match protocol {

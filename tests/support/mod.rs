@@ -30,5 +30,7 @@ pub(crate) mod scoped;
 pub(crate) mod served_upstream;
 pub(crate) mod stores;
 pub(crate) mod systems;
+pub(crate) mod tool;
 pub(crate) mod upstream;
 pub(crate) mod wait;
+pub(crate) mod websocket;
