@@ -4,7 +4,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ use crate::{
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
-    server::{ConnectionInfo, Handler, RequestFault},
+    server::{ConnectionInfo, Handler, Protocol, RequestFault},
     snapshot::{Destination, Route, Snapshot},
     telemetry::WorkerMetrics,
     token_endpoint::DropReason,
@@ -71,7 +71,7 @@ impl Handler for Gateway {
     }
 
     fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
-        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &Request::new(()));
+        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &unread(connection));
         respond::reject(&Rejection::Head(fault), false, record)
     }
 }
@@ -227,6 +227,18 @@ pub fn refuse_method(method: &Method) -> Result<(), Rejection> {
         Method::CONNECT | Method::TRACE => Err(Rejection::MethodNotForwarded),
         _ => Ok(()),
     }
+}
+
+/// What stands in the log for a request of which nothing is known.
+fn unread(connection: &ConnectionInfo) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(b"-").unwrap_or_default();
+    *request.uri_mut() = Uri::from_static("*");
+    *request.version_mut() = match connection.protocol {
+        Protocol::Http1 => Version::HTTP_11,
+        Protocol::Http2 => Version::HTTP_2,
+    };
+    request
 }
 
 /// The field with the token that the upstream is about to judge, if its verdict is of use to anybody.

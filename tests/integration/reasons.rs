@@ -371,6 +371,11 @@ impl World {
         self.raw("method_not_forwarded", "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n").await;
         let coded = "POST /open/1 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
         self.raw("transfer_coding_not_accepted", coded).await;
+        let twice =
+            "POST /open/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        self.raw("framing_ambiguous", twice).await;
+        self.raw("malformed_request", "GET /open/1 HTTP/1.1\nhost: a\n\n").await;
+        self.raw("head_too_large", &format!("GET /open/{} HTTP/1.1\r\n", "a".repeat(40_000))).await;
         self.raw("host_missing", "GET /open/1 HTTP/1.1\r\n\r\n").await;
         self.raw("host_ambiguous", "GET /open/1 HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
         self.raw("host_malformed", "GET /open/1 HTTP/1.1\r\nhost: a@b\r\n\r\n").await;

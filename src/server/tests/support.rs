@@ -18,7 +18,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::super::{CloseConnection, ConnectionInfo, DrainReport, Handler, Listener, Listeners, RequestFault, Server, run_worker};
+use super::super::{
+    CloseConnection, ConnectionInfo, DrainReport, Handler, Listener, Listeners, RequestFault, Server, run_worker,
+};
 use crate::{
     clock::{Clock, UnixTime},
     config::{Config, FilePath, HumanDuration, LimitsConfig, ListenerConfig, ListenerTlsConfig},

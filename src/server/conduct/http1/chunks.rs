@@ -141,7 +141,11 @@ impl Extension {
             (Self::BeforeName | Self::Name, byte) if is_token_character(byte) => Self::Name,
             (Self::Name | Self::AfterName, byte) if is_blank(byte) => Self::AfterName,
             (Self::BeforeValue | Self::Quoted, b'"') => {
-                if self == Self::Quoted { Self::AfterQuoted } else { Self::Quoted }
+                if self == Self::Quoted {
+                    Self::AfterQuoted
+                } else {
+                    Self::Quoted
+                }
             }
             (Self::BeforeValue | Self::Value, byte) if is_token_character(byte) => Self::Value,
             (Self::Value | Self::AfterQuoted | Self::AfterValue, byte) if is_blank(byte) => Self::AfterValue,

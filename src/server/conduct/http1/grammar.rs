@@ -63,9 +63,9 @@ pub(super) fn length(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let length = digits.iter().try_fold(0_u64, |length, digit| {
-        length.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0')))
-    });
+    let length = digits
+        .iter()
+        .try_fold(0_u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0'))));
     length.filter(|length| i64::try_from(*length).is_ok())
 }
 

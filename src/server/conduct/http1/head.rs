@@ -4,10 +4,18 @@
 //! Always holds: the verdict is the same into whatever pieces the bytes were cut, and no byte of a line is searched twice
 //! but one at a cut.
 
+use http::Uri;
+
 use super::{
     fault::RequestFault,
-    grammar::{are_text, is_blank, is_token, length, trimmed},
+    grammar::{are_text, is_token, length, trimmed},
 };
+
+/// The longest name of a field that hyper can hold.
+const LONGEST_NAME: usize = 65_535;
+
+/// The longest target that hyper can hold.
+const LONGEST_TARGET: usize = 65_534;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +132,7 @@ impl Request {
             Some((method, target, version.strip_prefix(b" ")?))
         };
         let (method, target, version) = parts().ok_or(RequestFault::Malformed)?;
-        let is_target = !target.is_empty() && !target.iter().any(|byte| is_blank(*byte));
-        if !is_token(method) || !is_target || !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
+        if !is_token(method) || !is_target(target) || !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
             return Err(RequestFault::Malformed);
         }
         Ok(Self { is_http10: version == b"HTTP/1.0", may_switch: method == b"CONNECT", length: None, coding: None })
@@ -137,6 +144,9 @@ impl Request {
         let (name, value) = line.split_at_checked(colon).ok_or(RequestFault::Malformed)?;
         if !is_token(name) {
             return Err(RequestFault::Malformed);
+        }
+        if name.len() > LONGEST_NAME {
+            return Err(RequestFault::HeadTooLarge);
         }
         // Only three names matter here, and each has a length of its own.
         match name.len() {
@@ -175,6 +185,13 @@ impl Request {
         };
         Ok(Head { length, framing, may_switch: self.may_switch })
     }
+}
+
+/// Whether hyper will be able to read the target of a request. Nearly all of them are told at a glance.
+fn is_target(target: &[u8]) -> bool {
+    let is_ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+:,;@!$'()*".contains(byte);
+    let is_plain = target.starts_with(b"/") && target.len() <= LONGEST_TARGET && target.iter().all(is_ordinary);
+    is_plain || Uri::try_from(target).is_ok()
 }
 
 fn is_written_as(name: &[u8], field: &[u8]) -> bool {

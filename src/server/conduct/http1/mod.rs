@@ -84,7 +84,10 @@ impl Guard {
                 Place::Switched => return source.poll_read(context, buffer),
                 Place::Aside(_) => return Poll::Pending,
                 Place::Broken => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the framing of a body is broken")));
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the framing of a body is broken",
+                    )));
                 }
                 Place::AfterAnswer => {
                     if let Some(switched) = conversation.poll_switch(self.follower.number(), context) {
