@@ -88,7 +88,8 @@ fn an_unknown_client_takes_as_long_as_a_wrong_secret() {
     let client = sound(json!({ "secret": ONE, "other_secret": OTHER }));
     let none_right = "x".repeat(ONE.len());
     let almost = ONE.replace("one", "onf");
-    let cases = [(None, ONE), (None, none_right.as_str()), (Some(&client), none_right.as_str()), (Some(&client), &almost)];
+    let cases =
+        [(None, ONE), (None, none_right.as_str()), (Some(&client), none_right.as_str()), (Some(&client), &almost)];
     let mut times: [Vec<Duration>; 4] = Default::default();
     // By turns, so that whatever else the machine does hits all of them alike; a hundred thousand questions in all.
     for _ in 0..ROUNDS {
