@@ -10,6 +10,7 @@ use crate::{
     snapshot::{Reloader, Snapshot},
     telemetry::{AccessLog, Log, MetricsSource, Samples, metrics::catalogue},
     token_endpoint::Lockouts,
+    upstream::Upstream,
 };
 
 /// Where the numbers live.
@@ -65,6 +66,7 @@ impl Elsewhere {
                 ("tls_handshake", counters.tls_handshake_failures()),
                 ("header_timeout", counters.header_timeouts()),
                 ("malformed", counters.malformed()),
+                ("flood", counters.floods()),
                 ("stalled", counters.stalled()),
                 ("grace_period", counters.cut()),
                 ("accept_error", counters.accept_errors()),
@@ -161,6 +163,19 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
             samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
             samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+        availability(upstream, samples);
+    }
+}
+
+fn availability(upstream: &Upstream, samples: &mut Samples) {
+    samples.add(&catalogue::UPSTREAM_NONE_AVAILABLE, &[upstream.name()], !upstream.has_available());
+    for (endpoint, is_available) in upstream.availability() {
+        let labels: [&str; 2] = [upstream.name(), endpoint.label()];
+        samples.add(&catalogue::UPSTREAM_AVAILABLE, &labels, is_available);
+        samples.add(&catalogue::UPSTREAM_EJECTIONS, &labels, endpoint.ejections());
+        for (result, count) in endpoint.health_checks().filter(|_| upstream.is_asked()) {
+            samples.add(&catalogue::UPSTREAM_HEALTH_CHECKS, &[upstream.name(), endpoint.label(), result], count);
         }
     }
 }

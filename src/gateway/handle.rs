@@ -2,10 +2,11 @@
 //! Refuses: forwarding without a permit; deciding one request by two snapshots.
 //! Always holds: every request is answered, logged once and counted once.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio::time::Instant;
 
 use super::{
     Rejection,
@@ -16,16 +17,17 @@ use super::{
     permit::permit,
     record::Record,
     respond, upgrade,
+    websocket::{self, Bridge},
     worker::{Shared, Worker},
 };
 use crate::{
     auth::{Permit, WorkerTokenCache, from_authorization},
     http::{
-        BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded,
+        BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded, grpc_timeout,
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
-    server::{ConnectionInfo, Handler},
+    server::{ConnectionInfo, Handler, Protocol, RequestFault},
     snapshot::{Destination, Route, Snapshot},
     telemetry::WorkerMetrics,
     token_endpoint::DropReason,
@@ -68,9 +70,9 @@ impl Handler for Gateway {
         respond::reject(&Rejection::Overloaded, speaks_grpc(request), record)
     }
 
-    fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
-        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &Request::new(()));
-        respond::reject(&Rejection::TooManyHeaders, false, record)
+    fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &unread(connection));
+        respond::reject(&Rejection::Head(fault), false, record)
     }
 }
 
@@ -93,8 +95,8 @@ impl Gateway {
     ) -> Result<Answer, Rejection> {
         let snapshot = Rc::clone(record.snapshot());
         let (mut parts, body) = request.into_parts();
+        let bridge = Bridge::of(&mut parts);
         refuse_method(&parts.method)?;
-        refuse_transfer_coding(&parts.headers)?;
         let host = NormalHost::from_request(&parts)?;
         record.host(&host);
         let path = NormalPath::parse(parts.uri.path())?;
@@ -115,6 +117,7 @@ impl Gateway {
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };
+        let timeout = patience(route, &parts);
         limit::by_peer(route, &parts, connection, record).await?;
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())
@@ -124,19 +127,23 @@ impl Gateway {
 
         // The rewriting may take it away, and only the answer tells whether it was good.
         let presented = presented_token(&snapshot, route, &permit, &parts.headers);
-        let limits = self.rewrite(&mut parts, route, &host, connection, record);
+        if let Some(bridge) = &bridge {
+            bridge.form(&mut parts);
+        }
+        let deadline = record.deadline(timeout);
+        let limits = self.rewrite(&mut parts, (route, deadline), &host, connection, record);
         identity::add(&mut parts.headers, &route.identity, permit.token());
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts);
+        let hold = websocket::take_hold(&mut parts);
         let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
-        let deadline = record.deadline(route.timeout);
         let request = Request::from_parts(parts, body);
         let caller = record.caller();
         let forwarded =
             upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline).await;
-        let Forwarded { response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
+        let Forwarded { mut response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);
             record.not_forwarded(endpoint, &rejection);
@@ -152,8 +159,12 @@ impl Gateway {
         if let Some(error) = tied.as_ref().and_then(Lifeline::ended) {
             return Err(error.into());
         }
+        if let Some(bridge) = &bridge {
+            bridge.answer(&mut response, upgrade.is_some(), &endpoint).map_err(Rejection::from)?;
+        }
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
-            upgrade::join_in_background(downstream, upstream, connection, tied, record.token_ended_counter());
+            let counter = record.token_ended_counter();
+            upgrade::join_in_background((downstream, hold), upstream, connection, tied, counter);
         }
         let response_limits = BodyLimits { bytes: None, ..limits };
         Ok(Answer::Forwarded(response, response_limits))
@@ -163,7 +174,7 @@ impl Gateway {
     fn rewrite(
         &self,
         parts: &mut Parts,
-        route: &Route,
+        (route, deadline): (&Route, Instant),
         host: &NormalHost,
         connection: &ConnectionInfo,
         record: &mut Record,
@@ -185,7 +196,7 @@ impl Gateway {
         BodyLimits {
             bytes: Some(settings.limits.body_bytes),
             idle: Some(settings.limits.body_idle_timeout),
-            deadline: Some(record.deadline(route.timeout)),
+            deadline: Some(deadline),
         }
     }
 }
@@ -193,6 +204,13 @@ impl Gateway {
 /// gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
 fn speaks_grpc<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2 && is_grpc(request.headers())
+}
+
+/// How long an exchange may take: as long as its route says, but no longer than a gRPC caller waits.
+fn patience(route: &Route, parts: &Parts) -> Duration {
+    let is_call = parts.version == Version::HTTP_2 && is_grpc(&parts.headers);
+    let callers = is_call.then(|| grpc_timeout(&parts.headers)).flatten();
+    callers.map_or(route.timeout, |callers| callers.min(route.timeout))
 }
 
 /// Refuses methods that make no sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.
@@ -206,15 +224,16 @@ pub fn refuse_method(method: &Method) -> Result<(), Rejection> {
     }
 }
 
-/// hyper undoes `chunked` and nothing else, so a body under any other coding would go on as what it is not (RFC 9112
-/// section 6.1).
-fn refuse_transfer_coding(headers: &HeaderMap) -> Result<(), Rejection> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Rejection::TransferCoding),
-    }
+/// What stands in the log for a request of which nothing is known.
+fn unread(connection: &ConnectionInfo) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(b"-").unwrap_or_default();
+    *request.uri_mut() = Uri::from_static("*");
+    *request.version_mut() = match connection.protocol {
+        Protocol::Http1 => Version::HTTP_11,
+        Protocol::Http2 => Version::HTTP_2,
+    };
+    request
 }
 
 /// The field with the token that the upstream is about to judge, if its verdict is of use to anybody.

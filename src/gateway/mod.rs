@@ -15,6 +15,7 @@ mod rejection;
 mod respond;
 mod tied_body;
 mod upgrade;
+mod websocket;
 mod worker;
 
 pub use self::{

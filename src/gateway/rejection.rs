@@ -13,6 +13,7 @@ use crate::{
     auth::{self, CredentialError, Denial, VerifyError},
     http::{BodyError, HostError, PathError, whole_seconds},
     oauth::{Challenge, ErrorCode},
+    server::RequestFault,
     upstream::{self, ForwardError},
 };
 
@@ -72,15 +73,12 @@ pub enum Rejection {
     /// The upstream did not answer.
     #[error("the request could not be forwarded")]
     Forward(#[source] ForwardError),
-    /// More header fields than the listener allows.
-    #[error("the request has too many header fields")]
-    TooManyHeaders,
     /// The process has enough to do.
     #[error("there are too many requests to take one more")]
     Overloaded,
-    /// A transfer coding beside `chunked`.
-    #[error("the request's body is under a transfer coding that is not undone")]
-    TransferCoding,
+    /// Its head is none that can be acted on.
+    #[error("the request's head is refused")]
+    Head(#[from] RequestFault),
 }
 
 /// On whose side the fault is.
@@ -143,9 +141,12 @@ impl Rejection {
             Self::Body(BodyError::DeadlinePassed) => "deadline_exceeded",
             Self::Body(BodyError::Failed(_)) => "body_aborted",
             Self::Forward(error) => error.reason(),
-            Self::TooManyHeaders => "too_many_headers",
             Self::Overloaded => "overloaded",
-            Self::TransferCoding => "transfer_coding_not_accepted",
+            Self::Head(RequestFault::Malformed) => "malformed_request",
+            Self::Head(RequestFault::FramingAmbiguous) => "framing_ambiguous",
+            Self::Head(RequestFault::TransferCoding) => "transfer_coding_not_accepted",
+            Self::Head(RequestFault::HeadTooLarge) => "head_too_large",
+            Self::Head(RequestFault::TooManyFields) => "too_many_headers",
         }
     }
 
@@ -153,8 +154,11 @@ impl Rejection {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::MethodNotForwarded | Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::Host(_) | Self::Path(_) | Self::Body(BodyError::Failed(_)) => StatusCode::BAD_REQUEST,
+            Self::MethodNotForwarded | Self::Head(RequestFault::TransferCoding) => StatusCode::NOT_IMPLEMENTED,
+            Self::Host(_)
+            | Self::Path(_)
+            | Self::Body(BodyError::Failed(_))
+            | Self::Head(RequestFault::Malformed | RequestFault::FramingAmbiguous) => StatusCode::BAD_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoToken => StatusCode::UNAUTHORIZED,
@@ -172,8 +176,10 @@ impl Rejection {
             Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Idle | BodyError::DeadlinePassed) => StatusCode::REQUEST_TIMEOUT,
             Self::Forward(error) => forward_status(error),
-            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Head(RequestFault::HeadTooLarge | RequestFault::TooManyFields) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
         }
     }
 
@@ -192,8 +198,7 @@ impl Rejection {
             | Self::ClaimNotForwardable { .. }
             | Self::LimitExceeded { .. }
             | Self::Body(_)
-            | Self::TooManyHeaders
-            | Self::TransferCoding => Fault::Downstream,
+            | Self::Head(_) => Fault::Downstream,
             Self::Overloaded => Fault::Gateway,
             Self::Token(error) => match error.fault() {
                 auth::Fault::Downstream | auth::Fault::Request => Fault::Downstream,
@@ -235,9 +240,8 @@ impl Rejection {
             | Self::LimitExceeded { .. }
             | Self::Body(_)
             | Self::Forward(_)
-            | Self::TooManyHeaders
             | Self::Overloaded
-            | Self::TransferCoding => None,
+            | Self::Head(_) => None,
         }
     }
 
@@ -253,10 +257,7 @@ impl Rejection {
     /// Whether what the caller sends next on the connection could be misread, so that it must be closed.
     #[must_use]
     pub const fn closes_connection(&self) -> bool {
-        matches!(
-            self,
-            Self::MethodNotForwarded | Self::Host(_) | Self::Body(_) | Self::TooManyHeaders | Self::TransferCoding
-        )
+        matches!(self, Self::MethodNotForwarded | Self::Host(_) | Self::Body(_) | Self::Head(_))
     }
 }
 
@@ -269,6 +270,8 @@ fn forward_status(error: &ForwardError) -> StatusCode {
         ForwardError::Connect { .. }
         | ForwardError::Reset { .. }
         | ForwardError::Protocol { .. }
-        | ForwardError::UnaskedUpgrade { .. } => StatusCode::BAD_GATEWAY,
+        | ForwardError::UnaskedUpgrade { .. }
+        | ForwardError::TransferCoding { .. }
+        | ForwardError::NotUpgraded { .. } => StatusCode::BAD_GATEWAY,
     }
 }

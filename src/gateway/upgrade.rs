@@ -7,13 +7,13 @@ use tracing::debug;
 
 use super::lifeline::{Lifeline, Part};
 use crate::{
-    server::ConnectionInfo,
+    server::{ConnectionInfo, StreamHold},
     upstream::{UpstreamUpgrade, upgrade},
 };
 
-/// Joins both sides until either ends, or `tie` does, which `on_cut` is then told; beside whatever else the worker does.
+/// Joins both sides until either ends (which lets go of the hold on downstream's connection), or `tie` does, which `on_cut` is then told; beside whatever else the worker does.
 pub(super) fn join_in_background(
-    downstream: OnUpgrade,
+    (downstream, hold): (OnUpgrade, Option<StreamHold>),
     upstream: UpstreamUpgrade,
     connection: &ConnectionInfo,
     tie: Option<Lifeline>,
@@ -22,6 +22,7 @@ pub(super) fn join_in_background(
     let idle_timeout = connection.settings().limits.body_idle_timeout;
     let peer = connection.peer;
     tokio::task::spawn_local(async move {
+        let _hold = hold;
         let token_ended = async {
             match &tie {
                 Some(tie) => tie.end(Part::Upgrade).await,

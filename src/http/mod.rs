@@ -6,6 +6,7 @@
 
 mod body;
 pub mod forwarded;
+mod grpc_timeout;
 pub mod headers;
 mod host;
 mod path;
@@ -16,6 +17,7 @@ mod whole_seconds;
 
 pub use self::{
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
+    grpc_timeout::grpc_timeout,
     host::{HostError, NormalHost},
     path::{NormalPath, PathError, PathPrefix},
     path_parameters::PathParameters,

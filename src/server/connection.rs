@@ -13,7 +13,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
+    HeaderValue, Method, Request, Response,
     header::{CONNECTION, UPGRADE},
 };
 use http_body::Body;
@@ -31,6 +31,7 @@ use tokio::{
 
 use super::{
     activity::Activity,
+    conduct::{Conduct, RequestFault},
     counters::WorkerCounters,
     drain::Drain,
     drive::{Ending, HttpConnection, drive},
@@ -40,7 +41,7 @@ use super::{
     listener::{Listener, ListenerSettings},
     overload::Gauge,
     proxy_protocol::{self, ProxyHeader},
-    request::{RequestGuard, Tally, TrackedBody},
+    request::{RequestGuard, StreamHold, Tally, TrackedBody},
     slots::ConnectionSlot,
     sniff::{Prefix, sniff},
     stream::{DownstreamStream, Transport},
@@ -115,7 +116,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let mut prefix = Prefix::default();
     let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
     let activity = Arc::new(Activity::new(protocol, opened));
-    let stream = DownstreamStream::new(transport, prefix, Arc::clone(&activity), slot);
+    let conduct = Conduct::new(protocol, &settings.limits, opened);
+    let stream = DownstreamStream::new(transport, prefix, conduct, Arc::clone(&activity), slot);
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
     let connection = Rc::new(Opened { seat, info, tally });
@@ -186,20 +188,25 @@ impl<H: Handler> Opened<H> {
         let this = Rc::clone(&self);
         let service = service_fn(move |request: Request<Incoming>| {
             let this = Rc::clone(&this);
-            let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
+            let activity = &this.tally.activity;
+            let number = activity.begun().wrapping_add(1);
+            let fault = activity.conversation.fault_of(number);
+            let guard = RequestGuard::begin(&this.tally, fault.is_some() || !request.body().is_end_stream());
             async move {
-                let mut response = if this.seat.gauge.sheds() {
-                    this.seat.handler.overloaded(&request, &this.info)
-                } else {
-                    this.seat.handler.handle(request, &this.info).await
+                let is_connect = request.method() == Method::CONNECT;
+                let mut response = match fault {
+                    Some(fault) => this.put_aside(fault),
+                    None if this.seat.gauge.sheds() => this.seat.handler.overloaded(&request, &this.info),
+                    None => this.seat.handler.handle(request, &this.info).await,
                 };
+                this.tally.activity.conversation.answered(number, is_switch(&response, is_connect));
                 if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
                     close_after(&mut response);
                 }
                 Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
             }
         });
-        let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
+        let header_bytes = limits.header_size();
         let mut builder = http1::Builder::new();
         // Our own clock tells a slow head from an idle connection; hyper's runs through both.
         builder.header_read_timeout(None).max_header_size(header_bytes).max_buf_size(header_bytes.max(BUFFER));
@@ -212,15 +219,18 @@ impl<H: Handler> Opened<H> {
     async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
         let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let this = Rc::clone(&this);
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
+            if request.method() == Method::CONNECT {
+                request.extensions_mut().insert(StreamHold::new(&this.tally));
+            }
             async move {
                 let response = if this.seat.gauge.sheds() {
                     this.seat.handler.overloaded(&request, &this.info)
                 } else if request.headers().len() > most_headers {
-                    this.seat.handler.too_many_headers(&this.info)
+                    this.seat.handler.put_aside(RequestFault::TooManyFields, &this.info)
                 } else {
                     this.seat.handler.handle(request, &this.info).await
                 };
@@ -232,6 +242,7 @@ impl<H: Handler> Opened<H> {
         });
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
+            .enable_connect_protocol()
             .max_concurrent_streams(limits.http2_streams)
             .max_pending_accept_reset_streams(limits.http2_pending_resets)
             .max_local_error_reset_streams(limits.http2_error_resets)
@@ -243,6 +254,14 @@ impl<H: Handler> Opened<H> {
         self.finish(connection, limits).await;
     }
 
+    /// Answers in the place of a head that is not one; nothing can be read behind it.
+    fn put_aside(&self, fault: RequestFault) -> Response<H::Body> {
+        self.seat.listener.counters().malformed.increment();
+        let mut response = self.seat.handler.put_aside(fault, &self.info);
+        response.extensions_mut().insert(CloseConnection);
+        response
+    }
+
     async fn finish(&self, connection: impl HttpConnection, limits: &Limits) {
         let activity = &self.tally.activity;
         {
@@ -251,6 +270,11 @@ impl<H: Handler> Opened<H> {
                 drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
             // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
             self.seat.count(&ending);
+            if activity.is_flooded() {
+                self.seat.listener.counters().floods.increment();
+                let (listener, peer) = (self.seat.listener.name(), self.info.peer);
+                tracing::debug!(%listener, %peer, "ended an HTTP/2 connection for its many frames that carry nothing");
+            }
         }
         // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
         if !activity.tether.is_gone() {
@@ -273,6 +297,15 @@ impl<H> Seat<H> {
                 tracing::debug!(listener = %self.listener.name(), %error, "connection ended");
             }
         }
+    }
+}
+
+/// Whether what follows `response` is not HTTP any more (RFC 9110 sections 7.8 and 9.3.6).
+fn is_switch<B>(response: &Response<B>, is_connect: bool) -> bool {
+    match response.status().as_u16() {
+        101 => true,
+        200..300 => is_connect,
+        _ => false,
     }
 }
 

@@ -12,7 +12,10 @@ use http_body::Body;
 use hyper::body::Incoming;
 use rustls_pki_types::CertificateDer;
 
-use super::listener::{Listener, ListenerSettings};
+use super::{
+    conduct::RequestFault,
+    listener::{Listener, ListenerSettings},
+};
 
 /// What answers requests. One clone of it per connection, so a clone should cost no more than a reference count.
 pub trait Handler: Clone + 'static {
@@ -23,17 +26,17 @@ pub trait Handler: Clone + 'static {
     ///
     /// The connection is closed after the response if the response carries `Connection: close` (HTTP/1.1) or the
     /// extension [`CloseConnection`] (either protocol). An HTTP/1.1 upgrade (RFC 9110 section 7.8) works through
-    /// `hyper::upgrade::on`: until the upgraded stream is dropped it keeps its place among the listener's connections.
+    /// `hyper::upgrade::on`: until the upgraded stream is dropped it keeps its place among the listener's connections. Over HTTP/2 it works
+    /// for CONNECT that is answered with a 2xx (RFC 8441), and the [`super::StreamHold`] in the request's extensions is to be held as long.
     fn handle(
         &self,
         request: Request<Incoming>,
         connection: &Rc<ConnectionInfo>,
     ) -> impl Future<Output = Response<Self::Body>>;
 
-    /// Answers a request that carries more header fields than the listener allows (RFC 6585 section 5).
-    ///
-    /// Asked over HTTP/2 only: over HTTP/1.1 the parser has to stop before there is a request.
-    fn too_many_headers(&self, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
+    /// Answers a request whose head was put aside for its fault, so that there is nothing to be known of it. Over HTTP/1.1 the
+    /// connection is closed after that; over HTTP/2 the fault can only be that there are too many fields.
+    fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
     /// Answers a request that comes while there is enough to do (RFC 9110 section 15.6.4). Nothing is to be waited for.
     fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;

@@ -42,6 +42,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The most bytes of a request's line and headers, as the size of a piece of memory.
+    pub(super) fn header_size(&self) -> usize {
+        usize::try_from(self.header_bytes).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn compile(path: &KeyPath, raw: &config::LimitsConfig, diagnostics: &mut Diagnostics) -> Option<Self> {
         let before = diagnostics.error_count();
         let mut range = Ranges { path, diagnostics };

@@ -10,6 +10,7 @@
 mod accept;
 mod activity;
 mod bind;
+mod conduct;
 mod connection;
 mod control;
 mod counters;
@@ -35,12 +36,13 @@ mod tests;
 
 pub use self::{
     bind::BindError,
+    conduct::RequestFault,
     control::{Applied, Bindings, Server, WorkerSeat},
     counters::{ListenerCounters, WorkerCounters},
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo},
     limits::Limits,
     listener::{Listener, ListenerSettings, Listeners},
-    request::TrackedBody,
+    request::{StreamHold, TrackedBody},
     tls::CertificateFacts,
     worker::{DrainReport, run_worker},
 };

@@ -28,6 +28,19 @@ pub(super) struct RequestGuard {
     tally: Rc<Tally>,
 }
 
+/// Keeps a request counted as under way on its connection after its answer, until the last clone of this is dropped: a stream that has
+/// become something else (RFC 8441) does not leave its connection idle. To be taken from the extensions of a CONNECT request over
+/// HTTP/2, on its worker's thread.
+#[derive(Clone, Debug)]
+pub struct StreamHold {
+    _held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    activity: Arc<Activity>,
+}
+
 /// Whose turn it is in sending the body of one HTTP/2 response.
 ///
 /// A reader that opens no window (RFC 9113 section 5.2) shows only in this, that nobody asks the body for its next piece.
@@ -53,6 +66,19 @@ impl RequestGuard {
         tally.activity.request_begun(with_body);
         tally.worker.request_begun();
         Self { tally: Rc::clone(tally) }
+    }
+}
+
+impl StreamHold {
+    pub(super) fn new(tally: &Tally) -> Self {
+        tally.activity.request_begun(false);
+        Self { _held: Arc::new(Held { activity: Arc::clone(&tally.activity) }) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.activity.request_ended();
     }
 }
 

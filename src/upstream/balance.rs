@@ -1,7 +1,7 @@
 //! Owns: the choice of an endpoint for one request.
 //! Refuses: an endpoint that this request has already tried in vain; one that is not available while another is.
 //! Always holds: over many requests endpoints get shares in proportion to their weights; a hash gives the same endpoint for
-//! the same value in every worker, as long as that endpoint is there.
+//! the same value in every worker, as long as that endpoint is there and available.
 
 use std::{
     borrow::Cow,
@@ -17,7 +17,7 @@ use std::{
 use http::{HeaderMap, HeaderName};
 use rand::Rng;
 
-use super::endpoint::Endpoint;
+use super::{availability::WHOLE_SHARE, candidates::Candidates, endpoint::Endpoint, vigilance::Vigilance};
 
 /// The longest turn of a weighted round robin; larger weights are scaled down to fit.
 const LONGEST_TURN: u64 = 4096;
@@ -107,24 +107,34 @@ impl Balance {
         }
     }
 
-    /// The endpoint to try; none when all were tried.
+    /// The endpoint to try; none when there is none left.
     pub(super) fn choose(
         &self,
         members: &Members,
+        vigilance: &Vigilance,
         affinity: Option<u64>,
         tried: &Tried,
         random: &mut impl Rng,
     ) -> Option<Arc<Endpoint>> {
-        let position = if let ([_], []) = (&*members.list, tried.endpoints.as_slice()) {
-            Some(0)
-        } else {
-            match (self, affinity) {
-                (Self::Hash(_), Some(value)) => rendezvous(&members.list, value, tried),
-                (Self::LeastRequests, _) | (Self::Hash(_), None) => less_loaded(&members.list, tried, random),
-                (Self::RoundRobin(next), _) => next_in_turn(members, next, tried),
+        let list = &*members.list;
+        let untried = Candidates::untried(list, tried);
+        let candidates = match vigilance.glance() {
+            None => untried,
+            Some(glance) => {
+                let survey = Candidates::survey(list, tried, glance);
+                vigilance.note_any_available(survey.any_available);
+                survey.candidates?
             }
         };
-        Some(Arc::clone(&members.list.get(position?)?.endpoint))
+        let mut position = |candidates| match (self, affinity) {
+            _ if list.len() == 1 => untried.iter().next().map(|(position, _)| position),
+            (Self::Hash(_), Some(value)) => rendezvous(&candidates, value),
+            (Self::LeastRequests, _) | (Self::Hash(_), None) => less_loaded(list, &candidates, random),
+            (Self::RoundRobin(next), _) => next_in_turn(members, next, &candidates, tried, random),
+        };
+        // What was available a moment ago may not be any more; one of them it has to be.
+        let position = position(candidates).or_else(|| position(untried))?;
+        Some(Arc::clone(&list.get(position)?.endpoint))
     }
 }
 
@@ -139,61 +149,86 @@ impl Tried {
         self.step.set(None);
     }
 
-    fn contains(&self, member: &Member) -> bool {
+    pub(super) fn contains(&self, member: &Member) -> bool {
         self.endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, &member.endpoint))
     }
 }
 
 /// One step of the turn that all workers share for each request; from there it goes on by itself, so that the steps of others
-/// make it miss nobody.
-fn next_in_turn(members: &Members, next: &AtomicUsize, tried: &Tried) -> Option<usize> {
-    let step = tried.step.get().unwrap_or_else(|| next.fetch_add(1, Relaxed));
-    tried.step.set(Some(step));
-    let (before, from) = members.order.split_at_checked(step.checked_rem(members.order.len())?)?;
-    let is_untried = |position: &usize| members.list.get(*position).is_some_and(|member| !tried.contains(member));
-    from.iter().chain(before).copied().find(is_untried)
+/// make it miss nobody. A step that falls to no candidate is given up for the next one of the shared turn, so that what is left free
+/// is spread over all and does not fall to a neighbour.
+fn next_in_turn(
+    members: &Members,
+    next: &AtomicUsize,
+    candidates: &Candidates<'_>,
+    tried: &Tried,
+    random: &mut impl Rng,
+) -> Option<usize> {
+    let split = |step: usize| members.order.split_at_checked(step.checked_rem(members.order.len())?);
+    let candidate = |position: usize| members.list.get(position).filter(|member| candidates.contains(member));
+    if tried.step.get().is_none() {
+        for _ in 0..members.list.len() {
+            let step = next.fetch_add(1, Relaxed);
+            tried.step.set(Some(step));
+            let (_, from) = split(step)?;
+            let position = *from.first()?;
+            if candidate(position).is_some_and(|member| takes_its_turn(candidates.part(member), random)) {
+                return Some(position);
+            }
+        }
+    }
+    let (before, from) = split(tried.step.get()?)?;
+    from.iter().chain(before).copied().find(|position| candidate(*position).is_some())
 }
 
-/// Two different members drawn by weight, and of them the one with fewer requests under way for its weight.
-fn less_loaded(members: &[Member], tried: &Tried, random: &mut impl Rng) -> Option<usize> {
-    let first = draw(members, tried, None, random)?;
-    let Some(second) = draw(members, tried, Some(first), random) else { return Some(first) };
+/// Whether one takes its turn that takes only a part of them, in thousandths.
+fn takes_its_turn(part: u64, random: &mut impl Rng) -> bool {
+    part >= WHOLE_SHARE || random.random_range(0..WHOLE_SHARE) < part
+}
+
+/// Two different members drawn by share, and of them the one with fewer requests under way for its share.
+fn less_loaded(members: &[Member], candidates: &Candidates<'_>, random: &mut impl Rng) -> Option<usize> {
+    let first = draw(candidates, None, random)?;
+    let Some(second) = draw(candidates, Some(first), random) else { return Some(first) };
     let load = |position: usize| {
         let member = members.get(position)?;
-        Some((member.endpoint.requests_under_way() as u64, u64::from(member.weight)))
+        Some((member.endpoint.requests_under_way() as u64, candidates.share(member)))
     };
-    let ((first_load, first_weight), (second_load, second_weight)) = (load(first)?, load(second)?);
-    // Fractions are compared crosswise; the first, which was drawn by weight, wins a draw.
-    let second_is_freer = second_load.saturating_mul(first_weight) < first_load.saturating_mul(second_weight);
+    let ((first_load, first_share), (second_load, second_share)) = (load(first)?, load(second)?);
+    // Fractions are compared crosswise; the first, which was drawn by share, wins a draw.
+    let second_is_freer = second_load.saturating_mul(first_share) < first_load.saturating_mul(second_share);
     Some(if second_is_freer { second } else { first })
 }
 
-/// A member that was not tried and is not `except`, each with the probability of its weight.
-fn draw(members: &[Member], tried: &Tried, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
-    let candidates = || {
-        let numbered = members.iter().enumerate();
-        numbered.filter(|(position, member)| Some(*position) != except && !tried.contains(member))
-    };
-    let total: u64 = candidates().map(|(_, member)| u64::from(member.weight)).sum();
+/// A candidate that is not `except`, each with the probability of its share.
+fn draw(candidates: &Candidates<'_>, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
+    let others = || candidates.iter().filter(|(position, _)| Some(*position) != except);
+    let (mut total, mut last) = (0, None);
+    for (position, member) in others() {
+        total += candidates.share(member);
+        last = Some(position);
+    }
     if total == 0 {
         return None;
     }
     let mut left = random.random_range(0..total);
-    candidates().find_map(|(position, member)| {
-        let weight = u64::from(member.weight);
-        if left < weight {
+    let drawn = others().find_map(|(position, member)| {
+        let share = candidates.share(member);
+        if left < share {
             return Some(position);
         }
-        left -= weight;
+        left -= share;
         None
-    })
+    });
+    // Shares may have changed since they were added up.
+    drawn.or(last)
 }
 
 /// Highest random weight (rendezvous) hashing: each member's score depends on the value and itself alone, so that a member that
-/// comes or goes moves only the values that are its own.
-fn rendezvous(members: &[Member], value: u64, tried: &Tried) -> Option<usize> {
+/// comes or goes, or is not available for a while, moves only the values that are its own.
+fn rendezvous(candidates: &Candidates<'_>, value: u64) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
-    for (position, member) in members.iter().enumerate().filter(|(_, member)| !tried.contains(member)) {
+    for (position, member) in candidates.iter() {
         let mixed = mix(value ^ hash(member.endpoint.label().as_bytes()));
         // 53 bits fit a float exactly; the half keeps it off zero.
         let uniform = ((mixed >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
@@ -258,12 +293,18 @@ const fn greatest_common_divisor(mut one: u64, mut other: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, time::Duration};
 
+    use proptest::prelude::*;
     use rand::{SeedableRng, rngs::SmallRng};
+    use serde_json::json;
 
     use super::*;
-    use crate::upstream::{address::Address, endpoint::Protocol};
+    use crate::{
+        config::UpstreamConfig,
+        diagnostic::{Diagnostics, KeyPath},
+        upstream::{address::Address, availability::Thresholds, endpoint::Protocol, tick::Tick, vigilance::Lasting},
+    };
 
     fn members(weights: &[u16]) -> Members {
         let member = |(position, weight): (usize, &u16)| {
@@ -277,6 +318,44 @@ mod tests {
         Members::new(weights.iter().enumerate().map(member).collect())
     }
 
+    /// One that looks at nothing.
+    fn calm() -> Vigilance {
+        Vigilance { health: None, outlier: None, slow_start: None, lasting: Lasting::new("orders".into()) }
+    }
+
+    /// One that looks at everything.
+    fn vigilant() -> Vigilance {
+        let upstream = json!({
+            "endpoints": [{ "url": "http://a" }, { "url": "http://b" }],
+            "health": { "path": "/" },
+            "outlier": {},
+            "slow_start": "1000s",
+        });
+        let upstream: UpstreamConfig = serde_json::from_value(upstream).unwrap();
+        Vigilance::compile("orders", &upstream, None, (&KeyPath::of(&["orders"]), &mut Diagnostics::new())).unwrap()
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Past {
+        Well,
+        Unproven,
+        Ejected,
+        Unwell,
+    }
+
+    fn live(members: &Members, pasts: &[Past]) {
+        for (member, past) in members.list.iter().zip(pasts) {
+            let availability = member.endpoint.availability();
+            let thresholds = Thresholds { healthy_after: 1, unhealthy_after: 1 };
+            if *past != Past::Unproven {
+                availability.note_answer(*past != Past::Unwell, thresholds, Tick::now());
+            }
+            if *past == Past::Ejected {
+                availability.eject(Tick::now(), |_| Duration::from_secs(1000));
+            }
+        }
+    }
+
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn position(members: &Members, chosen: &Arc<Endpoint>) -> usize {
@@ -288,10 +367,14 @@ mod tests {
     }
 
     fn shares(balance: &Balance, members: &Members) -> Vec<usize> {
+        shares_under(balance, members, &calm())
+    }
+
+    fn shares_under(balance: &Balance, members: &Members, vigilance: &Vigilance) -> Vec<usize> {
         let mut random = SmallRng::seed_from_u64(7);
         let mut counts = vec![0; members.list.len()];
         for _ in 0..12_000 {
-            let chosen = balance.choose(members, None, &Tried::default(), &mut random).unwrap();
+            let chosen = balance.choose(members, vigilance, None, &Tried::default(), &mut random).unwrap();
             counts[position(members, &chosen)] += 1;
         }
         counts
@@ -337,7 +420,7 @@ mod tests {
         ] {
             let mut tried = Tried::default();
             let mut seen = Vec::new();
-            while let Some(chosen) = balance.choose(&members, affinity, &tried, &mut random) {
+            while let Some(chosen) = balance.choose(&members, &calm(), affinity, &tried, &mut random) {
                 seen.push(position(&members, &chosen));
                 tried.add(chosen);
             }
@@ -363,14 +446,14 @@ mod tests {
         let mut firsts = Vec::new();
         for _ in 0..4 {
             let mut tried = Tried::default();
-            let first = balance.choose(&members, None, &tried, &mut random).unwrap();
+            let first = balance.choose(&members, &calm(), None, &tried, &mut random).unwrap();
             let at = position(&members, &first);
             tried.add(first);
             firsts.push(at);
             // Another worker's request comes in between.
-            let between = balance.choose(&members, None, &Tried::default(), &mut random).unwrap();
+            let between = balance.choose(&members, &calm(), None, &Tried::default(), &mut random).unwrap();
             firsts.push(position(&members, &between));
-            let second = balance.choose(&members, None, &tried, &mut random).unwrap();
+            let second = balance.choose(&members, &calm(), None, &tried, &mut random).unwrap();
             assert_eq!(position(&members, &second), 1 - at);
         }
         assert_eq!(firsts, [0, 1, 0, 1, 0, 1, 0, 1]);
@@ -385,7 +468,8 @@ mod tests {
         for tenant in 0..10_000 {
             let value = Some(hash(format!("tenant-{tenant}").as_bytes()));
             let chosen = |members: &Members| {
-                let chosen = balance.choose(members, value, &Tried::default(), &mut SmallRng::seed_from_u64(7));
+                let chosen =
+                    balance.choose(members, &calm(), value, &Tried::default(), &mut SmallRng::seed_from_u64(7));
                 position(members, &chosen.unwrap())
             };
             let (before, after) = (chosen(&all), chosen(&fewer));
@@ -411,5 +495,123 @@ mod tests {
         let peer = Balance::Hash(HashOf::Peer);
         assert_eq!(peer.affinity(&headers, none, PEER), Some(hash(&[127, 0, 0, 1])));
         assert_eq!(Balance::LeastRequests.affinity(&headers, |_| Some("a".into()), PEER), None);
+    }
+
+    #[test]
+    fn those_that_are_not_available_are_passed_over_and_the_rest_share_evenly() {
+        use Past::{Ejected, Unproven, Unwell, Well};
+        for (pasts, expected) in [
+            ([Well, Well, Unwell, Well], [4000, 4000, 0, 4000]),
+            ([Well, Ejected, Unwell, Well], [6000, 0, 0, 6000]),
+            ([Well, Unproven, Unproven, Well], [6000, 0, 0, 6000]),
+            ([Unwell, Unproven, Unproven, Ejected], [0, 6000, 6000, 0]),
+            ([Unproven, Unproven, Unproven, Unproven], [3000, 3000, 3000, 3000]),
+            ([Unwell, Ejected, Unwell, Ejected], [3000, 3000, 3000, 3000]),
+        ] {
+            for balance in [Balance::LeastRequests, round_robin(), Balance::Hash(HashOf::Peer)] {
+                let members = members(&[1, 1, 1, 1]);
+                live(&members, &pasts);
+                let counts = shares_under(&balance, &members, &vigilant());
+                assert!(near(&counts, &expected), "{balance:?} {pasts:?} {counts:?}");
+                assert!(counts.iter().zip(expected).all(|(count, expected)| *count == 0 || expected > 0));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_an_endpoint_that_begins_anew_is_spread_over_the_others() {
+        for balance in [Balance::LeastRequests, round_robin()] {
+            let members = members(&[2, 1, 1]);
+            live(&members, &[Past::Well; 3]);
+            let first = members.list[0].endpoint.availability();
+            first.begin_anew(Tick::now());
+            // A tenth of two beside two of one: a share of 0.2 in 2.2.
+            let counts = shares_under(&balance, &members, &vigilant());
+            assert!(near(&counts, &[1100, 5450, 5450]), "{balance:?} {counts:?}");
+        }
+    }
+
+    #[test]
+    fn if_all_begin_anew_their_weights_count() {
+        for balance in [Balance::LeastRequests, round_robin()] {
+            let members = members(&[2, 1, 1]);
+            live(&members, &[Past::Well; 3]);
+            members.list.iter().for_each(|member| member.endpoint.availability().begin_anew(Tick::now()));
+            let counts = shares_under(&balance, &members, &vigilant());
+            assert!(near(&counts, &[6000, 3000, 3000]), "{balance:?} {counts:?}");
+        }
+    }
+
+    #[test]
+    fn when_those_available_were_tried_one_that_is_left_alone_is_and_one_that_is_unwell_is_not() {
+        let members = members(&[1, 1, 1]);
+        live(&members, &[Past::Well, Past::Ejected, Past::Unwell]);
+        let mut random = SmallRng::seed_from_u64(7);
+        for balance in [Balance::LeastRequests, round_robin(), Balance::Hash(HashOf::Peer)] {
+            let mut tried = Tried::default();
+            let mut seen = Vec::new();
+            while let Some(chosen) = balance.choose(&members, &vigilant(), Some(3), &tried, &mut random) {
+                seen.push(position(&members, &chosen));
+                tried.add(chosen);
+            }
+            assert_eq!(seen, [0, 1], "{balance:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_moves_only_the_values_of_those_not_available_and_they_come_back() {
+        let members = members(&[1, 1, 2, 1]);
+        live(&members, &[Past::Well; 4]);
+        let balance = Balance::Hash(HashOf::Peer);
+        let homes = || -> Vec<usize> {
+            let home = |value: u64| {
+                let value = Some(hash(&value.to_be_bytes()));
+                let mut random = SmallRng::seed_from_u64(7);
+                let chosen = balance.choose(&members, &vigilant(), value, &Tried::default(), &mut random);
+                position(&members, &chosen.unwrap())
+            };
+            (0..1000).map(home).collect()
+        };
+        let before = homes();
+        let second = members.list[1].endpoint.availability();
+        second.note_answer(false, Thresholds { healthy_after: 1, unhealthy_after: 1 }, Tick::now());
+        for (before, while_unwell) in before.iter().zip(homes()) {
+            assert!(while_unwell != 1 && (*before == 1 || *before == while_unwell));
+        }
+        second.note_answer(true, Thresholds { healthy_after: 1, unhealthy_after: 1 }, Tick::now());
+        assert_eq!(homes(), before, "also while it begins anew");
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_always_one_to_choose_and_the_best_there_is(
+            pasts in proptest::collection::vec((0u8..4, 1u16..5), 1..7),
+            kind in 0u8..3,
+            affinity: Option<u64>,
+            seed: u64,
+        ) {
+            let weights: Vec<u16> = pasts.iter().map(|(_, weight)| *weight).collect();
+            let of = |past: u8| match past {
+                0 => Past::Well,
+                1 => Past::Unproven,
+                2 => Past::Ejected,
+                _ => Past::Unwell,
+            };
+            let pasts: Vec<Past> = pasts.iter().map(|(past, _)| of(*past)).collect();
+            let members = members(&weights);
+            live(&members, &pasts);
+            let balance = match kind {
+                0 => Balance::LeastRequests,
+                1 => round_robin(),
+                _ => Balance::Hash(HashOf::Peer),
+            };
+            let (vigilance, mut random) = (vigilant(), SmallRng::seed_from_u64(seed));
+            let best = [Past::Well, Past::Unproven].into_iter().find(|past| pasts.contains(past));
+            for _ in 0..10 {
+                let chosen = balance.choose(&members, &vigilance, affinity, &Tried::default(), &mut random);
+                let chosen = pasts[position(&members, &chosen.unwrap())];
+                prop_assert!(best.is_none_or(|best| chosen == best), "{:?} of {:?}", chosen, pasts);
+            }
+        }
     }
 }

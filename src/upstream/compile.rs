@@ -18,7 +18,9 @@ use super::{
     endpoint::{Endpoint, EndpointTls, Protocol},
     retry::RetryPolicy,
     room::Room,
+    tick::Tick,
     tls::{SystemAuthorities, TlsClient, server_name},
+    vigilance::Vigilance,
 };
 use crate::{
     config::{
@@ -31,6 +33,7 @@ use crate::{
 /// as part of what may change. Nothing comes of it if there is any error.
 pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut Diagnostics) -> Option<Upstreams> {
     let errors_before = diagnostics.error_count();
+    let checks = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.checks));
     let mut system = SystemAuthorities::default();
     let mut by_name = BTreeMap::new();
     for (name, raw) in &config.upstreams {
@@ -51,7 +54,7 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
             by_name.insert(Arc::clone(&upstream.name), upstream);
         }
     }
-    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name })
+    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, checks })
 }
 
 /// One upstream on its way from raw to compiled.
@@ -75,6 +78,7 @@ impl Upstream {
             && self.balance.is_like(&other.balance)
             && self.limits == other.limits
             && self.retry == other.retry
+            && self.vigilance.is_like(&other.vigilance)
     }
 }
 
@@ -84,6 +88,7 @@ impl Compiling<'_> {
         let limits = self.limits();
         let balance = self.balance();
         let retry = self.retry();
+        let vigilance = self.vigilance();
         let addresses = addresses?;
         let over_tls = addresses.first().is_some_and(|address| address.tls);
         let protocol = self.protocol(over_tls);
@@ -102,9 +107,15 @@ impl Compiling<'_> {
             balance: balance?,
             limits: limits?,
             retry: retry?,
+            vigilance: vigilance?,
             retries: before.map_or_else(Arc::default, Arc::clone),
             room: Arc::clone(&self.room),
         })
+    }
+
+    fn vigilance(&mut self) -> Option<Vigilance> {
+        let lasting = self.previous.map(|previous| &previous.vigilance.lasting);
+        Vigilance::compile(self.name, self.raw, lasting, (&self.path, self.diagnostics))
     }
 
     /// The endpoints' addresses, if all of them are good.
@@ -278,7 +289,11 @@ impl Compiling<'_> {
             self.diagnostics.error(&self.path.key("endpoints"), message, remedy);
             return None;
         };
-        Some(Endpoint::new(address, authority, protocol, tls, Arc::clone(&self.room)))
+        let endpoint = Endpoint::new(address, authority, protocol, tls, Arc::clone(&self.room));
+        if self.previous.is_some() {
+            endpoint.availability().begin_anew(Tick::now());
+        }
+        Some(endpoint)
     }
 
     fn server_name(&mut self, host: &Host) -> Option<rustls::pki_types::ServerName<'static>> {

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     address::Host,
@@ -133,6 +133,16 @@ async fn secure(
     protocol: Protocol,
     slot: ConnectionSlot,
 ) -> Result<(Stream, Agreed), ConnectError> {
+    let (stream, agreed) = agree(stream, tls, protocol).await?;
+    Ok((Stream::tls(stream, slot), agreed))
+}
+
+/// Sets up TLS, and with it which protocol is spoken.
+pub(super) async fn agree(
+    stream: TcpStream,
+    tls: &EndpointTls,
+    protocol: Protocol,
+) -> Result<(TlsStream<TcpStream>, Agreed), ConnectError> {
     let connector = TlsConnector::from(Arc::clone(tls.client.config()));
     let stream = connector.connect(tls.server_name.clone(), stream).await.map_err(ConnectError::Tls)?;
     let agreed = match (protocol, stream.get_ref().1.alpn_protocol()) {
@@ -140,5 +150,5 @@ async fn secure(
         (Protocol::Http1 | Protocol::Auto, _) => Agreed::Http1,
         (Protocol::Http2, _) => return Err(ConnectError::NoHttp2),
     };
-    Ok((Stream::tls(stream, slot), agreed))
+    Ok((stream, agreed))
 }

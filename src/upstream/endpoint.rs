@@ -14,7 +14,7 @@ use http::uri::Authority;
 use rustls::pki_types::ServerName;
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{address::Address, room::Room, tls::TlsClient};
+use super::{address::Address, availability::Availability, health::AnswerCounts, room::Room, tls::TlsClient};
 
 /// The protocol spoken to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Endpoint {
     counters: Counters,
     /// Told when a request has ended or a connection was closed, for those who wait for room at any endpoint of the upstream.
     room: Arc<Room>,
+    availability: Availability,
+    answers: AnswerCounts,
     /// Told when a connection is closed, for those who may open none before.
     closed: Notify,
     /// Told when a worker may open no connection while others may keep some that they do not use.
@@ -107,6 +109,8 @@ impl Endpoint {
             tls,
             counters: Counters::default(),
             room,
+            availability: Availability::default(),
+            answers: AnswerCounts::default(),
             closed,
             recalled,
         })
@@ -128,6 +132,25 @@ impl Endpoint {
             connect_failures: self.counters.connect_failures.load(Relaxed),
             stale_connections: self.counters.stale.load(Relaxed),
         }
+    }
+
+    /// How often it was left alone for failing requests.
+    #[must_use]
+    pub fn ejections(&self) -> u64 {
+        self.availability.ejections()
+    }
+
+    /// The answers to its health checks so far, by how they were.
+    pub fn health_checks(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.answers.iter()
+    }
+
+    pub(super) const fn availability(&self) -> &Availability {
+        &self.availability
+    }
+
+    pub(super) const fn answers(&self) -> &AnswerCounts {
+        &self.answers
     }
 
     pub(super) const fn address(&self) -> &Address {

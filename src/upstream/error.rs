@@ -55,11 +55,25 @@ pub enum ForwardError {
         #[source]
         source: hyper::Error,
     },
+    /// The response is under a transfer coding beside `chunked`, which nobody undoes (RFC 9112 section 6.1).
+    #[error("{endpoint} answered under a transfer coding that is not undone")]
+    TransferCoding {
+        /// The endpoint.
+        endpoint: Arc<str>,
+    },
     /// The endpoint switched to a protocol that it was not asked for (RFC 9110 section 7.8).
     #[error("{endpoint} switched to a protocol that it was not asked for")]
     UnaskedUpgrade {
         /// The endpoint.
         endpoint: Arc<str>,
+    },
+    /// The endpoint was asked to become a WebSocket, and did not do so in a way that can be passed on; or it could not be asked.
+    #[error("{endpoint} did not become a WebSocket: {why}")]
+    NotUpgraded {
+        /// The endpoint.
+        endpoint: Arc<str>,
+        /// What it did instead.
+        why: &'static str,
     },
     /// The request's own body failed: too long, too slow, or broken off.
     #[error("the body of the request failed")]
@@ -100,8 +114,9 @@ impl ForwardError {
             Self::ResponseHeaderTimeout { .. } => "upstream_response_header_timeout",
             Self::Deadline { .. } => "upstream_deadline",
             Self::Reset { .. } => "upstream_reset",
-            Self::Protocol { .. } => "upstream_protocol_error",
+            Self::Protocol { .. } | Self::TransferCoding { .. } => "upstream_protocol_error",
             Self::UnaskedUpgrade { .. } => "upstream_unasked_upgrade",
+            Self::NotUpgraded { .. } => "upstream_not_upgraded",
             Self::RequestBody(_) => "request_body_failed",
             Self::NotForwardable(_) => "request_not_forwardable",
         }
@@ -119,7 +134,9 @@ impl ForwardError {
             | Self::Deadline { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
-            | Self::UnaskedUpgrade { .. } => Fault::Upstream,
+            | Self::UnaskedUpgrade { .. }
+            | Self::TransferCoding { .. }
+            | Self::NotUpgraded { .. } => Fault::Upstream,
         }
     }
 
@@ -132,7 +149,9 @@ impl ForwardError {
             | Self::Deadline { endpoint }
             | Self::Reset { endpoint, .. }
             | Self::Protocol { endpoint, .. }
-            | Self::UnaskedUpgrade { endpoint } => Some(endpoint),
+            | Self::UnaskedUpgrade { endpoint }
+            | Self::TransferCoding { endpoint }
+            | Self::NotUpgraded { endpoint, .. } => Some(endpoint),
             Self::Saturated { .. } | Self::RequestBody(_) | Self::NotForwardable(_) => None,
         }
     }

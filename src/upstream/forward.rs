@@ -275,10 +275,12 @@ fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<O
             | ForwardError::ResponseHeaderTimeout { .. }
             | ForwardError::Reset { .. }
             | ForwardError::Protocol { .. }
+            | ForwardError::TransferCoding { .. }
             | ForwardError::UnaskedUpgrade { .. } => Some(Outcome::Failed),
             // These are said of us, of the request, or of how long its whole exchange may take.
             ForwardError::Saturated { .. }
             | ForwardError::Deadline { .. }
+            | ForwardError::NotUpgraded { .. }
             | ForwardError::RequestBody(_)
             | ForwardError::NotForwardable(_) => None,
         },

@@ -6,19 +6,25 @@
 
 mod address;
 mod attempt;
+mod availability;
 mod balance;
 mod body;
+mod candidates;
 mod compile;
 mod compile_retry;
 mod connect;
 mod endpoint;
 mod error;
 mod forward;
+mod framing;
+mod health;
+mod http1;
 mod http2;
 mod lease;
 mod lookup;
 mod opening;
 mod outgoing;
+mod outlier;
 mod pool;
 mod replay;
 mod request;
@@ -28,17 +34,22 @@ mod spare;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tick;
 mod tls;
 pub mod upgrade;
+mod vigilance;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
 use self::{
+    availability::Standing,
     balance::{Balance, Members, Tried},
+    health::Checks,
     retry::{Retries, RetryPolicy},
     room::Room,
+    vigilance::Vigilance,
 };
 pub use self::{
     body::UpstreamBody,
@@ -57,6 +68,8 @@ pub use self::{
 #[derive(Debug, Default)]
 pub struct Upstreams {
     by_name: BTreeMap<Arc<str>, Arc<Upstream>>,
+    /// The health checks that run. Goes from one configuration to the next.
+    checks: Arc<Checks>,
 }
 
 /// One resource server: its endpoints, and how requests are spread over them.
@@ -69,6 +82,7 @@ pub struct Upstream {
     retry: Option<RetryPolicy>,
     retries: Arc<Retries>,
     room: Arc<Room>,
+    vigilance: Vigilance,
 }
 
 /// The bounds on an upstream's connections and answers.
@@ -101,7 +115,12 @@ enum Outcome {
 
 impl Upstreams {
     /// Begins what runs beside requests, on the control plane. What was begun already goes on.
-    pub fn start(&self, _control: &Handle) {}
+    pub fn start(&self, control: &Handle) {
+        for upstream in self.by_name.values() {
+            upstream.vigilance.lasting.follow(control);
+        }
+        self.checks.follow(self.by_name.values(), control);
+    }
 
     /// The upstream that the configuration calls `name`.
     #[must_use]
@@ -136,7 +155,7 @@ impl Upstream {
 
     /// The endpoint to try for a request; none when all were tried.
     fn choose(&self, affinity: Option<u64>, tried: &Tried) -> Option<Arc<Endpoint>> {
-        self.balance.choose(&self.members, affinity, tried, &mut rand::rng())
+        self.balance.choose(&self.members, &self.vigilance, affinity, tried, &mut rand::rng())
     }
 
     /// Requests under way at all its endpoints.
@@ -149,7 +168,31 @@ impl Upstream {
     }
 
     /// Notes how an attempt at one of its endpoints ended.
-    fn note(&self, _endpoint: &Arc<Endpoint>, _outcome: Outcome) {}
+    fn note(&self, endpoint: &Arc<Endpoint>, outcome: Outcome) {
+        self.vigilance.note(&self.members, endpoint, outcome);
+    }
+
+    /// Whether requests go to those of its endpoints that are available, because there are any.
+    #[must_use]
+    pub fn has_available(&self) -> bool {
+        let Some(glance) = self.vigilance.glance() else { return true };
+        self.endpoints().any(|endpoint| endpoint.availability().standing(&glance) <= Standing::Unproven)
+    }
+
+    /// Whether its endpoints are asked after their health.
+    #[must_use]
+    pub const fn is_asked(&self) -> bool {
+        self.vigilance.health.is_some()
+    }
+
+    /// Its endpoints, and whether each is available: well as far as anybody asks, and not left alone for failing requests.
+    pub fn availability(&self) -> impl Iterator<Item = (&Arc<Endpoint>, bool)> {
+        let glance = self.vigilance.glance();
+        let is_available = move |endpoint: &Endpoint| {
+            glance.as_ref().is_none_or(|glance| endpoint.availability().standing(glance) == Standing::Available)
+        };
+        self.endpoints().map(move |endpoint| (endpoint, is_available(endpoint)))
+    }
 
     /// Its endpoints, in the order in which they are written.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {

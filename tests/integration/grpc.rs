@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -20,12 +21,21 @@ use tonic::{
     client::Grpc,
     codegen::{BoxStream, Service},
     metadata::MetadataValue,
-    server::{NamedService, ServerStreamingService, StreamingService, UnaryService},
+    server::{ClientStreamingService, NamedService, ServerStreamingService, StreamingService, UnaryService},
     transport::{Channel, Server, server::TcpIncoming},
 };
 use tonic_prost::ProstCodec;
 
-use crate::support::{corp::Corp, gateway::Gateway};
+use postern::clock::{ManualClock, UnixTime};
+
+use crate::support::{
+    connection::{Connection, Protocol, piecewise},
+    corp::Corp,
+    forge::now,
+    gateway::{Gateway, GatewayBuilder},
+    served_upstream::ServedUpstream,
+    wait::PATIENCE,
+};
 
 /// The only message there is.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -47,6 +57,7 @@ impl NamedService for Greeter {
 struct Say;
 struct Count;
 struct Chat;
+struct Join;
 
 type Answering<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
 
@@ -95,6 +106,23 @@ impl StreamingService<Text> for Chat {
     }
 }
 
+impl ClientStreamingService<Text> for Join {
+    type Response = Text;
+    type Future = Answering<Text>;
+
+    fn call(&mut self, request: Request<tonic::Streaming<Text>>) -> Self::Future {
+        let timeout =
+            request.metadata().get("grpc-timeout").map_or("none", |value| value.to_str().unwrap_or("?")).to_owned();
+        Box::pin(async move {
+            let (mut words, mut said) = (Vec::new(), request.into_inner());
+            while let Some(Text { text }) = said.message().await? {
+                words.push(text);
+            }
+            Ok(Response::new(Text { text: format!("{} within {timeout}", words.join(" ")) }))
+        })
+    }
+}
+
 impl Service<http::Request<Body>> for Greeter {
     type Response = http::Response<Body>;
     type Error = Infallible;
@@ -111,6 +139,7 @@ impl Service<http::Request<Body>> for Greeter {
             Ok(match request.uri().path() {
                 "/test.Greeter/Say" => grpc.unary(Say, request).await,
                 "/test.Greeter/Count" => grpc.server_streaming(Count, request).await,
+                "/test.Greeter/Join" => grpc.client_streaming(Join, request).await,
                 "/test.Greeter/Chat" => grpc.streaming(Chat, request).await,
                 _ => Status::unimplemented("no such method").into_http(),
             })
@@ -126,6 +155,10 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    async fn with(change: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let greeter = Greeter::default();
@@ -133,7 +166,7 @@ impl Scene {
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         let corp = Corp::start().await;
         let config = "protocol = \"http2\"\n[routes.orders.identity]\nheaders = { \"x-client-id\" = \"client_id\" }\n";
-        let gateway = corp.before(&url, config).start().await;
+        let gateway = change(corp.before(&url, config)).start().await;
         Self { corp, greeter, gateway }
     }
 
@@ -238,4 +271,62 @@ async fn refused_calls_get_a_grpc_status_and_never_arrive() {
     assert_eq!(scene.greeter.calls.load(Ordering::SeqCst), 0);
     say(&mut client, "world", Some(&scene.corp.token())).await.expect("the control");
     assert_eq!(scene.greeter.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn many_messages_get_one_answer_and_the_time_that_the_caller_has_arrives() {
+    let scene = Scene::start().await;
+    let mut client = scene.client().await;
+    let path = PathAndQuery::from_static("/test.Greeter/Join");
+    let words = stream::iter(["many", "words", "make", "one"].map(text));
+    let mut request = call(words, Some(&scene.corp.token()));
+    request.set_timeout(Duration::from_secs(15));
+    let answer = client.client_streaming(request, path, ProstCodec::<Text, Text>::default()).await.expect("an answer");
+    assert_eq!(answer.get_ref().text, "many words make one within 15000000u");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token_by_a_status() {
+    let clock = ManualClock::starting_at(UnixTime::from_seconds(now()));
+    let tied = "upstream = \"orders\"\nend_with_token = true\n";
+    let scene = Scene::with(|builder| builder.with("upstream = \"orders\"\n", tied).clock(clock.clock())).await;
+    let mut client = scene.client().await;
+    let mut chats = Vec::new();
+    let long = scene.corp.token_with(|claims| claims["exp"] = (now() + 100_000).into());
+    for token in [scene.corp.token(), long] {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Text>(1);
+        let said = stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+        let path = PathAndQuery::from_static("/test.Greeter/Chat");
+        client.ready().await.expect("ready");
+        let answer = client.streaming(call(said, Some(&token)), path, ProstCodec::<Text, Text>::default()).await;
+        let mut answers = answer.expect("a stream").into_inner();
+        sender.send(text("one")).await.expect("sent");
+        assert_eq!(answers.message().await.expect("no error").expect("an answer").text, "ONE");
+        chats.push((sender, answers));
+    }
+    clock.advance(Duration::from_secs(10_000));
+    let (_sender, ended) = &mut chats[0];
+    let status = tokio::time::timeout(PATIENCE, ended.message()).await.expect("in time").expect_err("an end");
+    assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "The token has ended."));
+    let (sender, goes_on) = &mut chats[1];
+    sender.send(text("two")).await.expect("sent");
+    assert_eq!(goes_on.message().await.expect("no error").expect("an answer").text, "TWO");
+}
+
+#[tokio::test]
+async fn nobody_is_waited_for_longer_than_the_caller_waits() {
+    let corp = Corp::start().await;
+    let upstream = ServedUpstream::start(|_| std::future::pending()).await;
+    let gateway = corp.before(&upstream.url(), "protocol = \"http2\"\n").start().await;
+    let mut connection = Connection::open(gateway.address(), Protocol::Http2).await;
+    let (_still_open, body) = piecewise();
+    let request = http::Request::post(gateway.url("/test.Greeter/Say"))
+        .header("authorization", format!("Bearer {}", corp.token()))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "200m");
+    // The route would wait for a minute.
+    let answer = connection.exchange(request.body(body).expect("a request")).await;
+    assert_eq!((answer.status, &answer.headers["grpc-status"]), (200, &http::HeaderValue::from_static("4")));
+    assert_eq!(upstream.requests(), 1);
 }

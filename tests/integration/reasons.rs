@@ -88,6 +88,7 @@ garbage = { endpoints = ["http://${GARBAGE}"] }
 upgrading = { endpoints = ["http://${UPGRADING}"] }
 truncating = { endpoints = ["http://${TRUNCATING}"] }
 stalling = { endpoints = ["http://${STALLING}"] }
+modern = { endpoints = ["${UPSTREAM}"], protocol = "http2" }
 
 [routes]
 open = { path = "/open/{*rest}", upstream = "orders", public = true }
@@ -102,6 +103,7 @@ garbage = { path = "/garbage", upstream = "garbage", public = true }
 upgrading = { path = "/upgrading", upstream = "upgrading", public = true }
 truncating = { path = "/truncating", upstream = "truncating", public = true }
 stalling = { path = "/stalling", upstream = "stalling", public = true }
+modern = { path = "/modern", upstream = "modern", public = true }
 
 [routes.orders]
 path = "/orders/{tenant}"
@@ -369,6 +371,11 @@ impl World {
         self.raw("method_not_forwarded", "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n").await;
         let coded = "POST /open/1 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
         self.raw("transfer_coding_not_accepted", coded).await;
+        let twice =
+            "POST /open/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        self.raw("framing_ambiguous", twice).await;
+        self.raw("malformed_request", "GET /open/1 HTTP/1.1\nhost: a\n\n").await;
+        self.raw("head_too_large", &format!("GET /open/{} HTTP/1.1\r\n", "a".repeat(40_000))).await;
         self.raw("host_missing", "GET /open/1 HTTP/1.1\r\n\r\n").await;
         self.raw("host_ambiguous", "GET /open/1 HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
         self.raw("host_malformed", "GET /open/1 HTTP/1.1\r\nhost: a@b\r\n\r\n").await;
@@ -404,6 +411,8 @@ impl World {
         self.get("upstream_reset", "/resetting").await;
         self.get("upstream_protocol_error", "/garbage").await;
         self.get("upstream_unasked_upgrade", "/upgrading").await;
+        let upgrade = "GET /modern HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade, close\r\n\r\n";
+        self.raw("upstream_not_upgraded", upgrade).await;
         let mut held = TcpStream::connect(self.gateway.address()).await.expect("a connection");
         held.write_all(b"GET /narrow HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
         until("the only connection is in use", || async { (self.narrow.connections() == 1).then_some(()) }).await;

@@ -1,83 +1,24 @@
 //! Connections that become WebSockets, and those that must not become anything.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{HeaderMap, Request, StatusCode};
-use tokio::net::{TcpListener, TcpStream};
+use postern::clock::{ManualClock, UnixTime};
+use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    WebSocketStream, accept_hdr_async, client_async,
-    tungstenite::{self, Message, client::IntoClientRequest as _, handshake::server},
+    client_async,
+    tungstenite::{self, Message},
 };
 
 use crate::support::{
     client::HttpClient,
     corp::Corp,
-    gateway::Gateway,
+    forge::now,
     raw_socket::{RawSocket, listen, url_of},
     upstream::RecordedUpstream,
     wait::until,
+    websocket::{Echo, open, opening},
 };
-
-/// An upstream that speaks nothing but WebSocket, and sends back what it is told.
-struct Echo {
-    url: String,
-    headers: Arc<Mutex<Vec<HeaderMap>>>,
-    ended: Arc<AtomicUsize>,
-}
-
-impl Echo {
-    async fn start() -> Self {
-        let listener = listen().await;
-        let echo = Self { url: url_of(&listener), headers: Arc::default(), ended: Arc::default() };
-        tokio::spawn(accept(listener, Arc::clone(&echo.headers), Arc::clone(&echo.ended)));
-        echo
-    }
-
-    fn seen(&self) -> Vec<HeaderMap> {
-        self.headers.lock().expect("not poisoned").clone()
-    }
-}
-
-async fn accept(listener: TcpListener, headers: Arc<Mutex<Vec<HeaderMap>>>, ended: Arc<AtomicUsize>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let (headers, ended) = (Arc::clone(&headers), Arc::clone(&ended));
-        tokio::spawn(async move {
-            #[expect(clippy::result_large_err, reason = "the crate's callback gives such an error")]
-            let note = |request: &server::Request, response: server::Response| {
-                headers.lock().expect("not poisoned").push(request.headers().clone());
-                Ok(response)
-            };
-            if let Ok(mut socket) = accept_hdr_async(stream, note).await {
-                while let Some(Ok(message)) = socket.next().await {
-                    if !message.is_close() && socket.send(message).await.is_err() {
-                        break;
-                    }
-                }
-            }
-            ended.fetch_add(1, Ordering::SeqCst);
-        });
-    }
-}
-
-fn opening(gateway: &Gateway, token: Option<&str>) -> Request<()> {
-    let mut request = format!("ws://{}/chat?room=1", gateway.address()).into_client_request().expect("a request");
-    if let Some(token) = token {
-        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().expect("a value"));
-    }
-    request
-}
-
-async fn open(gateway: &Gateway, token: &str) -> WebSocketStream<TcpStream> {
-    let stream = TcpStream::connect(gateway.address()).await.expect("a connection");
-    let (socket, response) = client_async(opening(gateway, Some(token)), stream).await.expect("a WebSocket");
-    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-    assert!(response.headers().contains_key("x-request-id"));
-    socket
-}
 
 #[tokio::test]
 async fn a_websocket_works_after_authorization_and_not_before() {
@@ -105,7 +46,7 @@ async fn a_websocket_works_after_authorization_and_not_before() {
     assert_eq!(seen["upgrade"], "websocket");
     assert!(!seen.contains_key("authorization"));
     socket.close(None).await.expect("closed");
-    until("the upstream's side has ended", || async { (echo.ended.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    until("the upstream's side has ended", || async { (echo.ended() == 1).then_some(()) }).await;
     open(&gateway, &corp.token()).await;
 }
 
@@ -133,8 +74,7 @@ async fn a_silent_websocket_is_closed_and_one_that_speaks_is_not() {
     }
     busy.send(Message::text("still here")).await.expect("open");
     assert_eq!(busy.next().await.expect("open").expect("open").into_text().expect("text"), "still here");
-    until("the upstream's side was closed too", || async { (echo.ended.load(Ordering::SeqCst) == 1).then_some(()) })
-        .await;
+    until("the upstream's side was closed too", || async { (echo.ended() == 1).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -246,4 +186,22 @@ async fn an_open_websocket_counts_as_a_connection_until_it_ends() {
     for name in names {
         until(name, || async { (gauge(name).await == 0.0).then_some(()) }).await;
     }
+}
+
+#[tokio::test]
+async fn a_websocket_ends_with_its_token_if_the_route_says_so() {
+    let corp = Corp::start().await;
+    let echo = Echo::start().await;
+    let clock = ManualClock::starting_at(UnixTime::from_seconds(now()));
+    let tied = "upstream = \"orders\"\nend_with_token = true\n";
+    let gateway = corp.before(&echo.url, "").with("upstream = \"orders\"\n", tied).clock(clock.clock()).start().await;
+    let mut short = open(&gateway, &corp.token()).await;
+    let long = corp.token_with(|claims| claims["exp"] = (now() + 100_000).into());
+    let mut long = open(&gateway, &long).await;
+    clock.advance(Duration::from_secs(10_000));
+    let closed = async { while let Some(Ok(_)) = short.next().await {} };
+    tokio::time::timeout(crate::support::wait::PATIENCE, closed).await.expect("closed in time");
+    until("the upstream's side was closed too", || async { (echo.ended() == 1).then_some(()) }).await;
+    long.send(Message::text("still here")).await.expect("open");
+    assert_eq!(long.next().await.expect("open").expect("open").into_text().expect("text"), "still here");
 }

@@ -60,7 +60,15 @@ impl ServedUpstream {
         F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
         A: Future<Output = Response<AnyBody>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::at(TcpListener::bind("127.0.0.1:0").await.expect("a port"), tls, answer)
+    }
+
+    /// One behind this socket.
+    pub(crate) fn at<F, A>(listener: TcpListener, tls: Option<Arc<ServerConfig>>, answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<AnyBody>> + Send + 'static,
+    {
         let address = listener.local_addr().expect("an address");
         let service: Service = Arc::new(move |request| Box::pin(answer(request)));
         let seen = Arc::new(Seen::default());

@@ -1,5 +1,6 @@
 //! What the room does, seen from outside: real sockets, real clients, short timeouts.
 
+mod conduct;
 mod drain;
 mod http1;
 mod http2;

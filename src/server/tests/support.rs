@@ -18,7 +18,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::super::{CloseConnection, ConnectionInfo, DrainReport, Handler, Listener, Listeners, Server, run_worker};
+use super::super::{
+    CloseConnection, ConnectionInfo, DrainReport, Handler, Listener, Listeners, RequestFault, Server, run_worker,
+};
 use crate::{
     clock::{Clock, UnixTime},
     config::{Config, FilePath, HumanDuration, LimitsConfig, ListenerConfig, ListenerTlsConfig},
@@ -230,8 +232,13 @@ impl Handler for Scripted {
         Response::builder().status(503).body(text("overloaded")).unwrap()
     }
 
-    fn too_many_headers(&self, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
-        Response::builder().status(431).body(text("too many")).unwrap()
+    fn put_aside(&self, fault: RequestFault, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
+        let status = match fault {
+            RequestFault::HeadTooLarge | RequestFault::TooManyFields => 431,
+            RequestFault::TransferCoding => 501,
+            RequestFault::Malformed | RequestFault::FramingAmbiguous => 400,
+        };
+        Response::builder().status(status).body(text(format!("{fault:?}"))).unwrap()
     }
 }
 

@@ -92,6 +92,14 @@ catalogue! {
         "Requests that wait for room at any endpoint.";
     REQUESTS_SHED: Counter "postern_requests_shed_total" []
         "Requests answered 503 at once, because too many were under way or a worker had fallen behind.";
+    UPSTREAM_AVAILABLE: Gauge "postern_upstream_endpoint_available" ["upstream", "endpoint"]
+        "1 if nothing speaks against an endpoint, 0 if it is not well, was not asked yet, or is left alone for failing requests.";
+    UPSTREAM_NONE_AVAILABLE: Gauge "postern_upstream_none_available" ["upstream"]
+        "1 if no endpoint of an upstream is available, so that requests go to all of them.";
+    UPSTREAM_HEALTH_CHECKS: Counter "postern_upstream_health_checks_total" ["upstream", "endpoint", "result"]
+        "Answers to health checks: good, unreachable, tls, status, timed_out, broken_off.";
+    UPSTREAM_EJECTIONS: Counter "postern_upstream_ejections_total" ["upstream", "endpoint"]
+        "How often an endpoint was left alone for failing requests.";
     LISTENER_OPEN: Gauge "postern_listener_open_connections" ["listener"]
         "Open connections from downstream.";
     LISTENER_CONNECTIONS: Counter "postern_listener_connections_total" ["listener"]

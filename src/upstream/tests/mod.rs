@@ -3,6 +3,7 @@
 mod faults;
 mod http1;
 mod http2;
+mod outlier;
 mod reload;
 mod tls;
 mod upgrade;

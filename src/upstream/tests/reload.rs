@@ -21,6 +21,13 @@ fn what_did_not_change_is_the_same_after_a_reload() {
     assert!(Arc::ptr_eq(&endpoints(&first)[1], &endpoints(&second)[1]));
     assert!(!endpoints(&first).iter().any(|endpoint| Arc::ptr_eq(endpoint, &endpoints(&second)[0])));
 
+    let watched = json!({
+        "endpoints": ["http://10.0.0.1:1", "http://10.0.0.2:2"], "balance": "round_robin", "slow_start": "1s"
+    });
+    let third = compiled_after(watched, Some(&first));
+    assert!(!Arc::ptr_eq(&first.by_name("orders").unwrap(), &third.by_name("orders").unwrap()));
+    assert!(Arc::ptr_eq(&endpoints(&first)[0], &endpoints(&third)[0]));
+
     let spoken = compiled_after(json!({ "endpoints": ["http://10.0.0.2:2"], "protocol": "http2" }), Some(&first));
     assert!(!Arc::ptr_eq(&endpoints(&first)[1], &endpoints(&spoken)[0]));
 }
@@ -82,6 +89,7 @@ fn every_mistake_is_found_and_said_where_it_is() {
     let (ca, a, b_key) = (authority.path("ca.pem"), authority.path("a.pem"), authority.path("b.key"));
     let https = json!(["https://10.0.0.1"]);
     let http = json!(["http://10.0.0.1"]);
+    let two = json!(["http://10.0.0.1", "http://10.0.0.2"]);
     for (upstream, expected) in [
         (json!({ "endpoints": [] }), "upstreams.orders.endpoints: an upstream without endpoints"),
         (
@@ -107,6 +115,48 @@ fn every_mistake_is_found_and_said_where_it_is() {
         (json!({ "endpoints": http, "retry": { "on": ["reset", 200] } }), "upstreams.orders.retry.on[1]: 200 is not"),
         (json!({ "endpoints": http, "connect_timeout": "0s" }), "upstreams.orders.connect_timeout: "),
         (json!({ "endpoints": http, "balance": { "hash": { "claim": "" } } }), "upstreams.orders.balance.hash.claim: "),
+        (
+            json!({ "endpoints": http, "health": { "path": "healthz" } }),
+            "upstreams.orders.health.path: `healthz` cannot be asked for",
+        ),
+        (json!({ "endpoints": http, "health": { "path": "/a b" } }), "upstreams.orders.health.path: `/a b` cannot"),
+        (json!({ "endpoints": http, "health": { "path": "/", "host": "a@b" } }), "upstreams.orders.health.host: "),
+        (json!({ "endpoints": http, "health": { "path": "/", "host": "a/b" } }), "upstreams.orders.health.host: "),
+        (
+            json!({ "endpoints": http, "health": { "path": "/", "interval": "0s" } }),
+            "upstreams.orders.health.interval: ",
+        ),
+        (json!({ "endpoints": http, "health": { "path": "/", "timeout": "0s" } }), "upstreams.orders.health.timeout: "),
+        (
+            json!({ "endpoints": http, "health": { "path": "/", "timeout": "6s" } }),
+            "upstreams.orders.health.timeout: an endpoint that does not answer is asked less often",
+        ),
+        (
+            json!({ "endpoints": http, "health": { "path": "/", "healthy_after": 0 } }),
+            "upstreams.orders.health.healthy_",
+        ),
+        (
+            json!({ "endpoints": http, "health": { "path": "/", "unhealthy_after": 0 } }),
+            "upstreams.orders.health.unhealthy_",
+        ),
+        (
+            json!({ "endpoints": http, "health": { "path": "/", "expect": [200, 99] } }),
+            "upstreams.orders.health.expect[1]: nobody answers with status 99",
+        ),
+        (json!({ "endpoints": http, "outlier": {} }), "upstreams.orders.outlier: the only endpoint"),
+        (json!({ "endpoints": two, "outlier": { "consecutive_failures": 0 } }), "upstreams.orders.outlier.consecutive"),
+        (json!({ "endpoints": two, "outlier": { "statuses": [600] } }), "upstreams.orders.outlier.statuses[0]: nobody"),
+        (json!({ "endpoints": two, "outlier": { "eject_for": "0s" } }), "upstreams.orders.outlier.eject_for: "),
+        (
+            json!({ "endpoints": two, "outlier": { "max_eject_for": "9s" } }),
+            "upstreams.orders.outlier.max_eject_for: the longest time would be shorter than the first one, 10s",
+        ),
+        (json!({ "endpoints": two, "outlier": { "max_ejected": "0%" } }), "upstreams.orders.outlier.max_ejected: "),
+        (json!({ "endpoints": two, "slow_start": "0s" }), "upstreams.orders.slow_start: "),
+        (
+            json!({ "endpoints": two, "slow_start": "1s", "balance": { "hash": "peer" } }),
+            "upstreams.orders.slow_start: requests that a hash ties to an endpoint",
+        ),
         (
             json!({ "endpoints": http, "balance": { "hash": { "header": "a b" } } }),
             "upstreams.orders.balance.hash.header: ",

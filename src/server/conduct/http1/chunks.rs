@@ -1,0 +1,231 @@
+//! Owns: a chunked body, followed to its end (RFC 9112 section 7.1).
+//! Refuses: a size, an extension, a line's end or a trailer that another parser might read otherwise.
+//! Always holds: the data of chunks is skipped, not looked at.
+
+use super::grammar::{hexadecimal, is_blank, is_text, is_token_character};
+
+/// Where in a chunked body the stream is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chunks {
+    place: Place,
+    /// What is left of the chunk, or the part of its size that was read.
+    left: u64,
+    digits: u8,
+}
+
+/// How far the bytes were followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Followed {
+    /// So many were good.
+    pub(super) bytes: usize,
+    pub(super) end: ChunksEnd,
+}
+
+/// Why following ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChunksEnd {
+    /// There are no more bytes yet.
+    More,
+    /// The body is whole.
+    Whole,
+    /// The next byte is none that may come there.
+    Broken,
+}
+
+/// The most digits of a chunk's size, beyond which even leading zeros are no honest size.
+const MOST_DIGITS: u8 = 16;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Size,
+    /// White space that must be followed by an extension.
+    BeforeExtension,
+    Extension(Extension),
+    SizeLineFeed,
+    Data,
+    DataReturn,
+    DataLineFeed,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLineFeed,
+    LastLineFeed,
+    Whole,
+}
+
+/// `";" BWS name [BWS "=" BWS (token / quoted-string)]` (RFC 9112 section 7.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted,
+    QuotedPair,
+    AfterQuoted,
+    AfterValue,
+}
+
+impl Chunks {
+    /// Follows `bytes`, which come next.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Followed {
+        let mut at = 0_usize;
+        loop {
+            if self.place == Place::Data {
+                let available = u64::try_from(bytes.len().saturating_sub(at)).unwrap_or(u64::MAX);
+                let skipped = self.left.min(available);
+                self.left = self.left.saturating_sub(skipped);
+                at = at.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX));
+                if self.left > 0 {
+                    return Followed { bytes: at, end: ChunksEnd::More };
+                }
+                self.place = Place::DataReturn;
+            }
+            let Some(byte) = bytes.get(at) else { return Followed { bytes: at, end: ChunksEnd::More } };
+            let Some(place) = self.after(*byte) else { return Followed { bytes: at, end: ChunksEnd::Broken } };
+            self.place = place;
+            at = at.saturating_add(1);
+            if place == Place::Whole {
+                return Followed { bytes: at, end: ChunksEnd::Whole };
+            }
+        }
+    }
+
+    /// The place behind `byte`; nothing if it may not stand here.
+    fn after(&mut self, byte: u8) -> Option<Place> {
+        match (self.place, byte) {
+            (Place::Size, b';') if self.digits > 0 => Some(Place::Extension(Extension::BeforeName)),
+            (Place::Size, b'\r') if self.digits > 0 => Some(Place::SizeLineFeed),
+            (Place::Size, byte) if self.digits > 0 && is_blank(byte) => Some(Place::BeforeExtension),
+            (Place::Size, digit) => self.digit(digit),
+            (Place::BeforeExtension, b';') => Some(Place::Extension(Extension::BeforeName)),
+            (Place::BeforeExtension, byte) if is_blank(byte) => Some(Place::BeforeExtension),
+            (Place::Extension(extension), byte) => extension.after(byte),
+            (Place::SizeLineFeed, b'\n') => {
+                self.digits = 0;
+                Some(if self.left == 0 { Place::TrailerStart } else { Place::Data })
+            }
+            (Place::DataReturn, b'\r') => Some(Place::DataLineFeed),
+            (Place::DataLineFeed, b'\n') => Some(Place::Size),
+            (Place::TrailerStart, b'\r') => Some(Place::LastLineFeed),
+            (Place::TrailerStart | Place::TrailerName, byte) if is_token_character(byte) => Some(Place::TrailerName),
+            (Place::TrailerName, b':') => Some(Place::TrailerValue),
+            (Place::TrailerValue, b'\r') => Some(Place::TrailerLineFeed),
+            (Place::TrailerValue, byte) if is_text(byte) => Some(Place::TrailerValue),
+            (Place::TrailerLineFeed, b'\n') => Some(Place::TrailerStart),
+            (Place::LastLineFeed, b'\n') => Some(Place::Whole),
+            _ => None,
+        }
+    }
+
+    fn digit(&mut self, digit: u8) -> Option<Place> {
+        let value = hexadecimal(digit)?;
+        self.digits = self.digits.checked_add(1).filter(|digits| *digits <= MOST_DIGITS)?;
+        let left = self.left.checked_mul(16)?.checked_add(value)?;
+        self.left = i64::try_from(left).is_ok().then_some(left)?;
+        Some(Place::Size)
+    }
+}
+
+impl Extension {
+    fn after(self, byte: u8) -> Option<Place> {
+        let next = match (self, byte) {
+            (Self::Name | Self::Value | Self::AfterQuoted, b'\r') => return Some(Place::SizeLineFeed),
+            (Self::Name | Self::AfterName | Self::Value | Self::AfterQuoted | Self::AfterValue, b';') => {
+                Self::BeforeName
+            }
+            (Self::Name | Self::AfterName, b'=') => Self::BeforeValue,
+            (Self::BeforeName | Self::BeforeValue, byte) if is_blank(byte) => self,
+            (Self::BeforeName | Self::Name, byte) if is_token_character(byte) => Self::Name,
+            (Self::Name | Self::AfterName, byte) if is_blank(byte) => Self::AfterName,
+            (Self::BeforeValue | Self::Quoted, b'"') => {
+                if self == Self::Quoted {
+                    Self::AfterQuoted
+                } else {
+                    Self::Quoted
+                }
+            }
+            (Self::BeforeValue | Self::Value, byte) if is_token_character(byte) => Self::Value,
+            (Self::Value | Self::AfterQuoted | Self::AfterValue, byte) if is_blank(byte) => Self::AfterValue,
+            (Self::Quoted, b'\\') => Self::QuotedPair,
+            (Self::Quoted | Self::QuotedPair, byte) if is_text(byte) => Self::Quoted,
+            _ => return None,
+        };
+        Some(Place::Extension(next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn followed(body: &str) -> (usize, ChunksEnd) {
+        let followed = Chunks::default().follow(body.as_bytes());
+        (followed.bytes, followed.end)
+    }
+
+    #[test]
+    fn good_bodies_are_followed_to_their_end() {
+        for body in [
+            "0\r\n\r\n",
+            "000\r\n\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+            "A\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n",
+            "5;a\r\nhello\r\n0;b=c;d=\"e\\\"f;\"\r\n\r\n",
+            "5 ; a = b ; c\r\nhello\r\n0\r\nx: y\r\nz:\t\u{e4}\r\n\r\n",
+        ] {
+            let with_more = format!("{body}GET");
+            assert_eq!(followed(&with_more), (body.len(), ChunksEnd::Whole), "{body:?}");
+            for cut in 0..body.len() {
+                let (first, second) = body.as_bytes().split_at(cut);
+                let mut chunks = Chunks::default();
+                assert_eq!(chunks.follow(first), Followed { bytes: cut, end: ChunksEnd::More }, "{body:?} at {cut}");
+                let rest = Followed { bytes: second.len(), end: ChunksEnd::Whole };
+                assert_eq!(chunks.follow(second), rest, "{body:?} at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_otherwise_is_broken_where_it_begins_to_be() {
+        for (body, good) in [
+            ("", 0),
+            ("x", 0),
+            ("\r\n", 0),
+            ("+5\r\nhello", 0),
+            ("-0\r\n", 0),
+            (" 5\r\n", 0),
+            ("0x5\r\nhello", 1),
+            ("5\nhello", 1),
+            ("5\rhello", 2),
+            ("5 \r\nhello", 2),
+            ("5 5\r\n", 2),
+            ("5;\r\nhello", 2),
+            ("5;a=\r\nhello", 4),
+            ("5;a b\r\nhello", 4),
+            ("5;a\nhello", 3),
+            ("5;a\0\r\nhello", 3),
+            ("5;a=\"\r\nhello", 5),
+            ("5;a=\"b\"c\r\nhello", 7),
+            ("8000000000000000\r\n", 15),
+            ("FFFFFFFFFFFFFFFFF\r\n", 15),
+            ("00000000000000005\r\n", 16),
+            ("5\r\nhello0\r\n", 8),
+            ("5\r\nhello\n0\r\n", 8),
+            ("5\r\nhello\r0\r\n", 9),
+            ("0\r\nbad name: x\r\n\r\n", 6),
+            ("0\r\n: x\r\n\r\n", 3),
+            ("0\r\n folded\r\n\r\n", 3),
+            ("0\r\nx: a\nb\r\n\r\n", 7),
+            ("0\r\nx: a\0\r\n\r\n", 7),
+            ("0\r\nx: a\rb\r\n\r\n", 8),
+            ("0\r\n\n", 3),
+            ("0\r\n\rx", 4),
+        ] {
+            let end = if body.is_empty() { ChunksEnd::More } else { ChunksEnd::Broken };
+            assert_eq!(followed(body), (good, end), "{body:?}");
+        }
+    }
+}

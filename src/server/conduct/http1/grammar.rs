@@ -1,0 +1,113 @@
+//! Owns: the characters of HTTP/1.1 (RFC 9110 section 5.6.2, RFC 9112).
+//! Refuses: knowing what a field means.
+//! Always holds: a control character is never text, whatever surrounds it.
+
+/// The characters of a token.
+const TOKEN: [bool; 256] = token_characters();
+
+const fn token_characters() -> [bool; 256] {
+    let mut characters = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let is_token = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_')
+            || matches!(byte, b'`' | b'|' | b'~');
+        if let Some(character) = characters.split_at_mut(byte as usize).1.first_mut() {
+            *character = is_token;
+        }
+        byte += 1;
+    }
+    characters
+}
+
+pub(super) fn is_token_character(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is_token_character(*byte))
+}
+
+/// Whether `byte` may stand in a field's value: anything but control characters, among which a tab does not count.
+pub(super) const fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// Whether all of `bytes` is text. Looks at all of them, without a branch for each.
+pub(super) fn are_text(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is_text(*byte))
+}
+
+pub(super) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Without the optional white space around it (RFC 9110 section 5.6.3).
+pub(super) fn trimmed(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes
+        && is_blank(*first)
+    {
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes
+        && is_blank(*last)
+    {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// A length in digits, and nothing but digits: no sign, no space, no list (RFC 9110 section 8.6). Nothing above 2^63 - 1,
+/// which many have no number for.
+pub(super) fn length(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let length = digits
+        .iter()
+        .try_fold(0_u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0'))));
+    length.filter(|length| i64::try_from(*length).is_ok())
+}
+
+/// The value of a hexadecimal digit.
+pub(super) const fn hexadecimal(digit: u8) -> Option<u64> {
+    match digit {
+        b'0'..=b'9' => Some((digit - b'0') as u64),
+        b'a'..=b'f' => Some((digit - b'a') as u64 + 10),
+        b'A'..=b'F' => Some((digit - b'A') as u64 + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_what_the_grammar_says() {
+        for byte in 0..=255_u8 {
+            let expected = byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+            assert_eq!(is_token_character(byte), expected, "{byte:#x}");
+        }
+        assert!(is_token(b"X-1") && !is_token(b"") && !is_token(b"a b"));
+    }
+
+    #[test]
+    fn text_has_no_control_characters() {
+        assert!(are_text(b" a\t\xff~"));
+        for bad in [&b"a\0"[..], b"\r", b"\n", b"\x1b", b"\x7f", b"\x0b"] {
+            assert!(!are_text(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_digits_and_no_more() {
+        for (text, expected) in [("0", 0), ("005", 5), ("9223372036854775807", (1 << 63) - 1)] {
+            assert_eq!(length(text.as_bytes()), Some(expected), "{text}");
+        }
+        let bad = ["", "+5", "-1", "0x5", "5,5", "5 ", "5.0", "9223372036854775808", "18446744073709551617"];
+        for text in bad.iter().chain(&["00000000000000000005"]) {
+            assert_eq!(length(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Owns: the head of one request, judged line by line as it comes.
+//! Refuses: a line that could end elsewhere, a name that could be another, a length that could be another (RFC 9112
+//! sections 2.2, 5.1, 5.2, 6.3).
+//! Always holds: the verdict is the same into whatever pieces the bytes were cut, and no byte of a line is searched twice
+//! but one at a cut.
+
+use http::Uri;
+
+use super::{
+    fault::RequestFault,
+    grammar::{are_text, is_token, length, trimmed},
+};
+
+/// The longest name of a field that hyper can hold.
+const LONGEST_NAME: usize = 65_535;
+
+/// The longest target that hyper can hold.
+const LONGEST_TARGET: usize = 65_534;
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadBounds {
+    pub(super) bytes: usize,
+    pub(super) fields: usize,
+}
+
+/// How a request's body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+/// A head that is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Its bytes, the empty line included.
+    pub(super) length: usize,
+    pub(super) framing: Framing,
+    /// Whether the connection may be something else than HTTP after the answer: `CONNECT`, `Upgrade`.
+    pub(super) may_switch: bool,
+}
+
+/// How far a head has come.
+#[derive(Debug, Default)]
+pub(super) struct HeadScan {
+    /// Where the line begins that is not whole yet.
+    line: usize,
+    /// Up to where its end was looked for.
+    searched: usize,
+    empty_line_seen: bool,
+    fields: usize,
+    request: Option<Request>,
+}
+
+/// What was said so far.
+#[derive(Debug, Default)]
+struct Request {
+    is_http10: bool,
+    may_switch: bool,
+    length: Option<u64>,
+    coding: Option<Coding>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    Other,
+}
+
+impl HeadScan {
+    /// Reads on in a head of which `bytes` is all that has come so far; nothing as long as it is not whole.
+    pub(super) fn read(&mut self, bytes: &[u8], bounds: HeadBounds) -> Result<Option<Head>, RequestFault> {
+        // What comes behind the bound is not looked at, so that it makes no difference whether it has come already.
+        let within = bytes.get(..bounds.bytes).unwrap_or(bytes);
+        loop {
+            let unsearched = within.get(self.searched..).unwrap_or_default();
+            let Some(line_feed) = memchr::memchr(b'\n', unsearched).map(|at| self.searched.saturating_add(at)) else {
+                return self.part_of_line(unsearched, within.len(), bytes.len());
+            };
+            let line = within.get(self.line..line_feed).unwrap_or_default();
+            self.line = line_feed.saturating_add(1);
+            self.searched = self.line;
+            // Some take a line feed alone for the end of a line, and others do not.
+            let line = line.strip_suffix(b"\r").ok_or(RequestFault::Malformed)?;
+            if line.is_empty() {
+                if let Some(request) = &self.request {
+                    return request.head(self.line).map(Some);
+                }
+                // RFC 9112 section 2.2: one too many after the body before.
+                if std::mem::replace(&mut self.empty_line_seen, true) {
+                    return Err(RequestFault::Malformed);
+                }
+                continue;
+            }
+            if !are_text(line) {
+                return Err(RequestFault::Malformed);
+            }
+            let Some(request) = &mut self.request else {
+                self.request = Some(Request::begun_by(line)?);
+                continue;
+            };
+            self.fields = self.fields.saturating_add(1);
+            if self.fields > bounds.fields {
+                return Err(RequestFault::TooManyFields);
+            }
+            request.field(line)?;
+        }
+    }
+
+    /// Whether the line may still become one; what is no HTTP at all may never end a line.
+    fn part_of_line(&mut self, unsearched: &[u8], within: usize, all: usize) -> Result<Option<Head>, RequestFault> {
+        let (text, is_ending) = unsearched.strip_suffix(b"\r").map_or((unsearched, false), |text| (text, true));
+        if !are_text(text) {
+            return Err(RequestFault::Malformed);
+        }
+        if all > within {
+            return Err(RequestFault::HeadTooLarge);
+        }
+        self.searched = within.saturating_sub(usize::from(is_ending));
+        Ok(None)
+    }
+}
+
+impl Request {
+    /// `method SP target SP version` (RFC 9112 section 3), and no other white space.
+    fn begun_by(line: &[u8]) -> Result<Self, RequestFault> {
+        let parts = || {
+            let (method, rest) = line.split_at_checked(memchr::memchr(b' ', line)?)?;
+            let rest = rest.strip_prefix(b" ")?;
+            let (target, version) = rest.split_at_checked(memchr::memrchr(b' ', rest)?)?;
+            Some((method, target, version.strip_prefix(b" ")?))
+        };
+        let (method, target, version) = parts().ok_or(RequestFault::Malformed)?;
+        if !is_token(method) || !is_target(target) || !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
+            return Err(RequestFault::Malformed);
+        }
+        Ok(Self { is_http10: version == b"HTTP/1.0", may_switch: method == b"CONNECT", length: None, coding: None })
+    }
+
+    /// `name ":" OWS value OWS` (RFC 9112 section 5). A line that goes on the one before (obs-fold) has no token for a name.
+    fn field(&mut self, line: &[u8]) -> Result<(), RequestFault> {
+        let colon = memchr::memchr(b':', line).ok_or(RequestFault::Malformed)?;
+        let (name, value) = line.split_at_checked(colon).ok_or(RequestFault::Malformed)?;
+        if !is_token(name) {
+            return Err(RequestFault::Malformed);
+        }
+        if name.len() > LONGEST_NAME {
+            return Err(RequestFault::HeadTooLarge);
+        }
+        // Only three names matter here, and each has a length of its own.
+        match name.len() {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.may_switch = true,
+            14 if is_read_as(name, b"content-length") => {
+                let length = value.strip_prefix(b":").and_then(|value| length(trimmed(value)));
+                let length = length.filter(|_| is_written_as(name, b"content-length"));
+                let length = length.ok_or(RequestFault::FramingAmbiguous)?;
+                // Even where both say the same: not everybody sees both.
+                if self.length.replace(length).is_some() {
+                    return Err(RequestFault::FramingAmbiguous);
+                }
+            }
+            17 if is_read_as(name, b"transfer-encoding") => {
+                let coding = value.strip_prefix(b":").and_then(|value| coding(trimmed(value)));
+                let coding = coding.filter(|_| is_written_as(name, b"transfer-encoding"));
+                let coding = coding.ok_or(RequestFault::FramingAmbiguous)?;
+                if self.coding.replace(coding).is_some() {
+                    return Err(RequestFault::FramingAmbiguous);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The head, now that there is nothing more to be said.
+    fn head(&self, length: usize) -> Result<Head, RequestFault> {
+        let framing = match (self.coding, self.length) {
+            (None, length) => Framing::Length(length.unwrap_or(0)),
+            (Some(_), Some(_)) => return Err(RequestFault::FramingAmbiguous),
+            // HTTP/1.0 has no transfer codings; who sends one is not who it says (RFC 9112 section 6.1).
+            (Some(_), None) if self.is_http10 => return Err(RequestFault::FramingAmbiguous),
+            (Some(Coding::Other), None) => return Err(RequestFault::TransferCoding),
+            (Some(Coding::Chunked), None) => Framing::Chunked,
+        };
+        Ok(Head { length, framing, may_switch: self.may_switch })
+    }
+}
+
+/// Whether hyper will be able to read the target of a request. Nearly all of them are told at a glance.
+fn is_target(target: &[u8]) -> bool {
+    let is_ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+:,;@!$'()*".contains(byte);
+    let is_plain = target.starts_with(b"/") && target.len() <= LONGEST_TARGET && target.iter().all(is_ordinary);
+    is_plain || Uri::try_from(target).is_ok()
+}
+
+fn is_written_as(name: &[u8], field: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(field)
+}
+
+/// Whether somebody could take `name` for `field`: many a server knows no difference between `-` and `_`.
+fn is_read_as(name: &[u8], field: &[u8]) -> bool {
+    let same = |(ours, theirs): (&u8, &u8)| ours.eq_ignore_ascii_case(theirs) || (*ours == b'_' && *theirs == b'-');
+    name.len() == field.len() && name.iter().zip(field).all(same)
+}
+
+/// What a Transfer-Encoding asks for; nothing if where the body ends cannot be told by it, for `chunked` is not the last
+/// coding or not only the last (RFC 9112 section 6.3).
+fn coding(value: &[u8]) -> Option<Coding> {
+    if value.eq_ignore_ascii_case(b"chunked") {
+        return Some(Coding::Chunked);
+    }
+    let mut members = value.rsplit(|byte| *byte == b',').map(trimmed);
+    let ends_chunked = members.next().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
+    let others_differ = members.all(|other| is_token(other) && !other.eq_ignore_ascii_case(b"chunked"));
+    (ends_chunked && others_differ).then_some(Coding::Other)
+}
