@@ -31,6 +31,7 @@ impl MetricsSource for Elsewhere {
         key_sets(&snapshot, samples);
         inquiries(&snapshot, samples);
         endpoints(&snapshot, samples);
+        names(&snapshot, samples);
         certificates(&snapshot, samples);
         self.listeners(samples);
         self.configuration(&snapshot, samples);
@@ -146,6 +147,19 @@ fn endpoints(snapshot: &Snapshot, samples: &mut Samples) {
             samples.add(&catalogue::UPSTREAM_CONNECTIONS, &labels, number(counts.connections_open));
             samples.add(&catalogue::UPSTREAM_CONNECT_FAILURES, &labels, counts.connect_failures);
             samples.add(&catalogue::UPSTREAM_ENDPOINT_REQUESTS, &labels, number(counts.requests_under_way));
+        }
+    }
+}
+
+fn names(snapshot: &Snapshot, samples: &mut Samples) {
+    for upstream in snapshot.upstreams.iter() {
+        for status in upstream.names() {
+            let labels: [&str; 2] = [upstream.name(), &status.name];
+            let addresses = u64::try_from(status.addresses).unwrap_or(u64::MAX);
+            samples.add(&catalogue::UPSTREAM_NAME_ADDRESSES, &labels, addresses);
+            for (result, count) in status.lookups {
+                samples.add(&catalogue::UPSTREAM_NAME_LOOKUPS, &[upstream.name(), &status.name, result], count);
+            }
         }
     }
 }

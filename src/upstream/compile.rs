@@ -13,8 +13,10 @@ use http::HeaderName;
 use super::{
     Limits, Upstream, Upstreams,
     address::{Address, Host},
-    balance::{Balance, HashOf, Member, Members},
-    endpoint::{Endpoint, EndpointTls, Protocol},
+    balance::{Balance, HashOf},
+    endpoint::{Description, Endpoint, EndpointTls, Protocol},
+    membership::{Membership, Origin, Share},
+    names::{self, Name, Resolver},
     tls::{SystemAuthorities, TlsClient, server_name},
 };
 use crate::{
@@ -28,6 +30,10 @@ use crate::{
 /// as part of what may change. Nothing comes of it if there is any error.
 pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut Diagnostics) -> Option<Upstreams> {
     let errors_before = diagnostics.error_count();
+    let resolver = names::compile(&config.dns, diagnostics).map(|settings| {
+        let before = previous.and_then(|previous| previous.resolver.clone());
+        before.filter(|resolver| resolver.is_of(&settings)).unwrap_or_else(|| Arc::new(Resolver::new(settings)))
+    });
     let mut system = SystemAuthorities::default();
     let mut by_name = BTreeMap::new();
     for (name, raw) in &config.upstreams {
@@ -36,17 +42,19 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
             path: KeyPath::of(&["upstreams", name]),
             raw,
             previous: previous.as_deref(),
+            resolver: resolver.as_ref(),
             system: &mut system,
             diagnostics,
         };
-        if let Some((members, balance, limits)) = compiling.upstream() {
-            let same = previous.filter(|previous| previous.is_like(&members, &balance, limits));
-            let upstream =
-                same.unwrap_or_else(|| Arc::new(Upstream { name: name.as_str().into(), members, balance, limits }));
+        if let Some((shares, balance, limits)) = compiling.upstream(name) {
+            let same = previous.filter(|previous| previous.is_like(&shares, &balance, limits));
+            let upstream = same.unwrap_or_else(|| {
+                Arc::new(Upstream { name: name.as_str().into(), members: Membership::new(shares), balance, limits })
+            });
             by_name.insert(Arc::clone(&upstream.name), upstream);
         }
     }
-    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name })
+    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, resolver })
 }
 
 /// One upstream on its way from raw to compiled.
@@ -54,24 +62,19 @@ struct Compiling<'a> {
     path: KeyPath,
     raw: &'a UpstreamConfig,
     previous: Option<&'a Upstream>,
+    resolver: Option<&'a Arc<Resolver>>,
     system: &'a mut SystemAuthorities,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Upstream {
-    fn is_like(&self, members: &Members, balance: &Balance, limits: Limits) -> bool {
-        let same = |(ours, theirs): (&Member, &Member)| {
-            Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
-        };
-        self.members.iter().count() == members.iter().count()
-            && self.members.iter().zip(members.iter()).all(same)
-            && self.balance.is_like(balance)
-            && self.limits == limits
+    fn is_like(&self, shares: &[Share], balance: &Balance, limits: Limits) -> bool {
+        self.members.is_like(shares) && self.balance.is_like(balance) && self.limits == limits
     }
 }
 
 impl Compiling<'_> {
-    fn upstream(&mut self) -> Option<(Members, Balance, Limits)> {
+    fn upstream(&mut self, name: &str) -> Option<(Box<[Share]>, Balance, Limits)> {
         let addresses = self.addresses();
         let limits = self.limits();
         let balance = self.balance();
@@ -79,14 +82,13 @@ impl Compiling<'_> {
         let over_tls = addresses.first().is_some_and(|address| address.tls);
         let protocol = self.protocol(over_tls);
         let tls = self.tls(over_tls, protocol)?;
-        let endpoints: Vec<Arc<Endpoint>> = addresses
-            .into_iter()
-            .map(|address| self.endpoint(address, protocol, tls.as_ref()))
-            .collect::<Option<_>>()?;
         let weights = self.raw.endpoints.iter().map(|endpoint| endpoint.weight);
-        let members =
-            endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
-        Some((Members::new(members), balance?, limits?))
+        let share = |(address, weight)| {
+            let origin = self.origin(name, address, protocol, tls.as_ref())?;
+            Some(Share { origin, weight })
+        };
+        let shares = addresses.into_iter().zip(weights).map(share).collect::<Option<_>>()?;
+        Some((shares, balance?, limits?))
     }
 
     /// The endpoints' addresses, if all of them are good.
@@ -221,19 +223,21 @@ impl Compiling<'_> {
                     Some(raw) => (raw, path),
                     None => (&default, self.path.key("endpoints")),
                 };
-                let previous = self.previous.iter().flat_map(|upstream| upstream.endpoints());
-                let previous = previous.filter_map(|endpoint| endpoint.tls()).map(|tls| &tls.client);
+                let previous = self.previous.iter().flat_map(|upstream| upstream.members.descriptions());
+                let previous = previous.filter_map(|description| description.tls.as_ref()).map(|tls| &tls.client);
                 TlsClient::compile(raw, protocol, self.system, previous, (&path, self.diagnostics)).map(Some)
             }
         }
     }
 
-    fn endpoint(
+    /// The endpoint at a written address, or the name that stands for endpoints; the very one of before if it is described alike.
+    fn origin(
         &mut self,
+        upstream: &str,
         address: Address,
         protocol: Protocol,
         client: Option<&Arc<TlsClient>>,
-    ) -> Option<Arc<Endpoint>> {
+    ) -> Option<Origin> {
         let tls = match client {
             None => None,
             Some(client) => {
@@ -241,17 +245,34 @@ impl Compiling<'_> {
                 Some(EndpointTls { client: Arc::clone(client), server_name })
             }
         };
-        let mut before = self.previous.iter().flat_map(|upstream| upstream.endpoints());
-        if let Some(same) = before.find(|endpoint| endpoint.is(&address, protocol, tls.as_ref())) {
-            return Some(Arc::clone(same));
-        }
         let Ok(authority) = address.to_string().parse() else {
             let remedy = "write a host that can stand in a URL";
             let message = format!("`{address}` cannot be an authority");
             self.diagnostics.error(&self.path.key("endpoints"), message, remedy);
             return None;
         };
-        Some(Endpoint::new(address, authority, protocol, tls))
+        let host = address.host.clone();
+        let description = Description { address, authority, protocol, tls };
+        let mut before = self.previous.iter().flat_map(|upstream| upstream.members.origins());
+        let before = before.find(|origin| origin.description().is_like(&description));
+        match host {
+            Host::Ip(ip) => Some(match before {
+                Some(Origin::Address(same)) => Origin::Address(Arc::clone(same)),
+                _ => Origin::Address(Endpoint::new(description, ip)),
+            }),
+            Host::Name(host) => {
+                let resolver = self.resolver?;
+                let known = match before {
+                    Some(Origin::Name(same)) if same.is_looked_up_by(resolver) => {
+                        return Some(Origin::Name(Arc::clone(same)));
+                    }
+                    // Whom to ask has changed: what was found before is kept until they have answered.
+                    Some(Origin::Name(same)) => same.endpoints(),
+                    _ => Arc::default(),
+                };
+                Some(Origin::Name(Name::new(upstream.into(), &host, description, Arc::clone(resolver), known)))
+            }
+        }
     }
 
     fn server_name(&mut self, host: &Host) -> Option<rustls::pki_types::ServerName<'static>> {

@@ -105,6 +105,7 @@ pub async fn forward<B: RequestBody>(
     caller: IpAddr,
     deadline: Instant,
 ) -> Result<Forwarded<B>, ForwardError> {
+    upstream.await_endpoints(deadline).await?;
     let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
     let affinity = upstream.balance.affinity(request.headers(), claim, caller);
     let (parts, body) = request.into_parts();
@@ -114,7 +115,7 @@ pub async fn forward<B: RequestBody>(
     let mut request = Request::from_parts(parts, body);
     let mut tried = Tried::default();
     let mut failure = None;
-    while let Some(endpoint) = upstream.balance.choose(&upstream.members, affinity, &tried, &mut rand::rng()) {
+    while let Some(endpoint) = upstream.choose(affinity, &tried) {
         match attempt.at(&endpoint, request).await {
             Ok(forwarded) => return Ok(forwarded),
             Err(Failure::Final(error)) => return Err(error),

@@ -14,7 +14,8 @@ mod error;
 mod forward;
 mod http2;
 mod lease;
-mod lookup;
+mod membership;
+mod names;
 mod opening;
 mod outgoing;
 mod pool;
@@ -29,7 +30,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
-use self::balance::{Balance, Members};
+use self::{
+    balance::{Balance, Tried},
+    membership::Membership,
+    names::Resolver,
+};
 pub use self::{
     body::UpstreamBody,
     compile::compile,
@@ -37,6 +42,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointCounts},
     error::{Fault, ForwardError},
     forward::{Forwarded, Timings, forward},
+    names::{LookupError, NameStatus},
     outgoing::RequestBody,
     pool::WorkerPools,
     upgrade::UpstreamUpgrade,
@@ -46,13 +52,15 @@ pub use self::{
 #[derive(Debug, Default)]
 pub struct Upstreams {
     by_name: BTreeMap<Arc<str>, Arc<Upstream>>,
+    /// Who looks up the names among their endpoints.
+    resolver: Option<Arc<Resolver>>,
 }
 
 /// One resource server: its endpoints, and how requests are spread over them.
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
-    members: Members,
+    members: Membership,
     balance: Balance,
     limits: Limits,
 }
@@ -81,7 +89,16 @@ enum Outcome {
 
 impl Upstreams {
     /// Begins what runs beside requests, on the control plane. What was begun already goes on.
-    pub fn start(&self, _control: &Handle) {}
+    pub fn start(&self, control: &Handle) {
+        for upstream in self.by_name.values() {
+            for name in upstream.members.names() {
+                name.tell(upstream);
+                name.start(control);
+            }
+            // What was found between its compilation and now.
+            upstream.members.rebuild();
+        }
+    }
 
     /// The upstream that the configuration calls `name`.
     #[must_use]
@@ -105,8 +122,20 @@ impl Upstream {
     /// Notes how an attempt at one of its endpoints ended.
     fn note(&self, _endpoint: &Arc<Endpoint>, _outcome: Outcome) {}
 
-    /// Its endpoints, in the order in which they are written.
-    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.members.iter().map(|member| &member.endpoint)
+    /// The endpoints there are now, in the order in which they are written, those of a name by their addresses.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.members.current().iter().map(|member| Arc::clone(&member.endpoint)).collect()
+    }
+
+    /// The names among its endpoints.
+    #[must_use]
+    pub fn names(&self) -> Vec<NameStatus> {
+        self.members.names().map(|name| name.status()).collect()
+    }
+
+    /// The endpoint to try next; none when all were tried.
+    fn choose(&self, affinity: Option<u64>, tried: &Tried) -> Option<Arc<Endpoint>> {
+        self.balance.choose(&self.members.current(), affinity, tried, &mut rand::rng())
     }
 }

@@ -84,6 +84,10 @@ catalogue! {
         "Connections to an endpoint that could not be made.";
     UPSTREAM_ENDPOINT_REQUESTS: Gauge "postern_upstream_requests_under_way" ["upstream", "endpoint"]
         "Requests that an endpoint has not answered to the end yet.";
+    UPSTREAM_NAME_ADDRESSES: Gauge "postern_upstream_name_addresses" ["upstream", "name"]
+        "Addresses in use of a name among an upstream's endpoints.";
+    UPSTREAM_NAME_LOOKUPS: Counter "postern_upstream_name_lookups_total" ["upstream", "name", "result"]
+        "Lookups of a name among an upstream's endpoints, by how they ended: found, no_address, failed.";
     LISTENER_OPEN: Gauge "postern_listener_open_connections" ["listener"]
         "Open connections from downstream.";
     LISTENER_CONNECTIONS: Counter "postern_listener_connections_total" ["listener"]

@@ -3,6 +3,7 @@
 mod faults;
 mod http1;
 mod http2;
+mod names;
 mod reload;
 mod tls;
 mod upgrade;
@@ -86,7 +87,9 @@ struct Worker {
 
 impl Worker {
     fn new(upstream: Value) -> Self {
-        Self { upstream: compiled(upstream).by_name("orders").unwrap(), pools: WorkerPools::new() }
+        let upstreams = compiled(upstream);
+        upstreams.start(&Handle::current());
+        Self { upstream: upstreams.by_name("orders").unwrap(), pools: WorkerPools::new() }
     }
 
     fn to(address: SocketAddr) -> Self {
@@ -106,7 +109,7 @@ impl Worker {
     }
 
     fn counts(&self) -> EndpointCounts {
-        self.upstream.endpoints().next().unwrap().counts()
+        self.upstream.endpoints()[0].counts()
     }
 }
 
