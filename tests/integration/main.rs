@@ -35,6 +35,7 @@ mod key_rotation;
 mod limits;
 mod management;
 mod metrics;
+mod names;
 mod oauth_client_library;
 mod opaque_tokens;
 mod outside_provider;
