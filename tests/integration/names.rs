@@ -182,8 +182,8 @@ async fn dns_that_fails_takes_no_address_away() {
         scene.dns.say(&format!("{name}.test."), said.clone());
     }
     for (name, _, result) in &failures {
-        let failed =
-            || metric(&gateway, "postern_upstream_name_lookups_total", &[("upstream", name), ("result", result)]);
+        let labels = [("upstream", *name), ("result", *result)];
+        let failed = || metric(&gateway, "postern_upstream_name_lookups_total", &labels);
         until(&format!("a lookup of {name} in vain"), async || (failed().await >= 1.0).then_some(())).await;
         for _ in 0..5 {
             let answer = scene.ask(&gateway, &format!("/{name}")).await;
