@@ -66,6 +66,7 @@ impl Elsewhere {
                 ("tls_handshake", counters.tls_handshake_failures()),
                 ("header_timeout", counters.header_timeouts()),
                 ("malformed", counters.malformed()),
+                ("flood", counters.floods()),
                 ("stalled", counters.stalled()),
                 ("grace_period", counters.cut()),
                 ("accept_error", counters.accept_errors()),

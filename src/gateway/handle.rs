@@ -106,6 +106,10 @@ impl Gateway {
                 record.matched(*index);
                 snapshot.route(*index).ok_or(Rejection::NoRoute)?
             }
+            // What Postern itself answers with a 2xx is no WebSocket, and would be taken for one.
+            Destination::TokenEndpoint(..) | Destination::Document(_) if bridge.is_some() => {
+                return Err(Rejection::MethodNotForwarded);
+            }
             Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
@@ -201,9 +205,10 @@ impl Gateway {
     }
 }
 
-/// gRPC is spoken over HTTP/2 only; anybody else gets the status itself.
+/// gRPC is spoken over HTTP/2 only; anybody else gets the status itself. So does whoever asks for a WebSocket, for whom a refusal
+/// within a 200 would be the beginning of one.
 fn speaks_grpc<B>(request: &Request<B>) -> bool {
-    request.version() == Version::HTTP_2 && is_grpc(request.headers())
+    request.version() == Version::HTTP_2 && request.method() != Method::CONNECT && is_grpc(request.headers())
 }
 
 /// How long an exchange may take: as long as its route says, but no longer than a gRPC caller waits.

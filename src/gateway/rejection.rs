@@ -271,6 +271,7 @@ fn forward_status(error: &ForwardError) -> StatusCode {
         | ForwardError::Reset { .. }
         | ForwardError::Protocol { .. }
         | ForwardError::UnaskedUpgrade { .. }
+        | ForwardError::TransferCoding { .. }
         | ForwardError::NotUpgraded { .. } => StatusCode::BAD_GATEWAY,
     }
 }

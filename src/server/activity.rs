@@ -24,6 +24,8 @@ pub(super) struct Activity {
     body_expected: AtomicBool,
     read_ended: AtomicBool,
     close_wanted: AtomicBool,
+    flooded: AtomicBool,
+    at_rest: AtomicBool,
     write_blocked_since: Moment,
     shutdown_since: Moment,
     /// What the guard of an HTTP/1.1 connection is told, and tells.
@@ -48,6 +50,8 @@ impl Activity {
             body_expected: AtomicBool::new(false),
             read_ended: AtomicBool::new(false),
             close_wanted: AtomicBool::new(false),
+            flooded: AtomicBool::new(false),
+            at_rest: AtomicBool::new(false),
             write_blocked_since: Moment::default(),
             shutdown_since: Moment::default(),
             conversation: Conversation::default(),
@@ -96,10 +100,19 @@ impl Activity {
         self.close_wanted.load(Relaxed)
     }
 
-    /// Whether the other side may still be sending something that nobody is going to read.
+    /// Whether the frames that came were a flood.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
+    }
+
+    /// Whether the other side may still be sending something that nobody is going to read. An HTTP/2 connection that ends
+    /// and was not asked to is one whose client did wrong, and is told so.
     pub(super) fn may_still_send(&self) -> bool {
-        let unread = self.body_expected.load(Relaxed) || self.head_received();
-        self.protocol == Protocol::Http1 && unread && !self.read_ended.load(Relaxed)
+        let unread = match self.protocol {
+            Protocol::Http1 => self.body_expected.load(Relaxed) || self.head_received(),
+            Protocol::Http2 => !self.at_rest.load(Relaxed),
+        };
+        unread && !self.read_ended.load(Relaxed)
     }
 
     pub(super) fn request_begun(&self, with_body: bool) {
@@ -121,8 +134,18 @@ impl Activity {
         self.close_wanted.store(true, Relaxed);
     }
 
+    pub(super) fn flood_noticed(&self) {
+        self.flooded.store(true, Relaxed);
+    }
+
+    /// An HTTP/2 connection is closed in order.
+    pub(super) fn closing_in_order(&self) {
+        self.at_rest.store(true, Relaxed);
+    }
+
     /// What the other side may still be sending is not waited for.
     pub(super) fn closed_at_rest(&self) {
+        self.at_rest.store(true, Relaxed);
         self.body_expected.store(false, Relaxed);
         self.head_received.store(false, Relaxed);
     }

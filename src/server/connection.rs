@@ -31,7 +31,7 @@ use tokio::{
 
 use super::{
     activity::Activity,
-    conduct::{RequestFault, http1::Guard},
+    conduct::{Conduct, RequestFault},
     counters::WorkerCounters,
     drain::Drain,
     drive::{Ending, HttpConnection, drive},
@@ -116,9 +116,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let mut prefix = Prefix::default();
     let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
     let activity = Arc::new(Activity::new(protocol, opened));
-    let guard =
-        (protocol == Protocol::Http1).then(|| Guard::new(settings.limits.header_size(), settings.limits.headers));
-    let stream = DownstreamStream::new(transport, prefix, guard, Arc::clone(&activity), slot);
+    let conduct = Conduct::new(protocol, &settings.limits, opened);
+    let stream = DownstreamStream::new(transport, prefix, conduct, Arc::clone(&activity), slot);
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
     let connection = Rc::new(Opened { seat, info, tally });
@@ -271,6 +270,11 @@ impl<H: Handler> Opened<H> {
                 drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
             // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
             self.seat.count(&ending);
+            if activity.is_flooded() {
+                self.seat.listener.counters().floods.increment();
+                let (listener, peer) = (self.seat.listener.name(), self.info.peer);
+                tracing::debug!(%listener, %peer, "ended an HTTP/2 connection for its many frames that carry nothing");
+            }
         }
         // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
         if !activity.tether.is_gone() {

@@ -34,6 +34,7 @@ pub struct ListenerCounters {
     pub(super) header_timeouts: Counter,
     pub(super) stalled: Counter,
     pub(super) malformed: Counter,
+    pub(super) floods: Counter,
     pub(super) cut: Counter,
 }
 
@@ -90,6 +91,12 @@ impl ListenerCounters {
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.malformed.read()
+    }
+
+    /// HTTP/2 connections ended because too many of their frames carried nothing.
+    #[must_use]
+    pub fn floods(&self) -> u64 {
+        self.floods.read()
     }
 
     /// Connections cut at the end of a grace period.

@@ -60,6 +60,7 @@ pub(super) async fn drive<C: HttpConnection>(
             }
             if timekeeper.must_close(activity, drain) {
                 timekeeper.closing();
+                activity.closing_in_order();
                 connection.as_mut().shut_down();
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Owns: the bytes of one connection, in clear or over TLS, with what was read ahead put back in front.
-//! Refuses: letting a head through that the guard of an HTTP/1.1 connection does not; hiding from the connection's keeper what goes on: every wait of a write and every first byte is noted.
+//! Refuses: passing on what the connection's conduct does not let through; hiding from the connection's keeper what goes on:
+//! every wait of a write and every first byte is noted.
 //! Always holds: the connection's place among the listener's connections is given back when the stream is dropped, by
 //! whomever: hyper, or the owner of an upgrade.
 
@@ -18,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     activity::Activity,
-    conduct::http1::{Guard, Source},
+    conduct::{Conduct, http1::Source},
     slots::ConnectionSlot,
     sniff::Prefix,
 };
@@ -33,8 +34,7 @@ pub(super) enum Transport {
 pub(super) struct DownstreamStream {
     transport: Transport,
     prefix: Prefix,
-    /// On HTTP/1.1.
-    guard: Option<Guard>,
+    conduct: Conduct,
     activity: Arc<Activity>,
     shut_down: bool,
     _slot: ConnectionSlot,
@@ -53,11 +53,11 @@ impl DownstreamStream {
     pub(super) const fn new(
         transport: Transport,
         prefix: Prefix,
-        guard: Option<Guard>,
+        conduct: Conduct,
         activity: Arc<Activity>,
         slot: ConnectionSlot,
     ) -> Self {
-        Self { transport, prefix, guard, activity, shut_down: false, _slot: slot }
+        Self { transport, prefix, conduct, activity, shut_down: false, _slot: slot }
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -66,6 +66,13 @@ impl DownstreamStream {
             Poll::Ready(_) => self.activity.write_progressed(),
         }
         written
+    }
+
+    fn note_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Conduct::Http2(meter), Poll::Ready(Ok(bytes))) = (&mut self.conduct, &written) {
+            meter.written(*bytes);
+        }
+        self.note(written)
     }
 
     /// Reads away what the other side still sends, until it has seen our end. Closing a socket with unread bytes makes the
@@ -163,12 +170,24 @@ impl AsyncRead for DownstreamStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, prefix, guard, activity, .. } = &mut *self;
+        let Self { transport, prefix, conduct, activity, .. } = &mut *self;
         activity.tether.before_read(context)?;
         let mut arrivals = Arrivals { transport, prefix, activity };
-        match guard {
-            Some(guard) => guard.poll_read(&mut arrivals, &activity.conversation, context, buffer),
-            None => arrivals.poll_read(context, buffer),
+        match conduct {
+            Conduct::Http1(guard) => guard.poll_read(&mut arrivals, &activity.conversation, context, buffer),
+            Conduct::Http2(meter) => {
+                if meter.has_ended() {
+                    meter.say_farewell(buffer);
+                    return Poll::Ready(Ok(()));
+                }
+                let before = buffer.filled().len();
+                ready!(arrivals.poll_read(context, buffer))?;
+                meter.read(buffer, before);
+                if meter.is_overdrawn() {
+                    activity.flood_noticed();
+                }
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -177,7 +196,7 @@ impl AsyncWrite for DownstreamStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.activity.tether.before_write(context)?;
         let written = Pin::new(&mut self.transport).poll_write(context, bytes);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn poll_write_vectored(
@@ -187,7 +206,7 @@ impl AsyncWrite for DownstreamStream {
     ) -> Poll<io::Result<usize>> {
         self.activity.tether.before_write(context)?;
         let written = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

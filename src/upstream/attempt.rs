@@ -4,10 +4,7 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
-use http::{
-    HeaderMap, HeaderValue, Request, Response,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
+use http::{HeaderValue, Request, Response, header::CONTENT_LENGTH};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::{
     pin, select,
@@ -21,6 +18,7 @@ use super::{
     endpoint::{Endpoint, UnderWay},
     error::ForwardError,
     forward::{Forwarded, Timings},
+    framing::Framing,
     lease::{Lease, SendFailure},
     outgoing::{Outgoing, Progress, RequestBody},
     pool::{AcquireError, EndpointPool, WorkerPools},
@@ -203,10 +201,14 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             let response = response.map(UpstreamBody::detached);
             return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
         }
-        let reusable = !is_framed_twice(response.headers());
-        if !reusable {
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
+        let reusable = match Framing::of(response.version(), response.headers()) {
+            Framing::Clear => true,
+            Framing::Twice => {
+                response.headers_mut().remove(CONTENT_LENGTH);
+                false
+            }
+            Framing::Coded => return Err(ForwardError::TransferCoding { endpoint }),
+        };
         let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
         Ok(Forwarded { response, upgrade: None, endpoint, timings })
     }
@@ -224,9 +226,4 @@ impl<B: RequestBody> From<ForwardError> for Failure<B> {
             other => Self::Final(other),
         }
     }
-}
-
-/// Whether a response says its length in two ways, as one does who wants two readers to disagree (RFC 9112 section 6.3).
-fn is_framed_twice(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }

@@ -55,6 +55,12 @@ pub enum ForwardError {
         #[source]
         source: hyper::Error,
     },
+    /// The response is under a transfer coding beside `chunked`, which nobody undoes (RFC 9112 section 6.1).
+    #[error("{endpoint} answered under a transfer coding that is not undone")]
+    TransferCoding {
+        /// The endpoint.
+        endpoint: Arc<str>,
+    },
     /// The endpoint switched to a protocol that it was not asked for (RFC 9110 section 7.8).
     #[error("{endpoint} switched to a protocol that it was not asked for")]
     UnaskedUpgrade {
@@ -108,7 +114,7 @@ impl ForwardError {
             Self::ResponseHeaderTimeout { .. } => "upstream_response_header_timeout",
             Self::Deadline { .. } => "upstream_deadline",
             Self::Reset { .. } => "upstream_reset",
-            Self::Protocol { .. } => "upstream_protocol_error",
+            Self::Protocol { .. } | Self::TransferCoding { .. } => "upstream_protocol_error",
             Self::UnaskedUpgrade { .. } => "upstream_unasked_upgrade",
             Self::NotUpgraded { .. } => "upstream_not_upgraded",
             Self::RequestBody(_) => "request_body_failed",
@@ -129,6 +135,7 @@ impl ForwardError {
             | Self::Reset { .. }
             | Self::Protocol { .. }
             | Self::UnaskedUpgrade { .. }
+            | Self::TransferCoding { .. }
             | Self::NotUpgraded { .. } => Fault::Upstream,
         }
     }
@@ -143,6 +150,7 @@ impl ForwardError {
             | Self::Reset { endpoint, .. }
             | Self::Protocol { endpoint, .. }
             | Self::UnaskedUpgrade { endpoint }
+            | Self::TransferCoding { endpoint }
             | Self::NotUpgraded { endpoint, .. } => Some(endpoint),
             Self::Saturated { .. } | Self::RequestBody(_) | Self::NotForwardable(_) => None,
         }

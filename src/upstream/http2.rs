@@ -23,10 +23,12 @@ use super::{
     stream::Stream,
 };
 
-/// What one stream may send before we have read it, and what all streams of a connection may: enough for a fast network, and
-/// the most that a slow reader makes us keep.
-const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// What one stream may send before we have read it: enough for a fast network, and the most that a slow reader makes us keep, as
+/// much as over HTTP/1.1.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// What all streams of a connection may: as much as there can be (RFC 9113 section 6.9.1). The connection is shared, and with any less a
+/// few callers who do not read their responses would keep those of all others from coming.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// What of one request's body is kept for an upstream that is slow to read.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// A peer that has answered nobody for so long gets no further requests by the same connection.

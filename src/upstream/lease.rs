@@ -4,13 +4,11 @@
 use std::{rc::Rc, time::Duration};
 
 use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1},
-};
+use hyper::{body::Incoming, client::conn::TrySendError};
 
 use super::{
     connect::Agreed,
+    http1::Http1Sender,
     http2::SharedHttp2,
     outgoing::{Outgoing, RequestBody},
     pool::EndpointPool,
@@ -24,7 +22,7 @@ pub(super) struct Lease<B: RequestBody> {
 }
 
 enum LeasedConnection<B: RequestBody> {
-    Http1 { sender: http1::SendRequest<Outgoing<B>>, pool: Rc<EndpointPool<B>> },
+    Http1 { sender: Http1Sender<B>, pool: Rc<EndpointPool<B>> },
     Http2(StreamLease<B>),
 }
 
@@ -44,7 +42,7 @@ pub(super) enum SendFailure<B: RequestBody> {
 
 impl<B: RequestBody> Lease<B> {
     pub(super) const fn http1(
-        sender: http1::SendRequest<Outgoing<B>>,
+        sender: Http1Sender<B>,
         pool: Rc<EndpointPool<B>>,
         idle_timeout: Duration,
         fresh: bool,
@@ -72,7 +70,7 @@ impl<B: RequestBody> Lease<B> {
     /// Sends `request` and waits for the head of its response.
     pub(super) async fn send(&mut self, request: Request<Outgoing<B>>) -> Result<Response<Incoming>, SendFailure<B>> {
         let sent = match &mut self.connection {
-            LeasedConnection::Http1 { sender, .. } => sender.try_send_request(request).await,
+            LeasedConnection::Http1 { sender, .. } => sender.send(request).await,
             LeasedConnection::Http2(stream) => {
                 let response = stream.shared.sender().borrow_mut().try_send_request(request);
                 let answered = response.await;

@@ -23,11 +23,12 @@ use super::{
     Limits, Upstreams,
     connect::{Agreed, ConnectError, connect},
     endpoint::{ConnectionSlot, Endpoint, Protocol},
+    http1::{Hearing, Http1Sender},
     http2::SharedHttp2,
     lease::Lease,
     lookup::Lookups,
     opening::{Opening, OpeningGuard, Outcome},
-    outgoing::{Outgoing, RequestBody},
+    outgoing::RequestBody,
 };
 
 /// The largest head of a response, in bytes. Beside it stands hyper's own bound of 100 headers, which costs no allocation.
@@ -58,8 +59,8 @@ pub(super) struct EndpointPool<B: RequestBody> {
     sweeping: Cell<bool>,
 }
 
-struct IdleHttp1<B> {
-    sender: http1::SendRequest<Outgoing<B>>,
+struct IdleHttp1<B: RequestBody> {
+    sender: Http1Sender<B>,
     expires: Instant,
 }
 
@@ -147,7 +148,7 @@ impl<B: RequestBody> EndpointPool<B> {
     }
 
     /// Keeps a connection whose exchange has ended in good order.
-    pub(super) fn keep(&self, sender: http1::SendRequest<Outgoing<B>>, idle_timeout: Duration) {
+    pub(super) fn keep(&self, sender: Http1Sender<B>, idle_timeout: Duration) {
         if !sender.is_closed() {
             self.idle.borrow_mut().push(IdleHttp1 { sender, expires: Instant::now() + idle_timeout });
         }
@@ -159,7 +160,7 @@ impl<B: RequestBody> EndpointPool<B> {
 
     /// The connection used last, so that those not needed grow old. One that is not ready is still sending the body of a request
     /// that was answered early: it is left for later.
-    fn take_idle(&self) -> Option<http1::SendRequest<Outgoing<B>>> {
+    fn take_idle(&self) -> Option<Http1Sender<B>> {
         let mut idle = self.idle.borrow_mut();
         let position = idle.iter().rposition(|entry| entry.sender.is_ready() && !entry.sender.is_closed())?;
         Some(idle.remove(position).sender)
@@ -213,14 +214,15 @@ impl<B: RequestBody> EndpointPool<B> {
         self.agreed.set(Some(agreed));
         let lease = match agreed {
             Agreed::Http1 => {
+                let hearing = Arc::new(Hearing::default());
                 let (sender, connection) = http1::Builder::new()
                     .max_header_size(HEAD_BYTES)
                     .max_buf_size(BUFFER_BYTES)
-                    .handshake(TokioIo::new(stream))
+                    .handshake(TokioIo::new(stream.heard_by(Arc::clone(&hearing))))
                     .await
                     .map_err(ConnectError::Handshake)?;
                 self.drive(connection.with_upgrades());
-                Lease::http1(sender, Rc::clone(self), idle_timeout, true)
+                Lease::http1(Http1Sender::new(sender, hearing), Rc::clone(self), idle_timeout, true)
             }
             Agreed::Http2 => {
                 let (shared, driver) = SharedHttp2::begin(stream).await.map_err(ConnectError::Handshake)?;

@@ -38,12 +38,23 @@ pub(super) fn form<B: Body>(
 /// Makes the headers that frame a body agree with the body there is: a length that promises more would make the upstream take the
 /// next request for the rest of this one, and hyper sends no body of unknown length with a GET unless it is told to.
 fn frame<B: Body>(request: &mut Request<B>) {
+    say_length_once(request.headers_mut());
     if request.body().is_end_stream() {
         if request.headers().get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
             request.headers_mut().remove(CONTENT_LENGTH);
         }
     } else if request.body().size_hint().exact().is_none() && !is_framed(request.headers()) {
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// Over HTTP/2 a length may have been said twice, if alike, and not at all where a number should be.
+fn say_length_once(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    match (lengths.next().cloned(), lengths.next().is_some()) {
+        (Some(length), _) if length.is_empty() => drop(headers.remove(CONTENT_LENGTH)),
+        (Some(length), true) => drop(headers.insert(CONTENT_LENGTH, length)),
+        _ => {}
     }
 }
 

@@ -4,7 +4,8 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -13,11 +14,13 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::endpoint::ConnectionSlot;
+use super::{endpoint::ConnectionSlot, http1::Hearing};
 
 /// An open connection to an endpoint.
 pub(super) struct Stream {
     transport: Transport,
+    /// If HTTP/1.1 is spoken.
+    hearing: Option<Arc<Hearing>>,
     _slot: ConnectionSlot,
 }
 
@@ -44,17 +47,25 @@ macro_rules! either {
 
 impl Stream {
     pub(super) const fn clear(stream: TcpStream, slot: ConnectionSlot) -> Self {
-        Self { transport: Transport::Clear(stream), _slot: slot }
+        Self { transport: Transport::Clear(stream), hearing: None, _slot: slot }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>, slot: ConnectionSlot) -> Self {
-        Self { transport: Transport::Tls(Box::new(stream)), _slot: slot }
+        Self { transport: Transport::Tls(Box::new(stream)), hearing: None, _slot: slot }
+    }
+
+    /// Tells `hearing` of all that is read.
+    pub(super) fn heard_by(self, hearing: Arc<Hearing>) -> Self {
+        Self { hearing: Some(hearing), ..self }
     }
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self, transport => transport.poll_read(cx, buffer))
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(either!(self.as_mut(), transport => transport.poll_read(cx, buffer)))?;
+        let heard = self.hearing.as_ref().map(|hearing| hearing.heard(buffer.filled().len().saturating_sub(before)));
+        Poll::Ready(heard.unwrap_or(Ok(())))
     }
 }
 

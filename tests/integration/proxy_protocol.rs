@@ -144,7 +144,7 @@ async fn nobody_else_names_a_peer() {
     for header in [V1.as_bytes(), &named] {
         let answer = scene.answer(header).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{}: {answer}", header.escape_ascii());
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "what comes behind it is not read: {answer}");
+        assert!(!answer.contains("HTTP/1.1 2"), "what comes behind it is not read: {answer}");
     }
     assert_eq!(scene.upstream.count(), 0);
     assert!(scene.answer(b"").await.starts_with("HTTP/1.1 200 "));

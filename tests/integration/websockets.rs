@@ -19,10 +19,11 @@ use tokio_tungstenite::{
 use crate::support::{
     certificates::{Authority, handshake},
     client::HttpClient,
-    connection::{AnyBody, Connection, Protocol, empty},
+    connection::{AnyBody, Connection, Protocol, empty, whole},
     corp::Corp,
     forge::now,
-    gateway::Gateway,
+    gateway::{Gateway, GatewayBuilder},
+    issuing,
     openmetrics::scrape,
     raw::RawServer,
     raw_socket::RawSocket,
@@ -150,6 +151,10 @@ async fn over_http2_it_is_judged_as_a_get_and_shares_its_connection() {
         let refused = ask(&mut connection, protocol, Some(&corp.token())).await.expect_err("a refusal");
         assert_eq!(refused, (501, "method_not_forwarded".to_owned()), "{protocol}");
     }
+    // A refusal in the manner of gRPC is a 200, which would be the beginning of a WebSocket.
+    let mut request = connect("websocket", None);
+    request.headers_mut().insert("content-type", "application/grpc".parse().expect("a value"));
+    assert_eq!(connection.send(request).await.expect("an answer").status(), 401);
     assert_eq!(echo.seen().len(), 0, "the upstream has seen nothing of it");
 
     let mut sockets = Vec::new();
@@ -285,4 +290,23 @@ async fn an_upstream_of_http2_is_asked_for_nothing_else_instead() {
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("upstream_not_upgraded"), "{answer}");
     assert_eq!(upstream.count(), 0);
     assert_eq!(HttpClient::http1().get(&gateway.url("/a"), Some(&corp.token())).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_postern_itself_says_is_no_websocket() {
+    let upstream = RecordedUpstream::start().await;
+    let builder = GatewayBuilder::whole(issuing::CONFIG).upstream(&upstream);
+    let store = format!("sqlite:{}", builder.folder().join("store.db").display());
+    let gateway = builder.variable("STORE", &store).start().await;
+    let keys = "/one/.well-known/jwks.json";
+    assert_eq!(HttpClient::http2().get(&gateway.url(keys), None).await.status, 200);
+    let mut connection = Connection::open(gateway.address(), Protocol::Http2).await;
+    for path in [keys, issuing::OAUTH2] {
+        let mut request = connect("websocket", None);
+        *request.uri_mut() = gateway.url(path).parse().expect("a URL");
+        let answer = whole(connection.send(request).await.expect("an answer")).await.expect("a whole answer");
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body).expect("a problem document");
+        let expected = if path == keys { (501, "method_not_forwarded") } else { (405, "method_not_allowed") };
+        assert_eq!((answer.status, &problem["reason"]), (expected.0, &expected.1.into()), "{path}");
+    }
 }

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod corp;
 pub(crate) mod forge;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod insider;
 pub(crate) mod issuer;

@@ -128,3 +128,26 @@ async fn a_large_body_that_is_read_is_not_cut() {
     }
     assert_eq!(server.listener().counters().stalled(), 0);
 }
+
+#[tokio::test]
+async fn a_flood_is_told_to_calm_down_and_hears_it() {
+    let server = TestServer::with_limits(LimitsConfig::default());
+    let mut stream = server.connect().await;
+    stream.write_all(PREFACE).await.unwrap();
+    stream.write_all(EMPTY_SETTINGS).await.unwrap();
+    let ping = [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], &[0; 8]].concat();
+    stream.write_all(&ping.repeat(5000)).await.unwrap();
+    let (mut pongs, mut code) = (0, None);
+    while let Some((kind, flags, _, payload)) = frame(&mut stream).await {
+        match (kind, flags) {
+            (6, 1) => pongs += 1,
+            (7, _) => code = payload.get(4..8).map(<[u8]>::to_vec),
+            _ => {}
+        }
+    }
+    assert_eq!(code, Some(vec![0, 0, 0, 11]), "after {pongs} answers");
+    assert!((2000..4000).contains(&pongs), "{pongs}");
+    eventually(|| server.listener().counters().floods() == 1).await;
+    let (mut client, _connection) = http2(server.connect().await).await;
+    assert_eq!(soon(client.send_request(request("/"))).await.unwrap().status(), 200);
+}

@@ -1,0 +1,68 @@
+//! Owns: what a response says of where it ends (RFC 9112 section 6).
+//! Refuses: a coding that hyper reads as if it were not there: its body would go on under a name that it does not have.
+//! Always holds: a response that could be read in two ways is the last one of its connection.
+
+use http::{
+    HeaderMap, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+
+/// How a response is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// In one way.
+    Clear,
+    /// By a length and in chunks: as one does who wants two readers to disagree. The chunks are what counts (RFC 9112 section
+    /// 6.3).
+    Twice,
+    /// Under a coding beside `chunked`, or in a version of HTTP that has none (RFC 9112 section 6.1).
+    Coded,
+}
+
+impl Framing {
+    pub(super) fn of(version: Version, headers: &HeaderMap) -> Self {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
+        match (codings.next(), codings.next()) {
+            (None, _) => Self::Clear,
+            (Some(coding), None)
+                if version == Version::HTTP_11 && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+            {
+                if headers.contains_key(CONTENT_LENGTH) { Self::Twice } else { Self::Clear }
+            }
+            _ => Self::Coded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn one_coding_and_one_length() {
+        const TE: HeaderName = TRANSFER_ENCODING;
+        const CL: HeaderName = CONTENT_LENGTH;
+        for (version, fields, expected) in [
+            (Version::HTTP_11, &[][..], Framing::Clear),
+            (Version::HTTP_11, &[(CL, "5")], Framing::Clear),
+            (Version::HTTP_11, &[(TE, "chunked")], Framing::Clear),
+            (Version::HTTP_11, &[(TE, "Chunked")], Framing::Clear),
+            (Version::HTTP_11, &[(TE, "chunked"), (CL, "5")], Framing::Twice),
+            (Version::HTTP_11, &[(CL, "5"), (TE, "chunked")], Framing::Twice),
+            (Version::HTTP_11, &[(TE, "gzip, chunked")], Framing::Coded),
+            (Version::HTTP_11, &[(TE, "xchunked")], Framing::Coded),
+            (Version::HTTP_11, &[(TE, "chunked"), (TE, "chunked")], Framing::Coded),
+            (Version::HTTP_11, &[(TE, "gzip"), (TE, "chunked"), (CL, "5")], Framing::Coded),
+            (Version::HTTP_11, &[(TE, "")], Framing::Coded),
+            (Version::HTTP_10, &[(TE, "chunked")], Framing::Coded),
+            (Version::HTTP_10, &[(CL, "5")], Framing::Clear),
+        ] {
+            let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            let headers: HeaderMap = headers.collect();
+            assert_eq!(headers.len(), fields.len(), "FromIterator keeps repeated names");
+            assert_eq!(Framing::of(version, &headers), expected, "{version:?} {fields:?}");
+        }
+    }
+}
