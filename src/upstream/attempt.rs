@@ -208,6 +208,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
                 false
             }
             Framing::Coded => return Err(ForwardError::TransferCoding { endpoint }),
+            Framing::Repeated => return Err(ForwardError::RepeatedLength { endpoint }),
         };
         let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
         Ok(Forwarded { response, upgrade: None, endpoint, timings })

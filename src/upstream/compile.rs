@@ -36,6 +36,7 @@ use crate::{
 pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut Diagnostics) -> Option<Upstreams> {
     let errors_before = diagnostics.error_count();
     let checks = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.checks));
+    let lookups = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.lookups));
     let resolver = names::compile(&config.dns, diagnostics).map(|settings| {
         let before = previous.and_then(|previous| previous.resolver.clone());
         before.filter(|resolver| resolver.is_of(&settings)).unwrap_or_else(|| Arc::new(Resolver::new(settings)))
@@ -61,7 +62,7 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
             by_name.insert(Arc::clone(&upstream.name), upstream);
         }
     }
-    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, resolver, checks })
+    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, resolver, checks, lookups })
 }
 
 /// One upstream on its way from raw to compiled.

@@ -61,6 +61,12 @@ pub enum ForwardError {
         /// The endpoint.
         endpoint: Arc<str>,
     },
+    /// The response says its length more than once (RFC 9110 section 8.6).
+    #[error("{endpoint} said the length of its answer more than once")]
+    RepeatedLength {
+        /// The endpoint.
+        endpoint: Arc<str>,
+    },
     /// The endpoint switched to a protocol that it was not asked for (RFC 9110 section 7.8).
     #[error("{endpoint} switched to a protocol that it was not asked for")]
     UnaskedUpgrade {
@@ -114,7 +120,9 @@ impl ForwardError {
             Self::ResponseHeaderTimeout { .. } => "upstream_response_header_timeout",
             Self::Deadline { .. } => "upstream_deadline",
             Self::Reset { .. } => "upstream_reset",
-            Self::Protocol { .. } | Self::TransferCoding { .. } => "upstream_protocol_error",
+            Self::Protocol { .. } | Self::TransferCoding { .. } | Self::RepeatedLength { .. } => {
+                "upstream_protocol_error"
+            }
             Self::UnaskedUpgrade { .. } => "upstream_unasked_upgrade",
             Self::NotUpgraded { .. } => "upstream_not_upgraded",
             Self::RequestBody(_) => "request_body_failed",
@@ -136,6 +144,7 @@ impl ForwardError {
             | Self::Protocol { .. }
             | Self::UnaskedUpgrade { .. }
             | Self::TransferCoding { .. }
+            | Self::RepeatedLength { .. }
             | Self::NotUpgraded { .. } => Fault::Upstream,
         }
     }
@@ -151,6 +160,7 @@ impl ForwardError {
             | Self::Protocol { endpoint, .. }
             | Self::UnaskedUpgrade { endpoint }
             | Self::TransferCoding { endpoint }
+            | Self::RepeatedLength { endpoint }
             | Self::NotUpgraded { endpoint, .. } => Some(endpoint),
             Self::Saturated { .. } | Self::RequestBody(_) | Self::NotForwardable(_) => None,
         }

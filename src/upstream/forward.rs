@@ -278,6 +278,7 @@ fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<O
             | ForwardError::Reset { .. }
             | ForwardError::Protocol { .. }
             | ForwardError::TransferCoding { .. }
+            | ForwardError::RepeatedLength { .. }
             | ForwardError::UnaskedUpgrade { .. } => Some(Outcome::Failed),
             // These are said of us, of the request, or of how long its whole exchange may take.
             ForwardError::Saturated { .. }

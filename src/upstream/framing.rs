@@ -1,5 +1,6 @@
 //! Owns: what a response says of where it ends (RFC 9112 section 6).
-//! Refuses: a coding that hyper reads as if it were not there: its body would go on under a name that it does not have.
+//! Refuses: a coding that hyper reads as if it were not there: its body would go on under a name that it does not have; a length that is
+//! said more than once.
 //! Always holds: a response that could be read in two ways is the last one of its connection.
 
 use http::{
@@ -17,19 +18,30 @@ pub(super) enum Framing {
     Twice,
     /// Under a coding beside `chunked`, or in a version of HTTP that has none (RFC 9112 section 6.1).
     Coded,
+    /// By a length that is said more than once, be it alike (RFC 9110 section 8.6): not every reader takes the same of them.
+    Repeated,
 }
 
 impl Framing {
     pub(super) fn of(version: Version, headers: &HeaderMap) -> Self {
         let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
         match (codings.next(), codings.next()) {
-            (None, _) => Self::Clear,
+            (None, _) => Self::of_length(headers),
             (Some(coding), None)
                 if version == Version::HTTP_11 && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
             {
                 if headers.contains_key(CONTENT_LENGTH) { Self::Twice } else { Self::Clear }
             }
             _ => Self::Coded,
+        }
+    }
+
+    fn of_length(headers: &HeaderMap) -> Self {
+        let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter();
+        match (lengths.next(), lengths.next()) {
+            (_, Some(_)) => Self::Repeated,
+            (Some(length), None) if length.as_bytes().contains(&b',') => Self::Repeated,
+            (_, None) => Self::Clear,
         }
     }
 }
@@ -58,6 +70,10 @@ mod tests {
             (Version::HTTP_11, &[(TE, "")], Framing::Coded),
             (Version::HTTP_10, &[(TE, "chunked")], Framing::Coded),
             (Version::HTTP_10, &[(CL, "5")], Framing::Clear),
+            (Version::HTTP_11, &[(CL, "5"), (CL, "5")], Framing::Repeated),
+            (Version::HTTP_11, &[(CL, "5, 5")], Framing::Repeated),
+            (Version::HTTP_2, &[(CL, "5"), (CL, "5")], Framing::Repeated),
+            (Version::HTTP_11, &[(TE, "chunked"), (CL, "5, 5")], Framing::Twice),
         ] {
             let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
             let headers: HeaderMap = headers.collect();

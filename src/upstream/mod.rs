@@ -49,7 +49,7 @@ use self::{
     balance::{Balance, Tried},
     health::Checks,
     membership::Membership,
-    names::Resolver,
+    names::{Lookups, Resolver},
     retry::{Retries, RetryPolicy},
     room::Room,
     vigilance::Vigilance,
@@ -74,6 +74,8 @@ pub struct Upstreams {
     by_name: BTreeMap<Arc<str>, Arc<Upstream>>,
     /// The health checks that run. Goes from one configuration to the next.
     checks: Arc<Checks>,
+    /// The lookups of names that run. Goes from one configuration to the next as well.
+    lookups: Arc<Lookups>,
     /// Who looks up the names among their endpoints.
     resolver: Option<Arc<Resolver>>,
 }
@@ -126,11 +128,11 @@ impl Upstreams {
             upstream.vigilance.lasting.follow(control);
             for name in upstream.members.names() {
                 name.tell(upstream);
-                name.start(control);
             }
             // What was found between its compilation and now.
             upstream.members.rebuild();
         }
+        self.lookups.follow(self.by_name.values().flat_map(|upstream| upstream.members.names()), control);
         self.checks.follow(self.by_name.values(), control);
     }
 

@@ -168,6 +168,8 @@ fn cases() -> Vec<Case> {
         case("HTTP/1.0 without a length", "HTTP/1.0 200 OK\r\n\r\nhello", Closes, hello(), false),
         refused("two lengths", ok("content-length: 5\r\ncontent-length: 6", "hello!")),
         refused("two lengths in one", ok("content-length: 5, 6", "hello!")),
+        refused("one length twice", ok("content-length: 5\r\ncontent-length: 5", "hello")),
+        refused("one length twice in one", ok("content-length: 5, 5", "hello")),
         refused("a length of +5", ok("content-length: +5", "hello")),
         refused("a length of 0x5", ok("content-length: 0x5", "hello")),
         refused("a length of -5", ok("content-length: -5", "hello")),

@@ -1,7 +1,13 @@
 //! Owns: the names that are asked for in turn where one is written that may be relative to a search domain.
 //! Always holds: a name with a dot at its end, and one for which there is no search domain, stands for itself alone.
 
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::{
+    Hosts,
+    proto::{
+        op::Query,
+        rr::{Name, RecordType},
+    },
+};
 
 /// What is asked for, in this order; empty if `written` cannot be a name in DNS. A name with fewer dots than `least_dots` is asked
 /// for as it is only after the search domains, as the system's own resolver does it.
@@ -24,6 +30,15 @@ pub(super) fn candidates(written: &str, search: &[Name], least_dots: usize) -> V
         names.push(absolute);
     }
     names
+}
+
+/// Puts those in front that `hosts` lists: as the system does it, files come before any server, nsswitch.conf(5).
+pub(super) fn listed_first(names: &mut [Name], hosts: &Hosts) {
+    let is_listed = |name: &Name| {
+        let has = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind)).is_some();
+        has(RecordType::A) || has(RecordType::AAAA)
+    };
+    names.sort_by_cached_key(|name| !is_listed(name));
 }
 
 #[cfg(test)]
@@ -57,5 +72,23 @@ mod tests {
             assert_eq!(found.join(" "), expected, "{written}");
         }
         assert_eq!(candidates("orders", &[], 5).len(), 1);
+    }
+
+    #[test]
+    fn what_the_machine_knows_by_itself_comes_first() {
+        let search: Vec<Name> = ["shop.example", "example"].map(|name| name.parse().unwrap()).into();
+        for (listed, expected) in [
+            ("", "orders.shop.example. orders.example. orders."),
+            ("10.0.0.1 orders", "orders. orders.shop.example. orders.example."),
+            ("::1 stock Orders", "orders. orders.shop.example. orders.example."),
+            ("10.0.0.1 orders.example", "orders.example. orders.shop.example. orders."),
+        ] {
+            let mut hosts = Hosts::default();
+            hosts.read_hosts_conf(listed.as_bytes()).unwrap();
+            let mut names = candidates("orders", &search, 1);
+            listed_first(&mut names, &hosts);
+            let found: Vec<String> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(found.join(" "), expected, "{listed}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Always holds: an address that stays keeps its endpoint, with its counts and connections; each name is looked up by one task.
 
 mod candidates;
+mod lookups;
 mod name;
 mod pace;
 mod resolver;
@@ -17,7 +18,7 @@ use hickory_resolver::net::NetError;
 use thiserror::Error;
 
 pub use self::name::NameStatus;
-pub(super) use self::{name::Name, resolver::Resolver, settings::compile};
+pub(super) use self::{lookups::Lookups, name::Name, resolver::Resolver, settings::compile};
 
 /// Why a name has no address.
 #[derive(Clone, Debug, Error)]

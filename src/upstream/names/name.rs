@@ -1,18 +1,18 @@
-//! Owns: one name of an upstream: what is known of its addresses, and the task that keeps it current.
-//! Refuses: being looked up by two tasks.
-//! Always holds: what was found stays until something else is found; the task ends with the last who has the name.
+//! Owns: one name of an upstream: what is known of its addresses, and who is told of them.
+//! Refuses: asking the kernel anything while somebody waits to read what is known.
+//! Always holds: what was found stays until something else is found.
 
 use std::{
     mem,
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use tokio::{runtime::Handle, task::AbortHandle, time::sleep};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
@@ -39,7 +39,6 @@ pub(in crate::upstream) struct Name {
     resolver: Arc<Resolver>,
     known: Mutex<Known>,
     counts: Counts,
-    task: OnceLock<AbortHandle>,
 }
 
 /// What is known of a name.
@@ -97,7 +96,6 @@ impl Name {
             resolver,
             known: Mutex::new(known),
             counts: Counts::default(),
-            task: OnceLock::new(),
         })
     }
 
@@ -137,11 +135,6 @@ impl Name {
         }
     }
 
-    /// Keeps the name current from now on. Doing so again does nothing.
-    pub(in crate::upstream) fn start(self: &Arc<Self>, control: &Handle) {
-        self.task.get_or_init(|| control.spawn(keep_current(Arc::downgrade(self))).abort_handle());
-    }
-
     /// Tells `upstream` from now on of what is found. Doing so again does nothing.
     pub(in crate::upstream) fn tell(&self, upstream: &Arc<Upstream>) {
         let mut known = self.known();
@@ -155,20 +148,22 @@ impl Name {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks the name up once, and gives how long to wait until the next time.
-    async fn refresh(&self) -> Duration {
+    /// Looks the name up once, and gives when to do so again.
+    pub(super) async fn refresh(&self) -> Instant {
         let looked_up = self.resolver.look_up(&self.host, |family, found| self.learn(family, found)).await;
         match looked_up {
-            Ok(lifetime) => {
+            Ok(good_until) => {
                 self.counts.found.fetch_add(1, Relaxed);
-                lifetime
+                good_until
             }
-            Err(error) => self.note_failure(error),
+            Err(error) => Instant::now() + self.note_failure(error),
         }
     }
 
     /// These are its addresses of one family now.
-    pub(in crate::upstream) fn learn(&self, family: Family, found: Vec<IpAddr>) {
+    pub(in crate::upstream) fn learn(&self, family: Family, mut found: Vec<IpAddr>) {
+        let mut left_out = found.len().saturating_sub(MOST_ADDRESSES);
+        found.truncate(MOST_ADDRESSES);
         let mut known = self.known();
         let own = match family {
             Family::Ipv4 => &mut known.ipv4,
@@ -176,9 +171,12 @@ impl Name {
         };
         *own = found;
         let all = known.ipv4.iter().chain(&known.ipv6).copied().collect();
+        // The kernel is asked of every address: nobody is to wait for that.
+        drop(known);
         let mut addresses = usable::reachable(all, usable::has_route);
-        let left_out = addresses.len().saturating_sub(MOST_ADDRESSES);
+        left_out = left_out.saturating_add(addresses.len().saturating_sub(MOST_ADDRESSES));
         addresses.truncate(MOST_ADDRESSES);
+        let mut known = self.known();
         let failed_before = known.failure.take().is_some();
         let same = known.endpoints.iter().map(|endpoint| endpoint.ip()).eq(addresses.iter().copied());
         if !same {
@@ -233,23 +231,5 @@ impl Name {
         for follower in followers {
             follower.members.rebuild();
         }
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
-    }
-}
-
-/// Looks a name up again and again for as long as somebody has it.
-async fn keep_current(name: Weak<Name>) {
-    loop {
-        let Some(strong) = name.upgrade() else { return };
-        let wait = strong.refresh().await;
-        drop(strong);
-        sleep(wait).await;
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use futures_util::future::{Either, select};
 use hickory_resolver::{
-    TokioResolver,
+    Hosts, TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
     proto::{
@@ -25,9 +25,14 @@ use hickory_resolver::{
     },
     system_conf::read_system_conf,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{Family, LookupError, candidates::candidates, settings::Settings, usable};
+use super::{
+    Family, LookupError,
+    candidates::{candidates, listed_first},
+    settings::Settings,
+    usable,
+};
 
 /// Where the system says whom to ask and what it knows by itself.
 const SYSTEM_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
@@ -46,6 +51,8 @@ pub(in crate::upstream) struct Resolver {
 struct Servers {
     /// One for each server: hickory would take an error of one of them for the word of all.
     each: Box<[TokioResolver]>,
+    /// What this machine knows by itself.
+    hosts: Hosts,
     search: Box<[Name]>,
     least_dots: usize,
     made_of: Stamp,
@@ -73,7 +80,8 @@ impl Resolver {
     }
 
     /// Looks `host` up, telling `found` the addresses of each family as soon as they are known. A family of which nothing could be
-    /// learned is not told of; one that has none, while the other has some, is. Gives how long that is good for.
+    /// learned is not told of; one that has none, while the other has some, is. Gives until when that is good: what was told first may
+    /// be so for less time than it takes to hear of the other.
     ///
     /// # Errors
     /// If no address of any family was found; `found` has not been called then.
@@ -81,9 +89,10 @@ impl Resolver {
         &self,
         host: &str,
         mut found: impl FnMut(Family, Vec<IpAddr>),
-    ) -> Result<Duration, LookupError> {
+    ) -> Result<Instant, LookupError> {
         let servers = self.servers()?;
-        let names = candidates(host, &servers.search, servers.least_dots);
+        let mut names = candidates(host, &servers.search, servers.least_dots);
+        listed_first(&mut names, &servers.hosts);
         if names.is_empty() {
             return Err(LookupError::NoName);
         }
@@ -91,7 +100,9 @@ impl Resolver {
             let first = pin!(self.ask(&servers, name, Family::Ipv4));
             let second = pin!(self.ask(&servers, name, Family::Ipv6));
             // Whoever waits for a first address need not wait for a server that has a word for one family only.
-            let answers = match select(first, second).await {
+            let first_answer = select(first, second).await;
+            let answered = Instant::now();
+            let answers = match first_answer {
                 Either::Left((ipv4, ipv6)) => {
                     tell(&mut found, Family::Ipv4, &ipv4);
                     let ipv6 = ipv6.await;
@@ -120,7 +131,7 @@ impl Resolver {
                 (Answer::Failed(error), _) | (_, Answer::Failed(error)) => return Err(error),
                 (Answer::Absent, Answer::Absent) => continue,
             };
-            return Ok(self.settings.lifetime(ttl));
+            return Ok(answered + self.settings.lifetime(ttl));
         }
         Err(LookupError::NoAddress)
     }
@@ -200,7 +211,7 @@ impl Resolver {
             self.build(NameServerConfig::new(address.ip(), true, connections), options)
         };
         let each = self.settings.servers.iter().map(server).collect::<Result<_, _>>()?;
-        Ok(Servers { each, search: Box::default(), least_dots: 1, made_of })
+        Ok(Servers { each, hosts: Hosts::default(), search: Box::default(), least_dots: 1, made_of })
     }
 
     /// The system's servers, search domains and hosts.
@@ -220,7 +231,9 @@ impl Resolver {
         }
         let server = |server: &NameServerConfig| self.build(server.clone(), options.clone());
         let each = config.name_servers().iter().map(server).collect::<Result<_, _>>()?;
-        Ok(Servers { each, search: search.into(), least_dots: options.ndots, made_of })
+        // hickory looks into it as well, but for the names that it is asked for only.
+        let hosts = Hosts::from_system().unwrap_or_default();
+        Ok(Servers { each, hosts, search: search.into(), least_dots: options.ndots, made_of })
     }
 
     fn build(&self, server: NameServerConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {

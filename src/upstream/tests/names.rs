@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use tokio::runtime::Handle;
+
 use super::*;
 use crate::upstream::names::{Family, Name};
 
@@ -151,4 +153,36 @@ fn names_outlive_a_reload_and_a_change_of_whom_to_ask_takes_no_address_away() {
         assert_eq!(labels(&orders(upstreams)), ["orders.test@127.0.0.3:80"]);
     }
     assert_eq!(labels(&orders(&elsewhere)), ["orders.test@127.0.0.2:80"]);
+}
+
+#[test]
+fn only_names_in_force_are_looked_up_whoever_still_holds_the_others() {
+    run(async {
+        let of = |endpoint: &str| {
+            let mut config = config(json!({ "endpoints": [endpoint] }));
+            config.dns.servers = vec!["127.0.0.1:9".parse().unwrap()];
+            config
+        };
+        let applied = |config: &Config, previous: Option<&Upstreams>| {
+            let upstreams = compile(config, previous, &mut Diagnostics::new()).unwrap();
+            upstreams.start(&Handle::current());
+            upstreams
+        };
+        let looked_up = |upstreams: &Upstreams| {
+            let name = Arc::downgrade(name_of(&upstreams.by_name("orders").unwrap()));
+            // One is ours, one that of whoever starts and ends the lookups, one that of the task.
+            move || name.weak_count() == 3
+        };
+        let first = applied(&of("http://orders.test:80"), None);
+        let first_is_looked_up = looked_up(&first);
+        assert!(first_is_looked_up());
+        let same = applied(&of("http://orders.test:80"), Some(&first));
+        assert!(first_is_looked_up(), "by one task still");
+        let other = applied(&of("http://stock.test:80"), Some(&same));
+        until(|| !first_is_looked_up()).await;
+        let other_is_looked_up = looked_up(&other);
+        drop((first, same));
+        tokio::time::sleep(Duration::ZERO).await;
+        assert!(other_is_looked_up());
+    });
 }
