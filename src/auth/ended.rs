@@ -3,7 +3,7 @@
 //! that the issuer cannot be reached, or that its keys are old, ends nothing that was begun.
 //! Always holds: it is judged by the configuration that it is given, which may be a later one than the token was verified under.
 
-use super::{Issuer, Issuers, VerifiedToken, VerifyError};
+use super::{Issuer, Issuers, TrustedKey, TrustedKeySet, VerifiedToken, VerifyError};
 use crate::clock::UnixTime;
 
 impl VerifiedToken {
@@ -20,9 +20,19 @@ impl VerifiedToken {
         if self.expires_at().is_some_and(|expires_at| now >= expires_at.plus(issuer.leeway())) {
             return Err(VerifyError::Expired);
         }
-        if let Some(key) = self.key().filter(|key| key.is_withdrawn()) {
+        let unknown = |key: &TrustedKey| {
             let key_id = key.key().key_id().unwrap_or_default().into();
-            return Err(VerifyError::UnknownKey { issuer: name(), key_id });
+            VerifyError::UnknownKey { issuer: name(), key_id }
+        };
+        if let Some(key) = self.key().filter(|key| key.is_withdrawn()) {
+            return Err(unknown(key));
+        }
+        // Where keys are fetched may have changed since; the old ones are then let go of without being withdrawn.
+        if let Some(key) = self.key()
+            && let TrustedKeySet::Usable(listed) = issuer.key_source().current(now)
+            && !listed.iter().any(|other| other.key() == key.key())
+        {
+            return Err(unknown(key));
         }
         let Some(standing) = issuer.standing() else { return Ok(()) };
         standing.judge(self).map_err(|withdrawal| VerifyError::Withdrawn { issuer: name(), withdrawal })
@@ -53,7 +63,7 @@ mod tests {
     use crate::{
         auth::{
             Claims,
-            forge::{EC, FixedKeys, issuers, trusted},
+            forge::{EC, ED, FixedKeys, SigningKey, issuers, trusted},
             verified_token::TokenProof,
         },
         jose::TokenType,
@@ -87,6 +97,15 @@ mod tests {
         }
         let stricter = world(json!({ "corp": { "issuer": "https://a/", "leeway": "0s" } }));
         assert_eq!(token.judge_end(&stricter, at(1000)), Err(VerifyError::Expired));
+        let elsewhere = |keys: &[&SigningKey]| {
+            issuers(json!({ "corp": { "issuer": "https://a/" } }), &[&FixedKeys::of(keys)], None)
+        };
+        assert_eq!(token.judge_end(&elsewhere(&[&ED, &EC]), at(0)), Ok(()), "the same key, found elsewhere");
+        assert!(matches!(token.judge_end(&elsewhere(&[&ED]), at(0)), Err(VerifyError::UnknownKey { .. })));
+        let silent = FixedKeys::of(&[]);
+        silent.set(TrustedKeySet::Unavailable);
+        let silent = issuers(json!({ "corp": { "issuer": "https://a/" } }), &[&silent], None);
+        assert_eq!(token.judge_end(&silent, at(0)), Ok(()), "nobody says that the key is gone");
         key.withdraw();
         assert!(matches!(token.judge_end(&corp, at(0)), Err(VerifyError::UnknownKey { .. })));
     }
