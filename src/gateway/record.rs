@@ -239,10 +239,8 @@ impl Record {
     /// Notes that it did not.
     pub(super) fn not_forwarded(&mut self, endpoint: Option<Arc<str>>, rejection: &Rejection) {
         self.endpoint = endpoint;
-        if let Rejection::Body(_) = rejection {
-            // The caller's fault is no failure of the upstream.
-            return;
-        }
+        // What the caller did, or what became of its token, is no failure of the upstream.
+        let Rejection::Forward(_) = rejection else { return };
         let Some(route) = self.matched_route() else { return };
         let exchange = Exchange { status: None, failure: Some(rejection.reason()), connect: None, header: None };
         route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);

@@ -272,6 +272,7 @@ fn forward_status(error: &ForwardError) -> StatusCode {
         | ForwardError::Protocol { .. }
         | ForwardError::UnaskedUpgrade { .. }
         | ForwardError::TransferCoding { .. }
+        | ForwardError::RepeatedLength { .. }
         | ForwardError::NotUpgraded { .. } => StatusCode::BAD_GATEWAY,
     }
 }

@@ -270,6 +270,9 @@ impl<H: Handler> Opened<H> {
                 drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
             // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
             self.seat.count(&ending);
+            if activity.conversation.is_broken() {
+                self.seat.listener.counters().malformed.increment();
+            }
             if activity.is_flooded() {
                 self.seat.listener.counters().floods.increment();
                 let (listener, peer) = (self.seat.listener.name(), self.info.peer);

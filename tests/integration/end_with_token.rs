@@ -245,6 +245,9 @@ async fn uploads_break_off_and_are_refused_like_any_request_with_such_a_token() 
         assert_eq!((free.status, &free.body[..]), (200, &b"20"[..]), "{protocol:?}");
         assert_eq!(scene.uploads.whole.load(Ordering::SeqCst), number + 1);
     }
+    let failures = scrape(&HttpClient::http1(), &scene.gateway).await;
+    let failures = failures.sum("postern_upstream_failures_total", &[("reason", "token_expired")]);
+    assert!(failures.abs() < 0.5, "{failures}: the upstream did nothing wrong");
 }
 
 #[tokio::test]

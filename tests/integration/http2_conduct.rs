@@ -181,6 +181,23 @@ async fn heads_that_are_none() {
 }
 
 #[tokio::test]
+async fn a_tunnel_with_a_length_ends_its_own_connection_and_no_other() {
+    let world = World::new().await;
+    let authorization = format!("Bearer {}", world.corp.token());
+    let connect = [(":method", "CONNECT"), (":authority", "api.test:80"), ("authorization", &authorization)];
+    for extended in [&[][..], &[(":protocol", "websocket"), (":scheme", "http"), (":path", "/attack")]] {
+        let fields = [extended, &connect, &[("content-length", "5")]].concat();
+        let (mut bystander, mut attacker) = (world.connect().await, world.connect().await);
+        let body = frame(kind::DATA, END_STREAM, ATTACK, b"hello");
+        let _ = attacker.try_send([headers(END_HEADERS, ATTACK, &fields), body].concat()).await;
+        let outcome = attacker.outcome(ATTACK).await;
+        assert!(!matches!(outcome, Outcome::Answered(..)), "{fields:?}: {outcome:?}");
+        world.control(&mut bystander).await;
+        assert!(world.upstream.requests().iter().all(|arrived| arrived.target == "/control"), "{fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn frames_that_are_none() {
     let world = World::new().await;
     let authorization = format!("Bearer {}", world.corp.token());

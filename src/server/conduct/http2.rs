@@ -6,13 +6,15 @@
 //! that nobody has read yet. What it does not count is work: it answers every PING and every SETTINGS, and begins every stream that
 //! is going to be reset. Here that is counted, and every frame costs one comparison more.
 
+use std::time::Duration;
+
 use tokio::{io::ReadBuf, time::Instant};
 
 /// How many costs a connection may run up at once: enough for every client to open its connection, cancel a page of
 /// requests and read on, little enough to be gone in a moment when there is nothing behind it.
 const BURST: u32 = 2000;
-/// How many of them are forgotten each second. Clients that ask whether we are there do so once a second at most.
-const PER_SECOND: u64 = 200;
+/// One of them is forgotten after so many milliseconds. Clients that ask whether we are there do so once a second at most.
+const MILLISECONDS: u64 = 5;
 /// One more is forgotten for so many bytes that we have written. A client that takes a download in small pieces tells us of each, and
 /// one that measures the network asks with every message that it gets: both stay below that. What we answer to a PING (17
 /// bytes) or SETTINGS (9) is less than their price, so a flood cannot pay for itself.
@@ -151,10 +153,11 @@ impl Budget {
             let now = now();
             let milliseconds =
                 u64::try_from(now.saturating_duration_since(self.filled).as_millis()).unwrap_or(u64::MAX);
-            let earned = (milliseconds.saturating_mul(PER_SECOND) / 1000).saturating_add(self.written / BYTES_WRITTEN);
+            let earned = (milliseconds / MILLISECONDS).saturating_add(self.written / BYTES_WRITTEN);
             self.left = self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(BURST);
-            self.filled = now;
-            self.written = 0;
+            // What is left over counts the next time: whoever keeps to the bound is not cut for the times at which we look.
+            self.filled = now.checked_sub(Duration::from_millis(milliseconds % MILLISECONDS)).unwrap_or(now);
+            self.written %= BYTES_WRITTEN;
         }
         let left = self.left.checked_sub(cost);
         self.left = left.unwrap_or(0);
@@ -164,8 +167,6 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -228,6 +229,19 @@ mod tests {
         for second in 0..60 {
             let now = start + Duration::from_secs(second);
             assert_eq!(passed(&mut meter, std::iter::repeat_n(ping(), 150), now), 150, "150 a second, after {second}");
+        }
+        let mut meter = begun(start);
+        assert_eq!(passed(&mut meter, std::iter::repeat_n(ping(), burst), start), burst);
+        for milliseconds in (0..10_000).step_by(10).flat_map(|ten| [ten + 9, ten + 10]) {
+            let now = start + Duration::from_millis(milliseconds);
+            assert_eq!(passed(&mut meter, [ping()], now), 1, "two in ten, at {milliseconds}");
+            assert!(!meter.has_ended(), "two in ten, at {milliseconds}");
+        }
+        let mut meter = begun(start);
+        assert_eq!(passed(&mut meter, std::iter::repeat_n(ping(), burst), start), burst);
+        for bytes in [33, 31].repeat(burst) {
+            meter.written(bytes);
+            assert!(passed(&mut meter, [ping()], start) == 1 && !meter.has_ended(), "one for 32 bytes");
         }
         let mut meter = begun(start);
         for _ in 0..10 * burst {

@@ -1,7 +1,7 @@
 //! Bodies whose framing breaks, and bodies that nobody reads: neither is ever taken for a request.
 
 use super::Scene;
-use crate::support::raw_socket::RawSocket;
+use crate::support::{openmetrics::scrape, raw_socket::RawSocket, wait::until};
 
 /// Chunks that are none. Before each there is a good one.
 const BROKEN: &[&str] = &[
@@ -51,6 +51,12 @@ async fn a_body_that_breaks_is_an_aborted_one() {
         assert!(!targets.iter().any(|target| target == "/smuggled"), "{chunks:?}: {targets:?}");
         scene.control_after_abort(chunks).await;
     }
+    until("each is counted", || async {
+        let refused = scrape(&scene.client, &scene.gateway).await;
+        let malformed = refused.sum("postern_listener_refused_total", &[("reason", "malformed")]);
+        (malformed.round() as usize == BROKEN.len()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Always holds: an answer that somebody waits for wakes them.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     task::Context,
 };
 
@@ -18,6 +18,8 @@ pub(in crate::server) struct Conversation {
     aside: AtomicU64,
     /// The number of the request that was answered last, and whether by a switch of protocols.
     answered: AtomicU64,
+    /// Whether the framing of a body broke.
+    broken: AtomicBool,
     waiting: AtomicWaker,
 }
 
@@ -41,6 +43,16 @@ impl Conversation {
             return None;
         }
         faults.into_iter().find(|fault| packed(number, code(*fault)) == aside)
+    }
+
+    /// The framing of a body is broken: nothing can be read behind it.
+    pub(super) fn broke_off(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    /// Whether the framing of a body broke.
+    pub(in crate::server) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
     }
 
     /// Request `number` is answered.

@@ -1,8 +1,9 @@
 //! Owns: the guard between an HTTP/1.1 connection's bytes and hyper, and the bytes that it holds back.
 //! Refuses: a head that could be read in two ways. hyper gets another in its place, so that whoever answers requests
 //! answers this one too, in its turn; nothing behind it is read.
-//! Always holds: a head that comes whole is judged where hyper will read it, without being copied; what is held is bounded
-//! by the largest head that is allowed, or by [`MOST_HELD`] while an answer is waited for that may switch protocols.
+//! Always holds: a head that comes whole is judged where hyper will read it, without being copied; what is held is at most
+//! the largest head that is allowed, or [`MOST_HELD`] while an answer is waited for that may switch protocols, and behind it what one
+//! read gave, which hyper bounds.
 
 mod chunks;
 mod conversation;
@@ -187,6 +188,7 @@ impl Guard {
                 true
             }
             Place::Broken => {
+                conversation.broke_off();
                 self.held.truncate(self.good);
                 true
             }
