@@ -302,14 +302,14 @@ fn every_test_that_the_document_of_security_names_is_there() {
     let (tests, text) = (names_of_tests(), fs::read_to_string(root().join("docs/security.md")).unwrap());
     let (mut is_shown_by, mut rows, mut wrong) = (false, 0, Vec::new());
     for (index, line) in text.lines().enumerate() {
-        let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+        let last_cell = line.trim_matches('|').rsplit(" | ").next().unwrap_or_default();
         if !line.starts_with('|') {
             is_shown_by = false;
         } else if line.trim_end_matches(" |").ends_with("| shown by") {
             is_shown_by = true;
         } else if is_shown_by && !line.starts_with("| ---") {
             rows += 1;
-            let names: Vec<&str> = cells.next_back().unwrap().split('`').skip(1).step_by(2).collect();
+            let names: Vec<&str> = last_cell.split('`').skip(1).step_by(2).collect();
             let is_open = ["| does not hold", "| not applicable"].iter().any(|words| line.contains(words));
             if names.is_empty() && !is_open {
                 wrong.push(format!("docs/security.md:{}: nothing shows it", index + 1));

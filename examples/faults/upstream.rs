@@ -17,6 +17,9 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 
+/// An answer that is far longer than all buffers on its way.
+static LARGE: [u8; 8 * 1024 * 1024] = [b'x'; 8 * 1024 * 1024];
+
 /// How long an answer is, by the request's id: most are short, some are longer than a socket's buffers.
 pub(crate) const fn answer_bytes(id: u64) -> usize {
     if id.is_multiple_of(64) { 512 * 1024 } else { 200 + (id % 97) as usize }
@@ -75,8 +78,10 @@ async fn answer(request: Request<Incoming>, record: Record) -> Result<Response<F
     }
     // A body that breaks off is the caller's end of it.
     let _ = body.collect().await;
-    let bytes = if parts.uri.path().ends_with("/large") { 8 * 1024 * 1024 } else { answer_bytes(id) };
-    Ok(Response::new(Full::from(answer_of(id, bytes))))
+    if parts.uri.path().ends_with("/large") {
+        return Ok(Response::new(Full::from(Bytes::from_static(&LARGE))));
+    }
+    Ok(Response::new(Full::from(answer_of(id, answer_bytes(id)))))
 }
 
 /// The answer to the request of this id: the id, over and over.

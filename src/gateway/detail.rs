@@ -34,7 +34,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("key_mismatch", "The key that the token names is not for the token's algorithm."),
     ("keys_unavailable", "The keys of the token's issuer cannot be had at the moment."),
     ("lifetime_too_long", "The token lasts longer than is accepted."),
-    ("malformed_request", "The request is not written as HTTP/1.1 has it."),
+    ("malformed_request", "The request is not written as HTTP has it."),
     ("method_not_allowed", "This method is not available here."),
     ("method_not_forwarded", "This method is never forwarded."),
     ("no_route", "There is nothing here."),

@@ -43,6 +43,7 @@ const HUGE: usize = 16 << 20;
 const CONFIG: &str = r#"
 [process]
 workers = 1
+max_lateness = "5s"
 [telemetry]
 access_log_to = "access.log"
 [admin]
@@ -206,13 +207,16 @@ async fn floods_of_frames() {
         ("frames of an unknown type", Vec::new(), Box::new(|_| frame(0xbe, 0, 0, b"what?"))),
         ("CONTINUATION", endless, Box::new(|_| frame(kind::CONTINUATION, 0, 1, &[]))),
     ];
-    let mut floods_before = world.refused("flood").await;
+    // These are for h2 to end: it counts the frames that it would have to keep.
+    let by_h2 = ["rapid reset", "empty DATA", "DATA of padding", "CONTINUATION"];
+    let mut floods_before = 0;
     for (what, opening, piece) in floods {
         let code = world.during(what, 24 * MEBIBYTE, flood(address, opening, piece, 10_000)).await;
         assert_eq!(code, Some(ENHANCE_YOUR_CALM), "{what}");
-        let floods = world.refused("flood").await;
-        println!("{what}: {} counted as flood", floods - floods_before);
-        floods_before = floods;
+        if !by_h2.contains(&what) {
+            floods_before += 1;
+            until("it is counted", async || (world.refused("flood").await == floods_before).then_some(())).await;
+        }
     }
     // Of the streams that were reset some had been begun, each with a good token: but none that was not.
     let attacks = world.upstream.requests().iter().filter(|arrived| arrived.target == "/attack").count();
@@ -248,6 +252,7 @@ async fn a_rapid_reset_that_takes_its_time_between_requests() {
     println!("ended after {} streams, {} KiB more", streams / 2, (world.postern.peak_resident_bytes() - before) / 1024);
     assert_eq!(code, Some(ENHANCE_YOUR_CALM));
     assert!(streams < 20_000);
+    until("it is counted", async || (world.refused("flood").await == 1).then_some(())).await;
     world.upstream.release();
     let answer = world.client.get(&world.postern.url("/good"), Some(&world.corp.token())).await;
     assert_eq!(answer.status, 200);

@@ -11,6 +11,7 @@ use crate::support::{
     connection::bytes,
     corp::{Corp, ROUTE},
     gateway::Gateway,
+    launch::{self, Launch, write},
     moody_upstream::{Mood, MoodyUpstream},
     openmetrics::{Exposition, scrape},
     raw_socket::{listen, url_of},
@@ -258,4 +259,52 @@ async fn a_reload_keeps_what_is_known_and_follows_what_is_asked_for() {
         (upstreams[0].count() > 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_log_says_each_change_and_why() {
+    let upstreams = [MoodyUpstream::start().await, MoodyUpstream::start().await];
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "{}[routes.all]\npath = \"/{{*rest}}\"\nupstream = \"orders\"\npublic = true\n\
+         [upstreams.orders]\nendpoints = [\"{}\", \"{}\"]\n\
+         outlier = {{ consecutive_failures = 2, eject_for = \"100ms\" }}\n{HEALTH}",
+        launch::PREAMBLE,
+        upstreams[0].url(),
+        upstreams[1].url(),
+    );
+    let file = write(folder.path(), "postern.toml", &config);
+    let process = Launch::serve(folder.path(), &[&file]).start();
+    let url = format!("http://{}/a", process.address_of("listener public").await);
+    let labels = [upstreams[0].label(), upstreams[1].label()];
+    process.logged(&format!("upstream orders: {} is well", labels[0])).await;
+    process.logged(&format!("upstream orders: {} is well", labels[1])).await;
+
+    upstreams[0].feel(Mood::Status(500));
+    process.logged(&format!("upstream orders: {} is not well and gets no requests", labels[0])).await;
+    process.logged("it answered with status 500").await;
+    upstreams[1].feel(Mood::Status(500));
+    process.logged(&format!("upstream orders: {} is not well and gets no requests", labels[1])).await;
+    let client = HttpClient::http1();
+    for _ in 0..3 {
+        assert_eq!(client.get(&url, None).await.status, 200);
+    }
+    process.logged("upstream orders: no endpoint is available, so requests go to all of them").await;
+    upstreams.iter().for_each(|upstream| upstream.feel(Mood::Status(200)));
+    process.logged_times(&format!("upstream orders: {} is well", labels[0]), 2).await;
+    process.logged_times(&format!("upstream orders: {} is well", labels[1]), 2).await;
+    assert_eq!(client.get(&url, None).await.status, 200);
+    process.logged("upstream orders: endpoints are available again").await;
+
+    upstreams[0].behave(Mood::Status(503));
+    until("it is left alone", || async {
+        let _ = client.get(&url, None).await;
+        process.log().contains("failed 2 requests in a row and is left alone for 100ms").then_some(())
+    })
+    .await;
+    process.logged(&format!("upstream orders: {} is no longer left alone", labels[0])).await;
+    for once in ["no endpoint is available", "are available again", "it answered with status 500"] {
+        let times = process.log().matches(once).count();
+        assert!(times == 1 || (times == 2 && once.contains("500")), "{once}: {times}");
+    }
 }

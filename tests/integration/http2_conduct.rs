@@ -7,6 +7,7 @@ use crate::support::{
         window_update,
     },
     gateway::Gateway,
+    raw_socket::{RawSocket, listen, url_of},
     upstream::RecordedUpstream,
     wait::until,
 };
@@ -329,6 +330,25 @@ async fn bodies_that_are_not_as_long_as_they_say() {
     connection.send([head, data(END_STREAM, b"five5")].concat()).await;
     assert_eq!(connection.outcome(ATTACK).await, Outcome::Answered(200, "upstream".to_owned()));
     assert_eq!(world.upstream.last().body, "five5");
+}
+
+#[tokio::test]
+async fn a_length_that_is_said_twice_goes_on_once() {
+    let corp = Corp::start().await;
+    let listener = listen().await;
+    let gateway = corp.before(&url_of(&listener), "").start().await;
+    let authorization = format!("Bearer {}", corp.token());
+    let mut fields = good("/attack", &authorization);
+    fields[0].1 = "POST";
+    fields.extend([("content-length", "5"), ("content-length", "5")]);
+    let mut connection = FrameConnection::client(gateway.address()).await;
+    connection
+        .send([headers(END_HEADERS, ATTACK, &fields), frame(kind::DATA, END_STREAM, ATTACK, b"five5")].concat())
+        .await;
+    let mut upstream = RawSocket::accept(&listener).await;
+    let head = upstream.head().await;
+    assert_eq!(head.matches("content-length: 5\r\n").count(), 1, "{head}");
+    assert_eq!((head.matches("content-length").count(), upstream.exactly(5).await), (1, b"five5".to_vec()));
 }
 
 #[tokio::test]

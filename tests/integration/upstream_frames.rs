@@ -225,7 +225,8 @@ async fn interim_answers_without_an_end_are_cut_off() {
     });
     let got = tokio::time::timeout(std::time::Duration::from_secs(20), flooded).await.expect("an end in time");
     let got = got.expect("no panic");
-    assert!(matches!(got, Ok((502 | 504, _))), "{got:?}");
+    // Each is thrown away as it comes; that there are many shows only in that no answer comes in time.
+    assert!(matches!(got, Ok((504, _))), "{got:?}");
     let control = world.ask("/control");
     let mut fresh = FrameConnection::accept(&world.listener).await;
     world.control(&mut fresh, control).await;

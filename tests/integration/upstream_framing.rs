@@ -387,7 +387,7 @@ async fn interim_answers_without_an_end_are_cut_off() {
         while stream.write_all(interim.as_bytes()).await.is_ok() {}
     })
     .await;
-    let gateway = corp.before(&server.url(), "response_header_timeout = \"1s\"\n").one_worker().start().await;
+    let gateway = corp.before(&server.url(), "response_header_timeout = \"1m\"\n").one_worker().start().await;
     let client = HttpClient::http1();
     let token = corp.token();
     let flooded = tokio::spawn({
@@ -399,6 +399,6 @@ async fn interim_answers_without_an_end_are_cut_off() {
         let control = client.get(&gateway.url("/control"), Some(&token)).await;
         assert_eq!((control.status.as_u16(), control.text().as_str()), (200, "control"), "the worker is not held up");
     }
-    let flooded = flooded.await.expect("no panic");
-    assert!(matches!(flooded.status.as_u16(), 502 | 504), "{}", flooded.status);
+    let flooded = tokio::time::timeout(Duration::from_secs(20), flooded).await.expect("an end in time");
+    assert_eq!(flooded.expect("no panic").status, 502);
 }

@@ -25,7 +25,7 @@ pub(super) async fn cut(world: &World, share: Duration) {
     let until = Instant::now() + share;
     while Instant::now() < until {
         for relay in &world.relays {
-            relay.behave(Manner::CutAfter(rand::rng().random_range(1..40_000)));
+            relay.behave(Manner::CutAfter(rand::rng().random_range(1..4_000)));
         }
         sleep(Duration::from_millis(100)).await;
     }
