@@ -25,6 +25,8 @@ issuer = "${{ISSUER}}"
 audience = "https://api.test/orders"
 [upstreams.orders]
 endpoints = ["${{UPSTREAM}}"]
+[telemetry]
+access_log = "off"
 [admin]
 address = "127.0.0.1:0"
 [listeners.public]
