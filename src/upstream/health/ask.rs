@@ -48,7 +48,7 @@ async fn connect_and_ask(endpoint: &Endpoint, health: &Health) -> Result<(), Bad
         Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await,
         Host::Name(name) => TcpStream::connect((&**name, address.port)).await,
     };
-    let stream = stream.map_err(|error| BadAnswer::Unreachable(ConnectError::Tcp(error)))?;
+    let stream = stream.map_err(|error| BadAnswer::Unreachable(ConnectError::of_tcp(error)))?;
     match endpoint.tls() {
         None if endpoint.protocol() == Protocol::Http2 => exchange(stream, Agreed::Http2, endpoint, health).await,
         None => exchange(stream, Agreed::Http1, endpoint, health).await,
