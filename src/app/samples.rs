@@ -32,6 +32,7 @@ impl MetricsSource for Elsewhere {
         key_sets(&snapshot, samples);
         inquiries(&snapshot, samples);
         endpoints(&snapshot, samples);
+        names(&snapshot, samples);
         certificates(&snapshot, samples);
         self.listeners(samples);
         self.configuration(&snapshot, samples);
@@ -176,6 +177,19 @@ fn availability(upstream: &Upstream, samples: &mut Samples) {
         samples.add(&catalogue::UPSTREAM_EJECTIONS, &labels, endpoint.ejections());
         for (result, count) in endpoint.health_checks().filter(|_| upstream.is_asked()) {
             samples.add(&catalogue::UPSTREAM_HEALTH_CHECKS, &[upstream.name(), endpoint.label(), result], count);
+        }
+    }
+}
+
+fn names(snapshot: &Snapshot, samples: &mut Samples) {
+    for upstream in snapshot.upstreams.iter() {
+        for status in upstream.names() {
+            let labels: [&str; 2] = [upstream.name(), &status.name];
+            let addresses = u64::try_from(status.addresses).unwrap_or(u64::MAX);
+            samples.add(&catalogue::UPSTREAM_NAME_ADDRESSES, &labels, addresses);
+            for (result, count) in status.lookups {
+                samples.add(&catalogue::UPSTREAM_NAME_LOOKUPS, &[upstream.name(), &status.name, result], count);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Address {
 /// The host of an [`Address`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Host {
-    /// A name, looked up for every connection.
+    /// A name, which may stand for any number of addresses.
     Name(Box<str>),
     /// An address written down.
     Ip(IpAddr),

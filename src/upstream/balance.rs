@@ -22,7 +22,7 @@ use super::{availability::WHOLE_SHARE, candidates::Candidates, endpoint::Endpoin
 /// The longest turn of a weighted round robin; larger weights are scaled down to fit.
 const LONGEST_TURN: u64 = 4096;
 
-/// An endpoint and its share.
+/// An endpoint and its share. The endpoint has left when there is no member of it any more.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) endpoint: Arc<Endpoint>,
@@ -67,6 +67,19 @@ pub(super) struct Tried {
     step: Cell<Option<usize>>,
 }
 
+impl Member {
+    pub(super) fn new(endpoint: Arc<Endpoint>, weight: u16) -> Self {
+        endpoint.enter_list();
+        Self { endpoint, weight }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.endpoint.leave_list();
+    }
+}
+
 impl Members {
     pub(super) fn new(list: Box<[Member]>) -> Self {
         let weights: Vec<u16> = list.iter().map(|member| member.weight).collect();
@@ -75,6 +88,18 @@ impl Members {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
         self.list.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether both are of the same endpoints, in the same order and with the same weights.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let same = |(ours, theirs): (&Member, &Member)| {
+            Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
+        };
+        self.list.len() == other.list.len() && self.list.iter().zip(&other.list).all(same)
     }
 }
 
@@ -117,6 +142,9 @@ impl Balance {
         random: &mut impl Rng,
     ) -> Option<Arc<Endpoint>> {
         let list = &*members.list;
+        if list.is_empty() {
+            return None;
+        }
         let untried = Candidates::untried(list, tried);
         let candidates = match vigilance.glance() {
             None => untried,
@@ -298,16 +326,19 @@ mod tests {
     use rand::{SeedableRng, rngs::SmallRng};
 
     use super::*;
-    use crate::upstream::{address::Address, endpoint::Protocol, vigilance::Lasting};
+    use crate::upstream::{
+        address::Address,
+        endpoint::{Description, Protocol},
+        vigilance::Lasting,
+    };
 
     fn members(weights: &[u16]) -> Members {
         let member = |(position, weight): (usize, &u16)| {
             let address = Address::parse(&format!("http://10.0.0.{position}:80")).unwrap();
             let authority = address.to_string().parse().unwrap();
-            Member {
-                endpoint: Endpoint::new(address, authority, Protocol::Http1, None, Arc::default()),
-                weight: *weight,
-            }
+            let description = Description { address, authority, protocol: Protocol::Http1, tls: None };
+            let ip = IpAddr::from([10, 0, 0, u8::try_from(position).unwrap()]);
+            Member::new(Endpoint::new(description, ip, Arc::default()), *weight)
         };
         Members::new(weights.iter().enumerate().map(member).collect())
     }

@@ -13,9 +13,11 @@ use http::HeaderName;
 use super::{
     Limits, Upstream, Upstreams,
     address::{Address, Host},
-    balance::{Balance, HashOf, Member, Members},
+    balance::{Balance, HashOf},
     compile_retry,
-    endpoint::{Endpoint, EndpointTls, Protocol},
+    endpoint::{Description, Endpoint, EndpointTls, Protocol},
+    membership::{Membership, Origin, Share},
+    names::{self, Name, Resolver},
     retry::RetryPolicy,
     room::Room,
     tick::Tick,
@@ -34,6 +36,10 @@ use crate::{
 pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut Diagnostics) -> Option<Upstreams> {
     let errors_before = diagnostics.error_count();
     let checks = previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.checks));
+    let resolver = names::compile(&config.dns, diagnostics).map(|settings| {
+        let before = previous.and_then(|previous| previous.resolver.clone());
+        before.filter(|resolver| resolver.is_of(&settings)).unwrap_or_else(|| Arc::new(Resolver::new(settings)))
+    });
     let mut system = SystemAuthorities::default();
     let mut by_name = BTreeMap::new();
     for (name, raw) in &config.upstreams {
@@ -45,6 +51,7 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
             raw,
             room,
             previous: previous.as_deref(),
+            resolver: resolver.as_ref(),
             system: &mut system,
             diagnostics,
         };
@@ -54,7 +61,7 @@ pub fn compile(config: &Config, previous: Option<&Upstreams>, diagnostics: &mut 
             by_name.insert(Arc::clone(&upstream.name), upstream);
         }
     }
-    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, checks })
+    (diagnostics.error_count() == errors_before).then_some(Upstreams { by_name, resolver, checks })
 }
 
 /// One upstream on its way from raw to compiled.
@@ -64,17 +71,14 @@ struct Compiling<'a> {
     raw: &'a UpstreamConfig,
     room: Arc<Room>,
     previous: Option<&'a Upstream>,
+    resolver: Option<&'a Arc<Resolver>>,
     system: &'a mut SystemAuthorities,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Upstream {
     fn is_like(&self, other: &Self) -> bool {
-        let same = |(ours, theirs): (&Member, &Member)| {
-            Arc::ptr_eq(&ours.endpoint, &theirs.endpoint) && ours.weight == theirs.weight
-        };
-        self.members.iter().count() == other.members.iter().count()
-            && self.members.iter().zip(other.members.iter()).all(same)
+        self.members.is_like(&other.members)
             && self.balance.is_like(&other.balance)
             && self.limits == other.limits
             && self.retry == other.retry
@@ -93,17 +97,16 @@ impl Compiling<'_> {
         let over_tls = addresses.first().is_some_and(|address| address.tls);
         let protocol = self.protocol(over_tls);
         let tls = self.tls(over_tls, protocol)?;
-        let endpoints: Vec<Arc<Endpoint>> = addresses
-            .into_iter()
-            .map(|address| self.endpoint(address, protocol, tls.as_ref()))
-            .collect::<Option<_>>()?;
         let weights = self.raw.endpoints.iter().map(|endpoint| endpoint.weight);
-        let members =
-            endpoints.into_iter().zip(weights).map(|(endpoint, weight)| Member { endpoint, weight }).collect();
+        let share = |(address, weight)| {
+            let origin = self.origin(address, protocol, tls.as_ref())?;
+            Some(Share { origin, weight })
+        };
+        let shares = addresses.into_iter().zip(weights).map(share).collect::<Option<_>>()?;
         let before = self.previous.map(|previous| &previous.retries);
         Some(Upstream {
             name: self.name.into(),
-            members: Members::new(members),
+            members: Membership::new(shares),
             balance: balance?,
             limits: limits?,
             retry: retry?,
@@ -259,19 +262,15 @@ impl Compiling<'_> {
                     Some(raw) => (raw, path),
                     None => (&default, self.path.key("endpoints")),
                 };
-                let previous = self.previous.iter().flat_map(|upstream| upstream.endpoints());
-                let previous = previous.filter_map(|endpoint| endpoint.tls()).map(|tls| &tls.client);
+                let previous = self.previous.iter().flat_map(|upstream| upstream.members.descriptions());
+                let previous = previous.filter_map(|description| description.tls.as_ref()).map(|tls| &tls.client);
                 TlsClient::compile(raw, protocol, self.system, previous, (&path, self.diagnostics)).map(Some)
             }
         }
     }
 
-    fn endpoint(
-        &mut self,
-        address: Address,
-        protocol: Protocol,
-        client: Option<&Arc<TlsClient>>,
-    ) -> Option<Arc<Endpoint>> {
+    /// The endpoint at a written address, or the name that stands for endpoints; the very one of before if it is described alike.
+    fn origin(&mut self, address: Address, protocol: Protocol, client: Option<&Arc<TlsClient>>) -> Option<Origin> {
         let tls = match client {
             None => None,
             Some(client) => {
@@ -279,21 +278,41 @@ impl Compiling<'_> {
                 Some(EndpointTls { client: Arc::clone(client), server_name })
             }
         };
-        let mut before = self.previous.iter().flat_map(|upstream| upstream.endpoints());
-        if let Some(same) = before.find(|endpoint| endpoint.is(&address, protocol, tls.as_ref())) {
-            return Some(Arc::clone(same));
-        }
         let Ok(authority) = address.to_string().parse() else {
             let remedy = "write a host that can stand in a URL";
             let message = format!("`{address}` cannot be an authority");
             self.diagnostics.error(&self.path.key("endpoints"), message, remedy);
             return None;
         };
-        let endpoint = Endpoint::new(address, authority, protocol, tls, Arc::clone(&self.room));
-        if self.previous.is_some() {
-            endpoint.availability().begin_anew(Tick::now());
+        let host = address.host.clone();
+        let description = Description { address, authority, protocol, tls };
+        let mut before = self.previous.iter().flat_map(|upstream| upstream.members.origins());
+        let before = before.find(|origin| origin.description().is_like(&description));
+        match host {
+            Host::Ip(ip) => {
+                if let Some(Origin::Address(same)) = before {
+                    return Some(Origin::Address(Arc::clone(same)));
+                }
+                let endpoint = Endpoint::new(description, ip, Arc::clone(&self.room));
+                if self.previous.is_some() {
+                    endpoint.availability().begin_anew(Tick::now());
+                }
+                Some(Origin::Address(endpoint))
+            }
+            Host::Name(host) => {
+                let resolver = self.resolver?;
+                let known = match before {
+                    Some(Origin::Name(same)) if same.is_looked_up_by(resolver) => {
+                        return Some(Origin::Name(Arc::clone(same)));
+                    }
+                    // Whom to ask has changed: what was found before is kept until they have answered.
+                    Some(Origin::Name(same)) => same.endpoints(),
+                    _ => Arc::default(),
+                };
+                let place = (Arc::from(self.name), Arc::clone(&self.room));
+                Some(Origin::Name(Name::new(place, &host, description, Arc::clone(resolver), known)))
+            }
         }
-        Some(endpoint)
     }
 
     fn server_name(&mut self, host: &Host) -> Option<rustls::pki_types::ServerName<'static>> {

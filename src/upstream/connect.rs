@@ -1,22 +1,18 @@
-//! Owns: opening a connection: the name's addresses, TCP, TLS, and which protocol was agreed on.
+//! Owns: opening a connection: TCP, TLS, and which protocol was agreed on.
 //! Refuses: a certificate that does not carry the endpoint's name; speaking HTTP/2 where TLS did not agree on it.
 //! Always holds: nothing of a request has been sent yet.
 
-use std::{io, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    address::Host,
     endpoint::{ConnectionSlot, Endpoint, EndpointTls, Protocol},
-    lookup::Lookups,
+    names::LookupError,
     stream::Stream,
 };
 use crate::descriptors;
@@ -30,14 +26,14 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 pub enum ConnectError {
     /// Its name could not be looked up.
     #[error("the name could not be looked up")]
-    Resolve(#[source] Arc<io::Error>),
+    Resolve(#[source] LookupError),
     /// Its name stands for no address.
     #[error("the name has no address")]
     NoAddress,
     /// Nearly all file descriptors of the process are in use.
     #[error("nearly all file descriptors are in use")]
     NoDescriptor,
-    /// None of its addresses accepted a connection; the cause is that of the last one.
+    /// Its address did not accept a connection.
     #[error("no connection was accepted")]
     Tcp(#[source] io::Error),
     /// TLS could not be agreed on, or the certificate is not to be believed.
@@ -73,21 +69,10 @@ impl ConnectError {
     }
 }
 
-/// Opens a connection to `endpoint` by `until`.
-pub(super) async fn connect(
-    endpoint: &Arc<Endpoint>,
-    slot: ConnectionSlot,
-    lookups: &Rc<Lookups>,
-    until: Instant,
-) -> Result<(Stream, Agreed), ConnectError> {
-    let address = endpoint.address();
-    let stream = match &address.host {
-        Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await.map_err(ConnectError::of_tcp)?,
-        Host::Name(name) => {
-            let found = lookups.addresses(name).await.map_err(ConnectError::Resolve)?;
-            connect_in_turn(&found, address.port, until).await?
-        }
-    };
+/// Opens a connection to `endpoint`.
+pub(super) async fn connect(endpoint: &Arc<Endpoint>, slot: ConnectionSlot) -> Result<(Stream, Agreed), ConnectError> {
+    let address = (endpoint.ip(), endpoint.address().port);
+    let stream = TcpStream::connect(address).await.map_err(ConnectError::of_tcp)?;
     // The last descriptors are for what no request may stop.
     if descriptors::is_reserved(&stream) {
         return Err(ConnectError::NoDescriptor);
@@ -100,23 +85,6 @@ pub(super) async fn connect(
         }
         Some(tls) => secure(stream, tls, endpoint.protocol(), slot).await,
     }
-}
-
-/// Tries one address after the other; each may use its share of the time that is left, so that one which swallows packets does
-/// not use up that of the others.
-async fn connect_in_turn(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, ConnectError> {
-    let mut failure = ConnectError::NoAddress;
-    for (position, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(addresses.len() - position).unwrap_or(u32::MAX);
-        let share = until.saturating_duration_since(now) / left.max(1);
-        match timeout_at(now + share, TcpStream::connect((*address, port))).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = ConnectError::of_tcp(error),
-            Err(elapsed) => failure = ConnectError::Tcp(elapsed.into()),
-        }
-    }
-    Err(failure)
 }
 
 fn tune(stream: &TcpStream) -> io::Result<()> {

@@ -2,11 +2,14 @@
 //! Refuses: keeping connections: those belong to a worker's pool.
 //! Always holds: the counts are those of all workers together, and outlive a reload that leaves the endpoint as it is.
 
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicU64, AtomicUsize,
-        Ordering::{Relaxed, SeqCst},
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -14,7 +17,13 @@ use http::uri::Authority;
 use rustls::pki_types::ServerName;
 use tokio::sync::{Notify, futures::Notified};
 
-use super::{address::Address, availability::Availability, health::AnswerCounts, room::Room, tls::TlsClient};
+use super::{
+    address::{Address, Host},
+    availability::Availability,
+    health::AnswerCounts,
+    room::Room,
+    tls::TlsClient,
+};
 
 /// The protocol spoken to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +40,29 @@ pub(super) enum Protocol {
 #[derive(Debug)]
 pub struct Endpoint {
     label: Arc<str>,
-    authority: Authority,
-    address: Address,
-    protocol: Protocol,
-    tls: Option<EndpointTls>,
+    description: Description,
+    ip: IpAddr,
     counters: Counters,
     /// Told when a request has ended or a connection was closed, for those who wait for room at any endpoint of the upstream.
     room: Arc<Room>,
     availability: Availability,
     answers: AnswerCounts,
+    /// In how many lists of endpoints it stands.
+    lists: AtomicUsize,
     /// Told when a connection is closed, for those who may open none before.
     closed: Notify,
-    /// Told when a worker may open no connection while others may keep some that they do not use.
+    /// Told when a worker may open no connection while others may keep some that they do not use, and when the endpoint has left.
     recalled: Arc<Notify>,
+}
+
+/// What an endpoint is written as. The addresses of a name have it in common.
+#[derive(Clone, Debug)]
+pub(super) struct Description {
+    pub(super) address: Address,
+    /// Host and port as an authority (RFC 3986 section 3.2), for requests that bring none.
+    pub(super) authority: Authority,
+    pub(super) protocol: Protocol,
+    pub(super) tls: Option<EndpointTls>,
 }
 
 /// How an endpoint is spoken to over TLS.
@@ -91,32 +110,44 @@ pub(super) struct ConnectionSlot {
     endpoint: Arc<Endpoint>,
 }
 
+impl Description {
+    /// Whether both describe the same.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => {
+                ours.server_name == theirs.server_name && ours.client.digest() == theirs.client.digest()
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        self.address == other.address && self.protocol == other.protocol && same_tls
+    }
+}
+
 impl Endpoint {
-    pub(super) fn new(
-        address: Address,
-        authority: Authority,
-        protocol: Protocol,
-        tls: Option<EndpointTls>,
-        room: Arc<Room>,
-    ) -> Arc<Self> {
-        let label = Arc::from(address.to_string());
+    /// What is described, at `ip`: the address that is written, or one that the name stands for.
+    pub(super) fn new(description: Description, ip: IpAddr, room: Arc<Room>) -> Arc<Self> {
+        let socket = SocketAddr::new(ip, description.address.port);
+        let label = match &description.address.host {
+            Host::Ip(_) => Arc::from(description.address.to_string()),
+            Host::Name(name) => Arc::from(format!("{name}@{socket}")),
+        };
         let (closed, recalled) = (Notify::new(), Arc::new(Notify::new()));
         Arc::new(Self {
             label,
-            authority,
-            address,
-            protocol,
-            tls,
+            description,
+            ip,
             counters: Counters::default(),
             room,
             availability: Availability::default(),
             answers: AnswerCounts::default(),
+            lists: AtomicUsize::new(0),
             closed,
             recalled,
         })
     }
 
-    /// Its host and port, as logs and metrics call it.
+    /// Its address and port, as logs and metrics call it; behind `name@` if it was found by name.
     #[must_use]
     pub const fn label(&self) -> &Arc<str> {
         &self.label
@@ -154,32 +185,46 @@ impl Endpoint {
     }
 
     pub(super) const fn address(&self) -> &Address {
-        &self.address
+        &self.description.address
+    }
+
+    /// The address that it is connected to by.
+    pub(super) const fn ip(&self) -> IpAddr {
+        self.ip
     }
 
     /// Host and port as an authority (RFC 3986 section 3.2), for requests that bring none.
     pub(super) const fn authority(&self) -> &Authority {
-        &self.authority
+        &self.description.authority
     }
 
     pub(super) const fn protocol(&self) -> Protocol {
-        self.protocol
+        self.description.protocol
     }
 
     pub(super) const fn tls(&self) -> Option<&EndpointTls> {
-        self.tls.as_ref()
+        self.description.tls.as_ref()
     }
 
-    /// Whether an endpoint of this description would be this very one.
-    pub(super) fn is(&self, address: &Address, protocol: Protocol, tls: Option<&EndpointTls>) -> bool {
-        let same_tls = match (&self.tls, tls) {
-            (None, None) => true,
-            (Some(ours), Some(theirs)) => {
-                ours.server_name == theirs.server_name && ours.client.digest() == theirs.client.digest()
-            }
-            (None, Some(_)) | (Some(_), None) => false,
-        };
-        self.address == *address && self.protocol == protocol && same_tls
+    pub(super) const fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// It stands in one more list of endpoints to choose from.
+    pub(super) fn enter_list(&self) {
+        self.lists.fetch_add(1, Relaxed);
+    }
+
+    /// It stands in one list less. When that was the last, workers are told to close the connections that they do not use.
+    pub(super) fn leave_list(&self) {
+        if self.lists.fetch_sub(1, Relaxed) == 1 {
+            self.recalled.notify_waiters();
+        }
+    }
+
+    /// Whether it stands in no list any more: what is with it goes on, and nothing more is kept for it.
+    pub(super) fn has_left(&self) -> bool {
+        self.lists.load(Relaxed) == 0
     }
 
     pub(super) fn requests_under_way(&self) -> usize {

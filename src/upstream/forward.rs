@@ -77,6 +77,8 @@ pub async fn forward<B: RequestBody>(
     caller: IpAddr,
     deadline: Instant,
 ) -> Result<Forwarded<B>, ForwardError> {
+    let began = Instant::now();
+    upstream.await_endpoints(deadline).await?;
     let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
     let affinity = upstream.balance.affinity(request.headers(), claim, caller);
     let asked = upgrade::asked_protocols(request.headers());
@@ -91,7 +93,7 @@ pub async fn forward<B: RequestBody>(
         affinity,
         asked,
         spare,
-        began: Instant::now(),
+        began,
         deadline,
         tried: Tried::default(),
         attempts: 1,

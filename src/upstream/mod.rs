@@ -21,7 +21,8 @@ mod health;
 mod http1;
 mod http2;
 mod lease;
-mod lookup;
+mod membership;
+mod names;
 mod opening;
 mod outgoing;
 mod outlier;
@@ -45,8 +46,10 @@ use tokio::runtime::Handle;
 
 use self::{
     availability::Standing,
-    balance::{Balance, Members, Tried},
+    balance::{Balance, Tried},
     health::Checks,
+    membership::Membership,
+    names::Resolver,
     retry::{Retries, RetryPolicy},
     room::Room,
     vigilance::Vigilance,
@@ -58,6 +61,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointCounts},
     error::{Fault, ForwardError},
     forward::{Forwarded, Timings, forward},
+    names::{LookupError, NameStatus},
     outgoing::RequestBody,
     pool::WorkerPools,
     retry::RetryCounts,
@@ -70,13 +74,15 @@ pub struct Upstreams {
     by_name: BTreeMap<Arc<str>, Arc<Upstream>>,
     /// The health checks that run. Goes from one configuration to the next.
     checks: Arc<Checks>,
+    /// Who looks up the names among their endpoints.
+    resolver: Option<Arc<Resolver>>,
 }
 
 /// One resource server: its endpoints, and how requests are spread over them.
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
-    members: Members,
+    members: Membership,
     balance: Balance,
     limits: Limits,
     retry: Option<RetryPolicy>,
@@ -118,6 +124,12 @@ impl Upstreams {
     pub fn start(&self, control: &Handle) {
         for upstream in self.by_name.values() {
             upstream.vigilance.lasting.follow(control);
+            for name in upstream.members.names() {
+                name.tell(upstream);
+                name.start(control);
+            }
+            // What was found between its compilation and now.
+            upstream.members.rebuild();
         }
         self.checks.follow(self.by_name.values(), control);
     }
@@ -155,12 +167,12 @@ impl Upstream {
 
     /// The endpoint to try for a request; none when all were tried.
     fn choose(&self, affinity: Option<u64>, tried: &Tried) -> Option<Arc<Endpoint>> {
-        self.balance.choose(&self.members, &self.vigilance, affinity, tried, &mut rand::rng())
+        self.balance.choose(&self.members.current(), &self.vigilance, affinity, tried, &mut rand::rng())
     }
 
     /// Requests under way at all its endpoints.
     fn requests_under_way(&self) -> usize {
-        self.endpoints().map(|endpoint| endpoint.requests_under_way()).sum()
+        self.members.current().iter().map(|member| member.endpoint.requests_under_way()).sum()
     }
 
     fn saturated(&self) -> ForwardError {
@@ -169,14 +181,15 @@ impl Upstream {
 
     /// Notes how an attempt at one of its endpoints ended.
     fn note(&self, endpoint: &Arc<Endpoint>, outcome: Outcome) {
-        self.vigilance.note(&self.members, endpoint, outcome);
+        self.vigilance.note(&self.members.current(), endpoint, outcome);
     }
 
     /// Whether requests go to those of its endpoints that are available, because there are any.
     #[must_use]
     pub fn has_available(&self) -> bool {
         let Some(glance) = self.vigilance.glance() else { return true };
-        self.endpoints().any(|endpoint| endpoint.availability().standing(&glance) <= Standing::Unproven)
+        let is_of_use = |endpoint: &Endpoint| endpoint.availability().standing(&glance) <= Standing::Unproven;
+        self.members.current().iter().any(|member| is_of_use(&member.endpoint))
     }
 
     /// Whether its endpoints are asked after their health.
@@ -186,16 +199,26 @@ impl Upstream {
     }
 
     /// Its endpoints, and whether each is available: well as far as anybody asks, and not left alone for failing requests.
-    pub fn availability(&self) -> impl Iterator<Item = (&Arc<Endpoint>, bool)> {
+    pub fn availability(&self) -> impl Iterator<Item = (Arc<Endpoint>, bool)> {
         let glance = self.vigilance.glance();
         let is_available = move |endpoint: &Endpoint| {
             glance.as_ref().is_none_or(|glance| endpoint.availability().standing(glance) == Standing::Available)
         };
-        self.endpoints().map(move |endpoint| (endpoint, is_available(endpoint)))
+        self.endpoints().into_iter().map(move |endpoint| {
+            let is_available = is_available(&endpoint);
+            (endpoint, is_available)
+        })
     }
 
-    /// Its endpoints, in the order in which they are written.
-    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.members.iter().map(|member| &member.endpoint)
+    /// The endpoints there are now, in the order in which they are written, those of a name by their addresses.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.members.current().iter().map(|member| Arc::clone(&member.endpoint)).collect()
+    }
+
+    /// The names among its endpoints.
+    #[must_use]
+    pub fn names(&self) -> Vec<NameStatus> {
+        self.members.names().map(|name| name.status()).collect()
     }
 }

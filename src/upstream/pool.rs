@@ -26,7 +26,6 @@ use super::{
     http1::{Hearing, Http1Sender},
     http2::SharedHttp2,
     lease::Lease,
-    lookup::Lookups,
     opening::{Opening, OpeningGuard, Outcome},
     outgoing::RequestBody,
 };
@@ -44,13 +43,11 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(50);
 pub struct WorkerPools<B: RequestBody> {
     /// By the address of the endpoint, which the pool keeps alive and so unique.
     pools: RefCell<HashMap<*const Endpoint, Rc<EndpointPool<B>>>>,
-    lookups: Rc<Lookups>,
 }
 
 /// The connections of one worker to one endpoint.
 pub(super) struct EndpointPool<B: RequestBody> {
     endpoint: Arc<Endpoint>,
-    lookups: Rc<Lookups>,
     idle: RefCell<Vec<IdleHttp1<B>>>,
     shared: RefCell<Vec<Rc<SharedHttp2<B>>>>,
     opening: RefCell<Option<Rc<Opening>>>,
@@ -77,14 +74,14 @@ impl<B: RequestBody> WorkerPools<B> {
     /// No connections yet.
     #[must_use]
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { pools: RefCell::default(), lookups: Rc::default() })
+        Rc::new(Self { pools: RefCell::default() })
     }
 
     /// Lets go of the endpoints that are not in `upstreams`: their idle connections are closed, those in use when their exchange has
     /// ended. To be called by the worker when it first sees a new configuration.
     pub fn retain(&self, upstreams: &Upstreams) {
-        let endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints());
-        let known: HashSet<*const Endpoint> = endpoints.map(Arc::as_ptr).collect();
+        let endpoints: Vec<Arc<Endpoint>> = upstreams.iter().flat_map(|upstream| upstream.endpoints()).collect();
+        let known: HashSet<*const Endpoint> = endpoints.iter().map(Arc::as_ptr).collect();
         self.pools.borrow_mut().retain(|endpoint, _| known.contains(endpoint));
     }
 
@@ -95,17 +92,16 @@ impl<B: RequestBody> WorkerPools<B> {
         }
         // A request of an old configuration may have made a pool after `retain`: it is forgotten here.
         pools.retain(|_, pool| Arc::strong_count(&pool.endpoint) > 1);
-        let pool = Rc::new(EndpointPool::new(Arc::clone(endpoint), Rc::clone(&self.lookups)));
+        let pool = Rc::new(EndpointPool::new(Arc::clone(endpoint)));
         pools.insert(Arc::as_ptr(endpoint), Rc::clone(&pool));
         pool
     }
 }
 
 impl<B: RequestBody> EndpointPool<B> {
-    fn new(endpoint: Arc<Endpoint>, lookups: Rc<Lookups>) -> Self {
+    fn new(endpoint: Arc<Endpoint>) -> Self {
         Self {
             endpoint,
-            lookups,
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: RefCell::default(),
@@ -181,7 +177,7 @@ impl<B: RequestBody> EndpointPool<B> {
             None => self.recall(limits.max_connections).await.ok_or(AcquireError::Saturated)?,
         };
         let until = Instant::now() + limits.connect_timeout;
-        let opened = timeout_at(until, self.establish(slot, until, limits.idle_timeout)).await;
+        let opened = timeout_at(until, self.establish(slot, limits.idle_timeout)).await;
         opened.unwrap_or(Err(ConnectError::Timeout(limits.connect_timeout))).map_err(|error| {
             self.endpoint.note_connect_failure();
             AcquireError::Connect(Arc::new(error))
@@ -207,10 +203,9 @@ impl<B: RequestBody> EndpointPool<B> {
     async fn establish(
         self: &Rc<Self>,
         slot: ConnectionSlot,
-        until: Instant,
         idle_timeout: Duration,
     ) -> Result<Lease<B>, ConnectError> {
-        let (stream, agreed) = connect(&self.endpoint, slot, &self.lookups, until).await?;
+        let (stream, agreed) = connect(&self.endpoint, slot).await?;
         self.agreed.set(Some(agreed));
         let lease = match agreed {
             Agreed::Http1 => {
@@ -226,7 +221,9 @@ impl<B: RequestBody> EndpointPool<B> {
             }
             Agreed::Http2 => {
                 let (shared, driver) = SharedHttp2::begin(stream).await.map_err(ConnectError::Handshake)?;
-                self.shared.borrow_mut().push(Rc::clone(&shared));
+                if !self.endpoint.has_left() {
+                    self.shared.borrow_mut().push(Rc::clone(&shared));
+                }
                 self.drive(driver);
                 Lease::http2(shared, idle_timeout, true)
             }
@@ -277,8 +274,13 @@ impl<B: RequestBody> EndpointPool<B> {
         }
     }
 
-    /// Closes what has been idle for too long, and says when to look again.
+    /// Closes what has been idle for too long, and says when to look again. Of an endpoint that has left nothing is kept; what is
+    /// in use is closed by its last user.
     fn close_expired(&self, now: Instant, idle_timeout: Duration) -> Option<Instant> {
+        if self.endpoint.has_left() {
+            self.idle.borrow_mut().clear();
+            self.shared.borrow_mut().clear();
+        }
         self.idle.borrow_mut().retain(|entry| entry.expires > now);
         self.shared.borrow_mut().retain(|shared| !shared.is_expired(now));
         if self.connections.get() == 0 {

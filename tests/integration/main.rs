@@ -42,6 +42,7 @@ mod key_rotation;
 mod limits;
 mod management;
 mod metrics;
+mod names;
 mod oauth_client_library;
 mod opaque_tokens;
 mod outlier;

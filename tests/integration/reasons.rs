@@ -485,6 +485,7 @@ async fn every_reason_is_produced_and_told_in_the_document() {
     let of_listeners = [
         "accept_error",
         "descriptors",
+        "flood",
         "grace_period",
         "header_timeout",
         "malformed",

@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod corp;
+pub(crate) mod dns;
 pub(crate) mod forge;
 pub(crate) mod frames;
 pub(crate) mod gateway;

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -49,7 +49,31 @@ impl RecordedUpstream {
 
     /// One that answers as `answer` says.
     pub(crate) async fn answering(answer: impl Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("a port"), answer)
+    }
+
+    /// One on each of these addresses, all on one port, which answer with the address that they are on.
+    pub(crate) async fn on_one_port(addresses: &[IpAddr]) -> Vec<Self> {
+        'ports: loop {
+            let mut listeners: Vec<TcpListener> = Vec::new();
+            for address in addresses {
+                let port = listeners.first().map_or(0, |first| first.local_addr().expect("an address").port());
+                match TcpListener::bind((*address, port)).await {
+                    Ok(listener) => listeners.push(listener),
+                    // Somebody else has the port there: with another one it may go well.
+                    Err(_) if port != 0 => continue 'ports,
+                    Err(error) => panic!("{address} cannot be bound: {error}"),
+                }
+            }
+            let upstream = |(listener, address): (TcpListener, &IpAddr)| {
+                let name = address.to_string();
+                Self::on(listener, move |_| Response::new(Full::from(name.clone())))
+            };
+            return listeners.into_iter().zip(addresses).map(upstream).collect();
+        }
+    }
+
+    fn on(listener: TcpListener, answer: impl Fn(&Recorded) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(AtomicUsize::new(0));

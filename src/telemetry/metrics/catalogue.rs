@@ -100,6 +100,10 @@ catalogue! {
         "Answers to health checks: good, unreachable, tls, status, timed_out, broken_off; not_asked if Postern had no descriptor left.";
     UPSTREAM_EJECTIONS: Counter "postern_upstream_ejections_total" ["upstream", "endpoint"]
         "How often an endpoint was left alone for failing requests.";
+    UPSTREAM_NAME_ADDRESSES: Gauge "postern_upstream_name_addresses" ["upstream", "name"]
+        "Addresses in use of a name among an upstream's endpoints.";
+    UPSTREAM_NAME_LOOKUPS: Counter "postern_upstream_name_lookups_total" ["upstream", "name", "result"]
+        "Lookups of a name among an upstream's endpoints, by how they ended: found, no_address, failed.";
     LISTENER_OPEN: Gauge "postern_listener_open_connections" ["listener"]
         "Open connections from downstream.";
     LISTENER_CONNECTIONS: Counter "postern_listener_connections_total" ["listener"]

@@ -14,7 +14,7 @@ use rand::Rng;
 use tokio::{
     runtime::Handle,
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tracing::{info, warn};
 
@@ -25,9 +25,6 @@ use crate::upstream::{
     endpoint::Endpoint,
     tick::Tick,
 };
-
-/// How long a new endpoint of an upstream waits at most for its first question.
-const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 
 /// The checks of all upstreams, by their names.
 #[derive(Debug, Default)]
@@ -51,7 +48,7 @@ impl Checks {
             let own = before.remove(&upstream.name);
             let Some(health) = &upstream.vigilance.health else {
                 drop(own);
-                upstream.endpoints().for_each(|endpoint| endpoint.availability().forget_answers());
+                upstream.endpoints().iter().for_each(|endpoint| endpoint.availability().forget_answers());
                 continue;
             };
             let same = own.filter(|own| own.upstream.as_ptr() == Arc::as_ptr(upstream));
@@ -73,17 +70,23 @@ impl Running {
 async fn follow_endpoints(upstream: Weak<Upstream>, health: Arc<Health>) {
     let mut asked: Vec<(Arc<Endpoint>, JoinSet<()>)> = Vec::new();
     while let Some(strong) = upstream.upgrade() {
-        asked.retain(|(endpoint, _)| strong.endpoints().any(|current| Arc::ptr_eq(current, endpoint)));
-        for endpoint in strong.endpoints() {
-            if asked.iter().any(|(known, _)| Arc::ptr_eq(known, endpoint)) {
+        // Listening before looking: a change that comes in between is not missed.
+        let mut changed = strong.members.changed();
+        let current = strong.endpoints();
+        asked.retain(|(endpoint, _)| current.iter().any(|current| Arc::ptr_eq(current, endpoint)));
+        for endpoint in current {
+            if asked.iter().any(|(known, _)| Arc::ptr_eq(known, &endpoint)) {
                 continue;
             }
             let mut task = JoinSet::new();
-            task.spawn(ask_again_and_again(Arc::clone(&strong.name), Arc::clone(endpoint), Arc::clone(&health)));
-            asked.push((Arc::clone(endpoint), task));
+            task.spawn(ask_again_and_again(Arc::clone(&strong.name), Arc::clone(&endpoint), Arc::clone(&health)));
+            asked.push((endpoint, task));
         }
         drop(strong);
-        sleep(health.interval.min(FOLLOWED_EVERY)).await;
+        // An error is an upstream that is gone.
+        if changed.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The choice of an endpoint when some are not available or begin anew.
 
-use std::sync::atomic::AtomicUsize;
+use std::{net::IpAddr, sync::atomic::AtomicUsize};
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};
@@ -13,7 +13,7 @@ use crate::{
         address::Address,
         availability::Thresholds,
         balance::{HashOf, Member},
-        endpoint::Protocol,
+        endpoint::{Description, Protocol},
         tick::Tick,
     },
 };
@@ -55,7 +55,9 @@ fn members(weights: &[u16]) -> Members {
     let member = |(position, weight): (usize, &u16)| {
         let address = Address::parse(&format!("http://10.0.0.{position}:80")).unwrap();
         let authority = address.to_string().parse().unwrap();
-        Member { endpoint: Endpoint::new(address, authority, Protocol::Http1, None, Arc::default()), weight: *weight }
+        let description = Description { address, authority, protocol: Protocol::Http1, tls: None };
+        let ip = IpAddr::from([10, 0, 0, u8::try_from(position).unwrap()]);
+        Member::new(Endpoint::new(description, ip, Arc::default()), *weight)
     };
     Members::new(weights.iter().enumerate().map(member).collect())
 }

@@ -4,6 +4,7 @@ mod choice;
 mod faults;
 mod http1;
 mod http2;
+mod names;
 mod outlier;
 mod reload;
 mod tls;
@@ -88,7 +89,9 @@ struct Worker {
 
 impl Worker {
     fn new(upstream: Value) -> Self {
-        Self { upstream: compiled(upstream).by_name("orders").unwrap(), pools: WorkerPools::new() }
+        let upstreams = compiled(upstream);
+        upstreams.start(&Handle::current());
+        Self { upstream: upstreams.by_name("orders").unwrap(), pools: WorkerPools::new() }
     }
 
     fn to(address: SocketAddr) -> Self {
@@ -108,7 +111,7 @@ impl Worker {
     }
 
     fn counts(&self) -> EndpointCounts {
-        self.upstream.endpoints().next().unwrap().counts()
+        self.upstream.endpoints()[0].counts()
     }
 }
 

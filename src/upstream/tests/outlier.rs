@@ -10,21 +10,27 @@ fn upstream(count: usize, outlier: Value) -> Arc<Upstream> {
 }
 
 fn fail(upstream: &Upstream, endpoint: usize, times: usize) {
-    let endpoint = upstream.endpoints().nth(endpoint).unwrap();
+    let endpoint = upstream.endpoints().remove(endpoint);
     for _ in 0..times {
-        upstream.note(endpoint, Outcome::Failed);
+        upstream.note(&endpoint, Outcome::Failed);
     }
 }
 
 fn ejected(upstream: &Upstream) -> Vec<usize> {
     let out = |endpoint: &Arc<Endpoint>| endpoint.availability().is_ejected(Tick::now());
-    upstream.endpoints().enumerate().filter(|(_, endpoint)| out(endpoint)).map(|(position, _)| position).collect()
+    upstream
+        .endpoints()
+        .iter()
+        .enumerate()
+        .filter(|(_, endpoint)| out(endpoint))
+        .map(|(position, _)| position)
+        .collect()
 }
 
 #[test]
 fn so_many_failures_in_a_row_put_an_endpoint_out() {
     let upstream = upstream(3, json!({ "consecutive_failures": 3, "statuses": [503] }));
-    let first = upstream.endpoints().next().unwrap();
+    let first = upstream.endpoints().remove(0);
     for outcome in [
         Outcome::Failed,
         Outcome::Answered(503),
@@ -35,10 +41,10 @@ fn so_many_failures_in_a_row_put_an_endpoint_out() {
         Outcome::Answered(503),
         Outcome::Failed,
     ] {
-        upstream.note(first, outcome);
+        upstream.note(&first, outcome);
     }
     assert_eq!(ejected(&upstream), [0; 0]);
-    upstream.note(first, Outcome::Answered(503));
+    upstream.note(&first, Outcome::Answered(503));
     assert_eq!((ejected(&upstream), first.ejections()), (vec![0], 1));
     let available: Vec<bool> = upstream.availability().map(|(_, is_available)| is_available).collect();
     assert_eq!(available, [false, true, true]);
@@ -85,7 +91,7 @@ fn the_last_one_that_is_well_is_not_put_out() {
     .by_name("orders")
     .unwrap();
     let thresholds = super::super::availability::Thresholds { healthy_after: 1, unhealthy_after: 1 };
-    for (endpoint, is_well) in upstream.endpoints().zip([true, false, true]) {
+    for (endpoint, is_well) in upstream.endpoints().iter().zip([true, false, true]) {
         endpoint.availability().note_answer(is_well, thresholds, Tick::now());
     }
     fail(&upstream, 0, 5);
@@ -105,6 +111,6 @@ fn an_endpoint_that_stays_keeps_what_is_known_of_it_over_a_reload() {
     let upstream = second.by_name("orders").unwrap();
     assert_eq!(ejected(&upstream), [1]);
     let glance = upstream.vigilance.glance().unwrap();
-    let shares: Vec<u64> = upstream.endpoints().map(|endpoint| endpoint.availability().share(&glance)).collect();
+    let shares: Vec<u64> = upstream.endpoints().iter().map(|endpoint| endpoint.availability().share(&glance)).collect();
     assert!(shares[0] == 1000 && shares[2] < 200, "the newcomer begins slowly: {shares:?}");
 }

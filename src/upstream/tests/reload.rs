@@ -3,7 +3,7 @@
 use super::{tls::Authority, *};
 
 fn endpoints(upstreams: &Upstreams) -> Vec<Arc<Endpoint>> {
-    upstreams.by_name("orders").unwrap().endpoints().map(Arc::clone).collect()
+    upstreams.by_name("orders").unwrap().endpoints()
 }
 
 #[test]

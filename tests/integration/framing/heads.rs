@@ -43,6 +43,7 @@ const AMBIGUOUS: &[&str] = &[
     "transfer-encoding: ,chunked",
     "transfer-encoding: chunked,",
     "transfer-encoding:",
+    "transfer-encoding:\r\n chunked",
 ];
 
 /// Fields that are not written as fields.
@@ -54,7 +55,7 @@ const MALFORMED: &[&str] = &[
     "transfer-encoding: chunked\0",
     "transfer-encoding:\x01chunked",
     "transfer-encoding\x0b: chunked",
-    "transfer-encoding:\r\n chunked",
+    "transfer-encoding: chunked\r\n , gzip",
     "transfer-encoding\r\n: chunked",
     "content-length : 5",
     "content-length: 5\n",

@@ -1,0 +1,255 @@
+//! Owns: one name of an upstream: what is known of its addresses, and the task that keeps it current.
+//! Refuses: being looked up by two tasks.
+//! Always holds: what was found stays until something else is found; the task ends with the last who has the name.
+
+use std::{
+    mem,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, task::AbortHandle, time::sleep};
+use tracing::{info, warn};
+
+use super::{
+    super::{
+        Upstream,
+        endpoint::{Description, Endpoint},
+        room::Room,
+        tick::Tick,
+    },
+    Family, LookupError, Resolver,
+    pace::backoff,
+    usable::{self, MOST_ADDRESSES},
+};
+
+/// A name among the endpoints of an upstream.
+#[derive(Debug)]
+pub(in crate::upstream) struct Name {
+    upstream: Arc<str>,
+    room: Arc<Room>,
+    /// Host and port as they are written.
+    label: Arc<str>,
+    host: Box<str>,
+    description: Description,
+    resolver: Arc<Resolver>,
+    known: Mutex<Known>,
+    counts: Counts,
+    task: OnceLock<AbortHandle>,
+}
+
+/// What is known of a name.
+#[derive(Debug, Default)]
+struct Known {
+    ipv4: Vec<IpAddr>,
+    ipv6: Vec<IpAddr>,
+    endpoints: Arc<[Arc<Endpoint>]>,
+    /// Why the last lookup gave nothing, and how many before it in a row gave nothing either.
+    failure: Option<(LookupError, u32)>,
+    /// Those whose lists of endpoints depend on it.
+    followers: Vec<Weak<Upstream>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    found: AtomicU64,
+    no_address: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What an operator may know of a name.
+#[derive(Clone, Debug)]
+pub struct NameStatus {
+    /// Host and port as they are written.
+    pub name: Arc<str>,
+    /// How many addresses are in use.
+    pub addresses: usize,
+    /// How often it was looked up so far, by how that ended: `found`, `no_address`, `failed`.
+    pub lookups: [(&'static str, u64); 3],
+}
+
+impl Name {
+    /// The name `host` of `upstream`, at whose endpoints requests wait for `room`; `before` are the endpoints that it is known to have.
+    pub(in crate::upstream) fn new(
+        (upstream, room): (Arc<str>, Arc<Room>),
+        host: &str,
+        description: Description,
+        resolver: Arc<Resolver>,
+        before: Arc<[Arc<Endpoint>]>,
+    ) -> Arc<Self> {
+        let addresses = || before.iter().map(|endpoint| endpoint.ip());
+        let known = Known {
+            ipv4: addresses().filter(IpAddr::is_ipv4).collect(),
+            ipv6: addresses().filter(IpAddr::is_ipv6).collect(),
+            endpoints: before,
+            ..Known::default()
+        };
+        Arc::new(Self {
+            upstream,
+            room,
+            label: description.address.to_string().into(),
+            host: host.into(),
+            description,
+            resolver,
+            known: Mutex::new(known),
+            counts: Counts::default(),
+            task: OnceLock::new(),
+        })
+    }
+
+    /// Host and port as they are written.
+    pub(in crate::upstream) const fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    pub(in crate::upstream) const fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Whether it is looked up by this very resolver.
+    pub(in crate::upstream) fn is_looked_up_by(&self, resolver: &Arc<Resolver>) -> bool {
+        Arc::ptr_eq(&self.resolver, resolver)
+    }
+
+    /// An endpoint for each of its addresses, ordered by address.
+    pub(in crate::upstream) fn endpoints(&self) -> Arc<[Arc<Endpoint>]> {
+        Arc::clone(&self.known().endpoints)
+    }
+
+    /// Why the last lookup gave nothing, if it gave nothing.
+    pub(super) fn failure(&self) -> Option<LookupError> {
+        self.known().failure.as_ref().map(|(error, _)| error.clone())
+    }
+
+    pub(in crate::upstream) fn status(&self) -> NameStatus {
+        NameStatus {
+            name: Arc::clone(&self.label),
+            addresses: self.known().endpoints.len(),
+            lookups: [
+                ("found", self.counts.found.load(Relaxed)),
+                ("no_address", self.counts.no_address.load(Relaxed)),
+                ("failed", self.counts.failed.load(Relaxed)),
+            ],
+        }
+    }
+
+    /// Keeps the name current from now on. Doing so again does nothing.
+    pub(in crate::upstream) fn start(self: &Arc<Self>, control: &Handle) {
+        self.task.get_or_init(|| control.spawn(keep_current(Arc::downgrade(self))).abort_handle());
+    }
+
+    /// Tells `upstream` from now on of what is found. Doing so again does nothing.
+    pub(in crate::upstream) fn tell(&self, upstream: &Arc<Upstream>) {
+        let mut known = self.known();
+        known.followers.retain(|follower| follower.strong_count() > 0);
+        if !known.followers.iter().any(|follower| Weak::as_ptr(follower) == Arc::as_ptr(upstream)) {
+            known.followers.push(Arc::downgrade(upstream));
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks the name up once, and gives how long to wait until the next time.
+    async fn refresh(&self) -> Duration {
+        let looked_up = self.resolver.look_up(&self.host, |family, found| self.learn(family, found)).await;
+        match looked_up {
+            Ok(lifetime) => {
+                self.counts.found.fetch_add(1, Relaxed);
+                lifetime
+            }
+            Err(error) => self.note_failure(error),
+        }
+    }
+
+    /// These are its addresses of one family now.
+    pub(in crate::upstream) fn learn(&self, family: Family, found: Vec<IpAddr>) {
+        let mut known = self.known();
+        let own = match family {
+            Family::Ipv4 => &mut known.ipv4,
+            Family::Ipv6 => &mut known.ipv6,
+        };
+        *own = found;
+        let all = known.ipv4.iter().chain(&known.ipv6).copied().collect();
+        let mut addresses = usable::reachable(all, usable::has_route);
+        let left_out = addresses.len().saturating_sub(MOST_ADDRESSES);
+        addresses.truncate(MOST_ADDRESSES);
+        let failed_before = known.failure.take().is_some();
+        let same = known.endpoints.iter().map(|endpoint| endpoint.ip()).eq(addresses.iter().copied());
+        if !same {
+            let of_before = mem::take(&mut known.endpoints);
+            let endpoint = |address: &IpAddr| {
+                if let Some(stays) = of_before.iter().find(|endpoint| endpoint.ip() == *address) {
+                    return Arc::clone(stays);
+                }
+                let endpoint = Endpoint::new(self.description.clone(), *address, Arc::clone(&self.room));
+                if !of_before.is_empty() {
+                    endpoint.availability().begin_anew(Tick::now());
+                }
+                endpoint
+            };
+            known.endpoints = addresses.iter().map(endpoint).collect();
+        }
+        drop(known);
+        let (upstream, name) = (&self.upstream, &self.label);
+        if failed_before {
+            info!(%upstream, %name, "the name can be looked up again");
+        }
+        if !same {
+            info!(%upstream, %name, ?addresses, "the name has these addresses");
+            if left_out > 0 {
+                warn!(%upstream, %name, left_out, "a name can have {MOST_ADDRESSES} addresses: the others are not used");
+            }
+            self.tell_followers();
+        }
+    }
+
+    /// The lookup gave nothing: what is known stays.
+    pub(in crate::upstream) fn note_failure(&self, error: LookupError) -> Duration {
+        let count = if matches!(error, LookupError::NoAddress) { &self.counts.no_address } else { &self.counts.failed };
+        count.fetch_add(1, Relaxed);
+        let mut known = self.known();
+        let failures = known.failure.as_ref().map_or(0, |(_, failures)| *failures).saturating_add(1);
+        known.failure = Some((error.clone(), failures));
+        let kept = known.endpoints.len();
+        drop(known);
+        if failures == 1 {
+            let (upstream, name) = (&self.upstream, &self.label);
+            let error = &error as &dyn std::error::Error;
+            warn!(%upstream, %name, error, kept, "the name could not be looked up; the addresses found before stay in use");
+        }
+        // Those who wait for a first address need not wait any longer.
+        self.tell_followers();
+        backoff(failures, &mut rand::rng())
+    }
+
+    fn tell_followers(&self) {
+        let followers: Vec<Arc<Upstream>> = self.known().followers.iter().filter_map(Weak::upgrade).collect();
+        for follower in followers {
+            follower.members.rebuild();
+        }
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+/// Looks a name up again and again for as long as somebody has it.
+async fn keep_current(name: Weak<Name>) {
+    loop {
+        let Some(strong) = name.upgrade() else { return };
+        let wait = strong.refresh().await;
+        drop(strong);
+        sleep(wait).await;
+    }
+}
