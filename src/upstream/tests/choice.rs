@@ -12,7 +12,7 @@ use crate::{
     upstream::{
         address::Address,
         availability::Thresholds,
-        balance::{HashOf, Member},
+        balance::{HashOf, Member, Members},
         endpoint::{Description, Protocol},
         tick::Tick,
     },
