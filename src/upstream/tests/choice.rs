@@ -1,6 +1,6 @@
 //! The choice of an endpoint when some are not available or begin anew.
 
-use std::{net::IpAddr, sync::atomic::AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};
@@ -56,7 +56,7 @@ fn members(weights: &[u16]) -> Members {
         let address = Address::parse(&format!("http://10.0.0.{position}:80")).unwrap();
         let authority = address.to_string().parse().unwrap();
         let description = Description { address, authority, protocol: Protocol::Http1, tls: None };
-        let ip = IpAddr::from([10, 0, 0, u8::try_from(position).unwrap()]);
+        let ip = std::net::IpAddr::from([10, 0, 0, u8::try_from(position).unwrap()]);
         Member::new(Endpoint::new(description, ip, Arc::default()), *weight)
     };
     Members::new(weights.iter().enumerate().map(member).collect())
