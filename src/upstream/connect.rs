@@ -61,7 +61,7 @@ pub(super) enum Agreed {
 }
 
 impl ConnectError {
-    fn of_tcp(error: io::Error) -> Self {
+    pub(super) fn of_tcp(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::MFILE | Errno::NFILE) => Self::NoDescriptor,
             _ => Self::Tcp(error),

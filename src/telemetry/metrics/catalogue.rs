@@ -97,7 +97,7 @@ catalogue! {
     UPSTREAM_NONE_AVAILABLE: Gauge "postern_upstream_none_available" ["upstream"]
         "1 if no endpoint of an upstream is available, so that requests go to all of them.";
     UPSTREAM_HEALTH_CHECKS: Counter "postern_upstream_health_checks_total" ["upstream", "endpoint", "result"]
-        "Answers to health checks: good, unreachable, tls, status, timed_out, broken_off.";
+        "Answers to health checks: good, unreachable, tls, status, timed_out, broken_off; not_asked if Postern had no descriptor left.";
     UPSTREAM_EJECTIONS: Counter "postern_upstream_ejections_total" ["upstream", "endpoint"]
         "How often an endpoint was left alone for failing requests.";
     UPSTREAM_NAME_ADDRESSES: Gauge "postern_upstream_name_addresses" ["upstream", "name"]

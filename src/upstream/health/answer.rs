@@ -39,6 +39,14 @@ pub(in crate::upstream) struct AnswerCounts {
     status: AtomicU64,
     timed_out: AtomicU64,
     broken_off: AtomicU64,
+    not_asked: AtomicU64,
+}
+
+impl BadAnswer {
+    /// Whether it says something of this process and nothing of the endpoint, which was not asked at all.
+    pub(super) const fn is_our_own(&self) -> bool {
+        matches!(self, Self::Unreachable(ConnectError::NoDescriptor) | Self::Unaskable(_))
+    }
 }
 
 impl AnswerCounts {
@@ -46,11 +54,13 @@ impl AnswerCounts {
     pub(super) fn count(&self, answer: &Result<(), BadAnswer>) {
         let counter = match answer {
             Ok(()) => &self.good,
+            Err(bad) if bad.is_our_own() => &self.not_asked,
             Err(BadAnswer::Unreachable(ConnectError::Tls(_) | ConnectError::NoHttp2)) => &self.tls,
             Err(BadAnswer::Unreachable(_)) => &self.unreachable,
             Err(BadAnswer::Status(_)) => &self.status,
             Err(BadAnswer::TimedOut(_)) => &self.timed_out,
-            Err(BadAnswer::BrokenOff(_) | BadAnswer::Unaskable(_)) => &self.broken_off,
+            Err(BadAnswer::BrokenOff(_)) => &self.broken_off,
+            Err(BadAnswer::Unaskable(_)) => &self.not_asked,
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -64,6 +74,7 @@ impl AnswerCounts {
             ("status", &self.status),
             ("timed_out", &self.timed_out),
             ("broken_off", &self.broken_off),
+            ("not_asked", &self.not_asked),
         ]
         .into_iter()
         .map(|(word, counter)| (word, counter.load(Relaxed)))

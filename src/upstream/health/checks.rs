@@ -18,8 +18,13 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Health, ask::ask};
-use crate::upstream::{Upstream, availability::Verdict, endpoint::Endpoint, tick::Tick};
+use super::{Health, answer::BadAnswer, ask::ask};
+use crate::upstream::{
+    Upstream,
+    availability::{Thresholds, Verdict},
+    endpoint::Endpoint,
+    tick::Tick,
+};
 
 /// The checks of all upstreams, by their names.
 #[derive(Debug, Default)]
@@ -90,15 +95,22 @@ async fn ask_again_and_again(upstream: Arc<str>, endpoint: Arc<Endpoint>, health
         let began = Instant::now();
         let answer = ask(&endpoint, &health).await;
         endpoint.answers().count(&answer);
-        let label = endpoint.label();
-        match (endpoint.availability().note_answer(answer.is_ok(), health.thresholds, Tick::now()), &answer) {
-            (Some(Verdict::Unwell), Err(why)) => {
-                warn!(error = why as &dyn Error, "upstream {upstream}: {label} is not well and gets no requests");
-            }
-            (Some(Verdict::Well), _) => info!("upstream {upstream}: {label} is well"),
-            (Some(_) | None, _) => {}
+        let is_about_it = answer.as_ref().err().is_none_or(|bad| !bad.is_our_own());
+        if is_about_it {
+            note(&upstream, &endpoint, &answer, health.thresholds);
         }
         sleep_until(began + jittered(health.interval)).await;
+    }
+}
+
+fn note(upstream: &str, endpoint: &Endpoint, answer: &Result<(), BadAnswer>, thresholds: Thresholds) {
+    let label = endpoint.label();
+    match (endpoint.availability().note_answer(answer.is_ok(), thresholds, Tick::now()), answer) {
+        (Some(Verdict::Unwell), Err(why)) => {
+            warn!(error = why as &dyn Error, "upstream {upstream}: {label} is not well and gets no requests");
+        }
+        (Some(Verdict::Well), _) => info!("upstream {upstream}: {label} is well"),
+        (Some(_) | None, _) => {}
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
         tick::Tick,
     },
     Family, LookupError, Resolver,
-    pace::backoff,
+    pace::{self, backoff},
     usable::{self, MOST_ADDRESSES},
 };
 
@@ -260,8 +260,8 @@ impl Drop for Name {
 async fn keep_current(name: Weak<Name>) {
     loop {
         let Some(strong) = name.upgrade() else { return };
-        let wait = strong.refresh().await;
-        drop(strong);
-        sleep(wait).await;
+        // A task of its own: whatever an answer does to those who read it, the next one is asked for.
+        let looked_up = tokio::spawn(async move { strong.refresh().await }).await;
+        sleep(looked_up.unwrap_or(pace::LONGEST)).await;
     }
 }

@@ -1,5 +1,6 @@
 //! Behaviour on real sockets: what upstreams see, and what becomes of connections.
 
+mod choice;
 mod faults;
 mod http1;
 mod http2;
