@@ -42,7 +42,7 @@ pub(super) async fn ask(endpoint: &Endpoint, health: &Health) -> Result<(), BadA
 }
 
 async fn connect_and_ask(endpoint: &Endpoint, health: &Health) -> Result<(), BadAnswer> {
-    let stream = TcpStream::connect((endpoint.ip(), endpoint.address().port)).await;
+    let stream = TcpStream::connect(endpoint.socket()).await;
     let stream = stream.map_err(|error| BadAnswer::Unreachable(ConnectError::of_tcp(error)))?;
     match endpoint.tls() {
         None if endpoint.protocol() == Protocol::Http2 => exchange(stream, Agreed::Http2, endpoint, health).await,

@@ -17,7 +17,11 @@ use hickory_resolver::net::NetError;
 use thiserror::Error;
 
 pub use self::name::NameStatus;
-pub(super) use self::{name::Name, resolver::Resolver, settings::compile};
+pub(super) use self::{
+    name::{Name, Place},
+    resolver::Resolver,
+    settings::compile,
+};
 
 /// Why a name has no address.
 #[derive(Clone, Debug, Error)]
