@@ -1,6 +1,7 @@
 //! The gateway in a process of its own, with its signals, limits and unread output in the hands of the run.
 
 use std::{
+    collections::VecDeque,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
@@ -16,8 +17,8 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, pr
 
 /// How long a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How much of the log is kept, for what is to be said about it.
-const LOG_BYTES: usize = 64 * 1024;
+/// How many lines of the log are kept, for what is to be said about it.
+const LOG_LINES: usize = 300;
 
 /// A running gateway; killed when dropped.
 pub(crate) struct Gateway {
@@ -28,7 +29,7 @@ pub(crate) struct Gateway {
 
 #[derive(Default)]
 struct Log {
-    text: String,
+    lines: VecDeque<String>,
     panics: Vec<String>,
     runs: bool,
 }
@@ -82,7 +83,7 @@ impl Gateway {
 
     /// The end of what it has said.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().expect("not poisoned").text.clone()
+        self.log.lock().expect("not poisoned").lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
     /// Every panic that it has told of.
@@ -164,12 +165,9 @@ impl Log {
         if line.contains("panicked at") {
             self.panics.push(line.to_owned());
         }
-        self.text.push_str(line);
-        self.text.push('\n');
-        if self.text.len() > 2 * LOG_BYTES {
-            let from = self.text.len() - LOG_BYTES;
-            let from = self.text[from..].find('\n').map_or(from, |end| from + end + 1);
-            self.text.drain(..from);
+        self.lines.push_back(line.to_owned());
+        if self.lines.len() > LOG_LINES {
+            self.lines.pop_front();
         }
     }
 }

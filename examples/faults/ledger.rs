@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How much more memory the process may have at the end than when nothing had failed yet, beside a fifth of what it had.
-const SLACK_BYTES: f64 = 32.0 * 1024.0 * 1024.0;
+const SLACK_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 /// The same of descriptors.
 const SLACK_DESCRIPTORS: f64 = 60.0;
 
@@ -33,6 +33,8 @@ pub(crate) struct StageSum {
     /// Answered with a status of 500 and more.
     pub(crate) failed: usize,
     pub(crate) lost: usize,
+    /// What the process had resident when it was over.
+    pub(crate) resident_bytes: u64,
     /// What 99 of 100 requests that passed took at most.
     pub(crate) p99: Duration,
 }
@@ -104,7 +106,7 @@ pub(crate) fn draw_up(world: &World, took: Duration) -> Ledger {
     ]);
     Ledger {
         took,
-        stages: sums(&stages, &calls, took),
+        stages: sums(&stages, &calls, &figures, took),
         lines,
         requests: calls.len(),
         arrived: record.values().map(|arrival| arrival.times as usize).sum(),
@@ -169,7 +171,7 @@ fn requests(stages: &[Stage], calls: &[Call], record: &HashMap<u64, Arrival>) ->
     vec![wrong_200s, wrong_401s, without_permit, repeated, credentials, unanswered, unexcused, mixed]
 }
 
-fn sums(stages: &[Stage], calls: &[Call], took: Duration) -> Vec<StageSum> {
+fn sums(stages: &[Stage], calls: &[Call], figures: &[Figures], took: Duration) -> Vec<StageSum> {
     let mut sums: Vec<StageSum> = Vec::new();
     let mut places = Vec::new();
     let end = stages.first().map(|first| first.begun + took);
@@ -182,6 +184,11 @@ fn sums(stages: &[Stage], calls: &[Call], took: Duration) -> Vec<StageSum> {
         if let (Some(sum), Some(until)) = (sums.last_mut(), until) {
             sum.took += until.saturating_duration_since(stage.begun);
         }
+    }
+    for figures in figures {
+        // Each was taken within the recovery of its stage.
+        let stage = stages.iter().rposition(|stage| stage.begun <= figures.at).unwrap_or_default();
+        sums[places[stage]].resident_bytes = figures.resident_bytes;
     }
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); sums.len()];
     for call in calls {

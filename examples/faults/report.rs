@@ -22,13 +22,13 @@ fn write_text(text: &mut String, ledger: &Ledger, seed: u64) -> std::fmt::Result
     writeln!(text, "fault run of {:.0} s, seed {seed}, {profile} build\n", ledger.took.as_secs_f64())?;
     writeln!(
         text,
-        "{:24}{:>7}{:>10}{:>10}{:>10}{:>8}{:>8}{:>10}",
-        "stage", "s", "requests", "passed", "refused", "5xx", "lost", "p99 ms"
+        "{:24}{:>7}{:>10}{:>10}{:>10}{:>8}{:>8}{:>10}{:>8}",
+        "stage", "s", "requests", "passed", "refused", "5xx", "lost", "p99 ms", "MiB"
     )?;
     for stage in &ledger.stages {
         writeln!(
             text,
-            "{:24}{:>7.1}{:>10}{:>10}{:>10}{:>8}{:>8}{:>10.1}",
+            "{:24}{:>7.1}{:>10}{:>10}{:>10}{:>8}{:>8}{:>10.1}{:>8.1}",
             stage.name,
             stage.took.as_secs_f64(),
             stage.requests,
@@ -37,6 +37,7 @@ fn write_text(text: &mut String, ledger: &Ledger, seed: u64) -> std::fmt::Result
             stage.failed,
             stage.lost,
             stage.p99.as_secs_f64() * 1000.0,
+            stage.resident_bytes as f64 / MEBIBYTE,
         )?;
     }
     writeln!(text, "\n{requests} requests sent, {arrived} reached an upstream")?;
@@ -70,7 +71,7 @@ pub(crate) fn json(ledger: &Ledger, seed: u64) -> Value {
             json!({
                 "name": stage.name, "seconds": stage.took.as_secs_f64(), "requests": stage.requests,
                 "passed": stage.passed, "refused": stage.refused, "failed": stage.failed, "lost": stage.lost,
-                "p99_seconds": stage.p99.as_secs_f64(),
+                "p99_seconds": stage.p99.as_secs_f64(), "resident_bytes": stage.resident_bytes,
             })
         })
         .collect();

@@ -102,7 +102,7 @@ mod tests {
         };
         assert_eq!(token.judge_end(&elsewhere(&[&ED, &EC]), at(0)), Ok(()), "the same key, found elsewhere");
         assert!(matches!(token.judge_end(&elsewhere(&[&ED]), at(0)), Err(VerifyError::UnknownKey { .. })));
-        let silent = FixedKeys::of(&[]);
+        let silent = FixedKeys::new(Vec::new());
         silent.set(TrustedKeySet::Unavailable);
         let silent = issuers(json!({ "corp": { "issuer": "https://a/" } }), &[&silent], None);
         assert_eq!(token.judge_end(&silent, at(0)), Ok(()), "nobody says that the key is gone");

@@ -15,10 +15,10 @@ pub struct ProcessConfig {
     pub grace_period: HumanDuration,
     /// How long a stop goes on accepting after `/readyz` began to fail, so that a load balancer can notice.
     pub drain_delay: HumanDuration,
-    /// The most requests under way at a time, over all workers; further ones are answered 503 at once.
+    /// The most requests under way at a time, over all workers; further ones are answered 503 at once. Under load there may be a quarter
+    /// more. Answers of Postern's own that wait for their reader do not count, nor do upgraded connections.
     pub max_requests: u32,
-    /// How far a worker may fall behind its own clock, for a fifth of a second at least, before it answers further requests 503 until
-    /// it has caught up.
+    /// How far a worker may fall behind its own clock, twice in a row, before it answers further requests 503 until it has caught up.
     pub max_lateness: HumanDuration,
     /// Where signing keys and the last good key sets are kept. Absent: key sets are not kept on disk, and the embedded
     /// issuer cannot be used. Read at start only.

@@ -24,6 +24,8 @@ use crate::{
 
 /// How often what is tied is judged, if nothing calls for it sooner.
 const EVERY: Duration = Duration::from_secs(1);
+/// And how much sooner at most, however many expire one after the other.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// All ties of one worker.
 #[derive(Default)]
@@ -110,8 +112,9 @@ async fn watch(lifelines: Weak<Lifelines>, shared: Shared) {
         let sooner = Rc::clone(&known.sooner);
         // The worker's end is not held up by waiting.
         drop(known);
+        sleep(SHORTEST).await;
         select! {
-            () = sleep(pause) => {}
+            () = sleep(pause.saturating_sub(SHORTEST)) => {}
             () = sooner.notified() => {}
         }
     }

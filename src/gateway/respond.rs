@@ -20,7 +20,7 @@ use crate::{
         headers::{set_request_id, strip_hop_by_hop_from_response},
         is_grpc,
     },
-    server::CloseConnection,
+    server::{CloseConnection, WholeAnswer},
 };
 
 /// Sends on what an upstream, or the embedded issuer, answered.
@@ -85,7 +85,8 @@ pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>)
     own(response.map(Full::new), record)
 }
 
-fn own(response: Response<Full<bytes::Bytes>>, record: Box<Record>) -> Response<ResponseBody> {
+fn own(mut response: Response<Full<bytes::Bytes>>, record: Box<Record>) -> Response<ResponseBody> {
+    response.extensions_mut().insert(WholeAnswer);
     response.map(|body| ResponseBody::Own(MeteredBody::new(body, BodyLimits::NONE, ResponseEnd::new(record))))
 }
 
@@ -94,6 +95,10 @@ fn log(rejection: &Rejection, record: &Record) {
     let (reason, request_id) = (rejection.reason(), record.request_id());
     let error = rejection as &dyn std::error::Error;
     match rejection.fault() {
+        // Whoever finds that there is too much to do tells of it once.
+        Fault::Gateway if reason == Rejection::Overloaded.reason() => {
+            debug!(%request_id, reason, error, "request not taken")
+        }
         Fault::Downstream => debug!(%request_id, reason, error, "request refused"),
         // The key set tells of its own failures, once each; a line for every request would let callers fill the log.
         Fault::Issuer => debug!(%request_id, reason, error, "request cannot be decided"),

@@ -2,7 +2,6 @@
 //! Always holds: only a request that had a permit gets here; where the route says so, it ends with its token.
 
 use hyper::upgrade::OnUpgrade;
-use tokio::select;
 use tracing::debug;
 
 use super::lifeline::{Lifeline, Part};
@@ -25,19 +24,15 @@ pub(super) fn join_in_background(
         let _hold = hold;
         let token_ended = async {
             match &tie {
-                Some(tie) => tie.end(Part::Upgrade).await,
+                Some(tie) => {
+                    let error = tie.end(Part::Upgrade).await;
+                    on_cut();
+                    debug!(%peer, reason = "token_ended", %error, "an upgraded connection is cut");
+                }
                 None => std::future::pending().await,
             }
         };
-        let joined = select! {
-            biased;
-            error = token_ended => {
-                on_cut();
-                debug!(%peer, reason = "token_ended", %error, "an upgraded connection was cut");
-                return;
-            }
-            joined = upgrade::join(downstream, upstream, idle_timeout) => joined,
-        };
+        let joined = upgrade::join(downstream, upstream, idle_timeout, token_ended).await;
         debug!(
             %peer,
             bytes_to_upstream = joined.bytes_to_upstream,

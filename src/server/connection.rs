@@ -36,7 +36,7 @@ use super::{
     drain::Drain,
     drive::{Ending, HttpConnection, drive},
     executor::LocalExecutor,
-    handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
+    handler::{CloseConnection, ConnectionInfo, Handler, Protocol, WholeAnswer},
     limits::Limits,
     listener::{Listener, ListenerSettings},
     overload::Gauge,
@@ -196,8 +196,7 @@ impl<H: Handler> Opened<H> {
                 let is_connect = request.method() == Method::CONNECT;
                 let mut response = match fault {
                     Some(fault) => this.put_aside(fault),
-                    None if this.seat.gauge.sheds() => this.seat.handler.overloaded(&request, &this.info),
-                    None => this.seat.handler.handle(request, &this.info).await,
+                    None => this.answer(request, &guard).await,
                 };
                 this.tally.activity.conversation.answered(number, is_switch(&response, is_connect));
                 if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
@@ -227,12 +226,10 @@ impl<H: Handler> Opened<H> {
                 request.extensions_mut().insert(StreamHold::new(&this.tally));
             }
             async move {
-                let response = if this.seat.gauge.sheds() {
-                    this.seat.handler.overloaded(&request, &this.info)
-                } else if request.headers().len() > most_headers {
+                let response = if request.headers().len() > most_headers {
                     this.seat.handler.put_aside(RequestFault::TooManyFields, &this.info)
                 } else {
-                    this.seat.handler.handle(request, &this.info).await
+                    this.answer(request, &guard).await
                 };
                 if response.extensions().get::<CloseConnection>().is_some() {
                     this.tally.activity.want_close();
@@ -252,6 +249,19 @@ impl<H: Handler> Opened<H> {
             .keep_alive_timeout(PONG_WITHIN)
             .serve_connection(TokioIo::new(stream), service);
         self.finish(connection, limits).await;
+    }
+
+    /// Answers a request, at the door if there is enough to do.
+    async fn answer(&self, request: Request<Incoming>, guard: &RequestGuard) -> Response<H::Body> {
+        if self.seat.gauge.sheds() {
+            return self.seat.handler.overloaded(&request, &self.info);
+        }
+        guard.taken_up();
+        let response = self.seat.handler.handle(request, &self.info).await;
+        if response.extensions().get::<WholeAnswer>().is_some() {
+            guard.done_with();
+        }
+        response
     }
 
     /// Answers in the place of a head that is not one; nothing can be read behind it.

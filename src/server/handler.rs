@@ -51,6 +51,10 @@ pub trait Handler: Clone + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseConnection;
 
+/// Put into a response's extensions: all of it is there already, so that nobody but its reader has anything left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WholeAnswer;
+
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

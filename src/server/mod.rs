@@ -39,7 +39,7 @@ pub use self::{
     conduct::RequestFault,
     control::{Applied, Bindings, Server, WorkerSeat},
     counters::{ListenerCounters, WorkerCounters},
-    handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo},
+    handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo, WholeAnswer},
     limits::Limits,
     listener::{Listener, ListenerSettings, Listeners},
     request::{StreamHold, TrackedBody},

@@ -1,6 +1,7 @@
 //! Owns: when the process has enough to do: requests under way on all workers, and workers that have fallen behind.
 //! Refuses: a request that would only make everybody wait longer; it is answered at the door, before anything is verified.
-//! Always holds: as long as a worker has less than its share of the requests, asking reads nothing that another core writes.
+//! Always holds: as long as a worker has little to do, asking reads nothing that another core writes; what only waits for a slow
+//! reader does not count, so that nobody can fill the process by not reading.
 
 use std::{
     cell::Cell,
@@ -22,8 +23,10 @@ use crate::{
 
 /// How often a worker looks at how late it is.
 const TICK: Duration = Duration::from_millis(50);
-/// How many ticks in a row have to be late: one alone may be a burst, or the machine's doing.
-const LATE_TICKS: u32 = 4;
+/// How many ticks in a row have to be late, or in time again: one alone may be a burst, or the machine's doing.
+const TICKS: u32 = 2;
+/// A worker with less than this part of its share of the requests does not look at what the others have.
+const PART: usize = 4;
 
 /// How much is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,6 @@ pub(super) struct Load {
     max_requests: AtomicUsize,
     max_lateness_milliseconds: AtomicU64,
     workers: Box<[Arc<WorkerCounters>]>,
-    shed: AtomicU64,
 }
 
 /// One worker's look at it.
@@ -46,7 +48,10 @@ pub(super) struct Load {
 pub(super) struct Gauge {
     load: Arc<Load>,
     own: Arc<WorkerCounters>,
-    late_ticks: Cell<u32>,
+    /// How many ticks in a row said otherwise than `is_late`.
+    ticks: Cell<u32>,
+    is_late: Cell<bool>,
+    is_full: Cell<bool>,
 }
 
 impl Default for Bounds {
@@ -75,7 +80,7 @@ impl Bounds {
 impl Load {
     pub(super) fn new(workers: Box<[Arc<WorkerCounters>]>) -> Self {
         let (max_requests, max_lateness_milliseconds) = (AtomicUsize::new(usize::MAX), AtomicU64::new(u64::MAX));
-        Self { max_requests, max_lateness_milliseconds, workers, shed: AtomicU64::new(0) }
+        Self { max_requests, max_lateness_milliseconds, workers }
     }
 
     /// Puts bounds in force.
@@ -87,7 +92,7 @@ impl Load {
 
     /// Requests answered at the door so far.
     pub(super) fn shed(&self) -> u64 {
-        self.shed.load(Relaxed)
+        self.workers.iter().map(|worker| worker.requests_shed()).sum()
     }
 
     /// Requests under way on all workers.
@@ -95,27 +100,34 @@ impl Load {
         self.workers.iter().map(|worker| worker.requests_under_way()).sum()
     }
 
-    fn has_too_many(&self, own: usize) -> bool {
+    /// Whether one more is too many, for a worker that has `own` in hand. What workers have who have little is not looked at, so that
+    /// there may be a quarter more than the bound.
+    fn is_full(&self, own: usize) -> bool {
         let most = self.max_requests.load(Relaxed);
-        // While every worker has at most its share, there cannot be too many of all.
-        own > most / self.workers.len().max(1) && self.requests_under_way() > most
+        let parts = self.workers.len().saturating_mul(PART).max(1);
+        own >= most / parts && self.workers.iter().map(|worker| worker.requests_in_hand()).sum::<usize>() >= most
     }
 
-    fn is_too_late(&self, lateness: Duration) -> bool {
-        lateness > Duration::from_millis(self.max_lateness_milliseconds.load(Relaxed))
+    fn max_lateness(&self) -> Duration {
+        Duration::from_millis(self.max_lateness_milliseconds.load(Relaxed))
     }
 }
 
 impl Gauge {
     pub(super) fn new(load: Arc<Load>, own: Arc<WorkerCounters>) -> Rc<Self> {
-        Rc::new(Self { load, own, late_ticks: Cell::new(0) })
+        let (ticks, is_late, is_full) = (Cell::new(0), Cell::new(false), Cell::new(false));
+        Rc::new(Self { load, own, ticks, is_late, is_full })
     }
 
-    /// Whether a request that has just been counted is to be answered at the door; counts that it is.
+    /// Whether one more request is to be answered at the door; counts that it is.
     pub(super) fn sheds(&self) -> bool {
-        let sheds = self.late_ticks.get() >= LATE_TICKS || self.load.has_too_many(self.own.requests_under_way());
+        let is_full = self.load.is_full(self.own.requests_in_hand());
+        if is_full && !self.is_full.replace(true) {
+            tracing::warn!("`process.max_requests` are under way: further requests are answered 503");
+        }
+        let sheds = is_full || self.is_late.get();
         if sheds {
-            self.load.shed.fetch_add(1, Relaxed);
+            self.own.request_shed();
         }
         sheds
     }
@@ -130,18 +142,24 @@ impl Gauge {
     }
 
     fn note(&self, lateness: Duration) {
-        let before = self.late_ticks.get();
-        let late_ticks = if self.load.is_too_late(lateness) { before.saturating_add(1) } else { 0 };
-        self.late_ticks.set(late_ticks);
-        match (before >= LATE_TICKS, late_ticks >= LATE_TICKS) {
-            (false, true) => {
-                tracing::warn!(
-                    lateness_ms = lateness.as_millis(),
-                    "a worker has fallen behind: requests are answered 503"
-                );
-            }
-            (true, false) => tracing::info!("a worker has caught up"),
-            _ => {}
+        if self.is_full.get() && !self.load.is_full(self.own.requests_in_hand()) {
+            self.is_full.set(false);
+            tracing::info!("there is room for requests again");
+        }
+        let (is_late, most) = (self.is_late.get(), self.load.max_lateness());
+        // In time again is less than half as late: else it would be late again with the next request.
+        let says_otherwise = if is_late { lateness <= most / 2 } else { lateness > most };
+        let ticks = if says_otherwise { self.ticks.get().saturating_add(1) } else { 0 };
+        self.ticks.set(ticks);
+        if ticks < TICKS {
+            return;
+        }
+        self.ticks.set(0);
+        self.is_late.set(!is_late);
+        if is_late {
+            tracing::info!("a worker has caught up");
+        } else {
+            tracing::warn!(lateness_ms = lateness.as_millis(), "a worker has fallen behind: requests are answered 503");
         }
     }
 }
@@ -161,18 +179,30 @@ mod tests {
     fn so_many_over_all_workers_and_not_one_more() {
         let (load, [own, other]) = load(Bounds { max_requests: 4, max_lateness: Duration::from_secs(1) });
         let gauge = Gauge::new(Arc::clone(&load), Arc::clone(&own));
+        let others = Gauge::new(Arc::clone(&load), Arc::clone(&other));
         for _ in 0..4 {
-            own.request_begun();
-            assert!(!gauge.sheds(), "the others' share is free");
+            assert!(!gauge.sheds() && !others.sheds(), "the others' share is free");
+            own.request_taken_up();
         }
-        own.request_begun();
-        assert!(gauge.sheds());
-        own.request_ended();
-        other.request_begun();
-        assert!(gauge.sheds());
-        other.request_ended();
-        assert!(!gauge.sheds());
-        assert_eq!(load.shed(), 2);
+        assert!(gauge.sheds() && others.sheds());
+        own.request_done_with();
+        other.request_taken_up();
+        assert!(gauge.sheds() && others.sheds());
+        other.request_done_with();
+        assert!(!gauge.sheds() && !others.sheds());
+        assert_eq!(load.shed(), 4);
+    }
+
+    #[test]
+    fn a_worker_with_little_to_do_does_not_look_at_the_others() {
+        let (load, [own, other]) = load(Bounds { max_requests: 800, max_lateness: Duration::from_secs(1) });
+        (0..800).for_each(|_| other.request_taken_up());
+        let gauge = Gauge::new(load, Arc::clone(&own));
+        (0..100).for_each(|_| {
+            assert!(!gauge.sheds());
+            own.request_taken_up();
+        });
+        assert!(gauge.sheds(), "a quarter of its share is not little");
     }
 
     #[tokio::test]
@@ -195,15 +225,15 @@ mod tests {
     fn a_worker_that_stays_behind_sheds_until_it_has_caught_up() {
         let (load, [own, _]) = load(Bounds { max_requests: 100, max_lateness: Duration::from_millis(100) });
         let gauge = Gauge::new(load, own);
-        for _ in 1..LATE_TICKS {
-            gauge.note(Duration::from_millis(150));
+        // What a tick says, and whether requests are shed after it.
+        for (lateness, sheds) in [(150, false), (90, false), (150, false), (150, true), (60, true), (40, true)] {
+            gauge.note(Duration::from_millis(lateness));
+            assert_eq!(gauge.sheds(), sheds, "{lateness}");
         }
-        assert!(!gauge.sheds(), "not yet");
-        gauge.note(Duration::from_millis(150));
-        assert!(gauge.sheds());
-        gauge.note(Duration::from_millis(100));
+        gauge.note(Duration::from_millis(60));
+        gauge.note(Duration::from_millis(40));
+        assert!(gauge.sheds(), "in time twice in a row");
+        gauge.note(Duration::from_millis(40));
         assert!(!gauge.sheds());
-        gauge.note(Duration::from_millis(150));
-        assert!(!gauge.sheds(), "one late tick is none");
     }
 }

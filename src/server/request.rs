@@ -26,6 +26,7 @@ pub(super) struct Tally {
 #[derive(Debug)]
 pub(super) struct RequestGuard {
     tally: Rc<Tally>,
+    in_hand: Cell<bool>,
 }
 
 /// Keeps a request counted as under way on its connection after its answer, until the last clone of this is dropped: a stream that has
@@ -65,7 +66,21 @@ impl RequestGuard {
     pub(super) fn begin(tally: &Rc<Tally>, with_body: bool) -> Self {
         tally.activity.request_begun(with_body);
         tally.worker.request_begun();
-        Self { tally: Rc::clone(tally) }
+        Self { tally: Rc::clone(tally), in_hand: Cell::new(false) }
+    }
+
+    /// Somebody works on it from now on, until [`Self::done_with`] or its end.
+    pub(super) fn taken_up(&self) {
+        if !self.in_hand.replace(true) {
+            self.tally.worker.request_taken_up();
+        }
+    }
+
+    /// What is left of it is its reader's to do.
+    pub(super) fn done_with(&self) {
+        if self.in_hand.replace(false) {
+            self.tally.worker.request_done_with();
+        }
     }
 }
 
@@ -130,6 +145,7 @@ impl<B: Body> Body for TrackedBody<B> {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        self.done_with();
         self.tally.activity.request_ended();
         self.tally.worker.request_ended();
     }

@@ -142,6 +142,9 @@ impl Balance {
         random: &mut impl Rng,
     ) -> Option<Arc<Endpoint>> {
         let list = &*members.list;
+        if list.is_empty() {
+            return None;
+        }
         let untried = Candidates::untried(list, tried);
         let candidates = match vigilance.glance() {
             None => untried,

@@ -17,7 +17,7 @@ use super::{
     compile_retry,
     endpoint::{Description, Endpoint, EndpointTls, Protocol},
     membership::{Membership, Origin, Share},
-    names::{self, Name, Resolver},
+    names::{self, Name, Place, Resolver},
     retry::RetryPolicy,
     room::Room,
     tick::Tick,
@@ -310,7 +310,11 @@ impl Compiling<'_> {
                     Some(Origin::Name(same)) => same.endpoints(),
                     _ => Arc::default(),
                 };
-                let place = (Arc::from(self.name), Arc::clone(&self.room));
+                let place = Place {
+                    upstream: self.name.into(),
+                    room: Arc::clone(&self.room),
+                    is_in_use: self.previous.is_some(),
+                };
                 Some(Origin::Name(Name::new(place, &host, description, Arc::clone(resolver), known)))
             }
         }

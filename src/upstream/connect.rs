@@ -71,8 +71,7 @@ impl ConnectError {
 
 /// Opens a connection to `endpoint`.
 pub(super) async fn connect(endpoint: &Arc<Endpoint>, slot: ConnectionSlot) -> Result<(Stream, Agreed), ConnectError> {
-    let address = (endpoint.ip(), endpoint.address().port);
-    let stream = TcpStream::connect(address).await.map_err(ConnectError::of_tcp)?;
+    let stream = TcpStream::connect(endpoint.socket()).await.map_err(ConnectError::of_tcp)?;
     // The last descriptors are for what no request may stop.
     if descriptors::is_reserved(&stream) {
         return Err(ConnectError::NoDescriptor);

@@ -127,10 +127,9 @@ impl Description {
 impl Endpoint {
     /// What is described, at `ip`: the address that is written, or one that the name stands for.
     pub(super) fn new(description: Description, ip: IpAddr, room: Arc<Room>) -> Arc<Self> {
-        let socket = SocketAddr::new(ip, description.address.port);
         let label = match &description.address.host {
             Host::Ip(_) => Arc::from(description.address.to_string()),
-            Host::Name(name) => Arc::from(format!("{name}@{socket}")),
+            Host::Name(name) => Arc::from(format!("{name}@{}", SocketAddr::new(ip, description.address.port))),
         };
         let (closed, recalled) = (Notify::new(), Arc::new(Notify::new()));
         Arc::new(Self {
@@ -188,6 +187,11 @@ impl Endpoint {
         &self.description.address
     }
 
+    /// Where it is connected to.
+    pub(super) const fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.description.address.port)
+    }
+
     /// The address that it is connected to by.
     pub(super) const fn ip(&self) -> IpAddr {
         self.ip
@@ -215,16 +219,17 @@ impl Endpoint {
         self.lists.fetch_add(1, Relaxed);
     }
 
-    /// It stands in one list less. When that was the last, workers are told to close the connections that they do not use.
+    /// It stands in one list less. When that was the last, workers are told to close the connections that they do not use; ordered
+    /// before the telling, so that a worker which begins to listen after it knows.
     pub(super) fn leave_list(&self) {
-        if self.lists.fetch_sub(1, Relaxed) == 1 {
+        if self.lists.fetch_sub(1, SeqCst) == 1 {
             self.recalled.notify_waiters();
         }
     }
 
     /// Whether it stands in no list any more: what is with it goes on, and nothing more is kept for it.
     pub(super) fn has_left(&self) -> bool {
-        self.lists.load(Relaxed) == 0
+        self.lists.load(SeqCst) == 0
     }
 
     pub(super) fn requests_under_way(&self) -> usize {

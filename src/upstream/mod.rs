@@ -39,6 +39,7 @@ mod tick;
 mod tls;
 pub mod upgrade;
 mod vigilance;
+mod websocket_frames;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

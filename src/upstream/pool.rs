@@ -143,9 +143,9 @@ impl<B: RequestBody> EndpointPool<B> {
         }
     }
 
-    /// Keeps a connection whose exchange has ended in good order.
+    /// Keeps a connection whose exchange has ended in good order, unless its endpoint has left meanwhile.
     pub(super) fn keep(&self, sender: Http1Sender<B>, idle_timeout: Duration) {
-        if !sender.is_closed() {
+        if !sender.is_closed() && !self.endpoint.has_left() {
             self.idle.borrow_mut().push(IdleHttp1 { sender, expires: Instant::now() + idle_timeout });
         }
     }

@@ -1,10 +1,10 @@
 //! Owns: connections that have become something else than HTTP (RFC 9110 section 7.8): what was asked for, and joining the two
 //! sides.
-//! Refuses: a protocol that was not asked for.
+//! Refuses: a protocol that was not asked for. The only one that is ever asked for is WebSocket (RFC 6455).
 //! Always holds: a joined pair counts as a request under way, and its socket as a connection, until the end.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -16,15 +16,20 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy, copy_bidirectional_with_sizes, sink},
     pin, select,
     time::{Instant, sleep_until, timeout},
 };
 
-use super::endpoint::UnderWay;
+use super::{endpoint::UnderWay, websocket_frames::WebSocketFrames};
 
 /// What is kept of each direction while the other side is slow, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
+
+/// A frame that closes with the status 1008, which is that of a policy, and a reason (RFC 6455 section 5.5.1 and 7.4.1).
+const POLICY_CLOSE: &[u8] = b"\x88\x16\x03\xF0The token has ended.";
+/// How long downstream may take to see it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The upstream's side of an upgrade that it agreed to.
 #[derive(Debug)]
@@ -53,6 +58,9 @@ pub enum JoinEnd {
     /// Nothing moved in either direction for the idle timeout.
     #[error("nothing moved for too long")]
     Idle,
+    /// It was cut from outside.
+    #[error("it was cut")]
+    Cut,
     /// The connection of one side broke.
     #[error("one side broke off")]
     Broken(#[source] io::Error),
@@ -66,6 +74,7 @@ struct Watched<'a> {
     io: TokioIo<Upgraded>,
     written: &'a Cell<u64>,
     last_moved: &'a Cell<Instant>,
+    frames: Option<&'a RefCell<WebSocketFrames>>,
 }
 
 impl UpstreamUpgrade {
@@ -75,10 +84,16 @@ impl UpstreamUpgrade {
 }
 
 /// Joins the two sides of an upgrade: copies both ways, with backpressure and half-close, until both are done, one breaks, or
-/// nothing has moved for `idle_timeout`. Dropping the future closes both.
+/// nothing has moved for `idle_timeout`, or `cut` is over: then downstream is told by a closing frame, if there is room for one between
+/// two others. Dropping the future closes both.
 ///
 /// `downstream` is had from the request by `hyper::upgrade::on` before the response is sent; this future is to run while it is.
-pub async fn join(downstream: OnUpgrade, upstream: UpstreamUpgrade, idle_timeout: Duration) -> Joined {
+pub async fn join(
+    downstream: OnUpgrade,
+    upstream: UpstreamUpgrade,
+    idle_timeout: Duration,
+    cut: impl Future<Output = ()>,
+) -> Joined {
     let UpstreamUpgrade { on_upgrade, under_way: _under_way } = upstream;
     let ended = |end| Joined { bytes_to_upstream: 0, bytes_to_downstream: 0, end };
     let both = async { Ok((downstream.await?, on_upgrade.await?)) };
@@ -89,15 +104,23 @@ pub async fn join(downstream: OnUpgrade, upstream: UpstreamUpgrade, idle_timeout
     };
     let (to_upstream, to_downstream) = (Cell::new(0), Cell::new(0));
     let last_moved = Cell::new(Instant::now());
-    let mut downstream = Watched { io: TokioIo::new(downstream), written: &to_downstream, last_moved: &last_moved };
-    let mut upstream = Watched { io: TokioIo::new(upstream), written: &to_upstream, last_moved: &last_moved };
+    let frames = RefCell::new(WebSocketFrames::default());
+    let mut downstream = Watched {
+        io: TokioIo::new(downstream),
+        written: &to_downstream,
+        last_moved: &last_moved,
+        frames: Some(&frames),
+    };
+    let mut upstream =
+        Watched { io: TokioIo::new(upstream), written: &to_upstream, last_moved: &last_moved, frames: None };
     let end = {
         let copy = copy_bidirectional_with_sizes(&mut downstream, &mut upstream, BUFFER_BYTES, BUFFER_BYTES);
         let timer = sleep_until(last_moved.get() + idle_timeout);
-        pin!(copy, timer);
+        pin!(copy, timer, cut);
         loop {
             select! {
                 biased;
+                () = &mut cut => break JoinEnd::Cut,
                 copied = &mut copy => break copied.map_or_else(JoinEnd::Broken, |_| JoinEnd::Closed),
                 () = &mut timer => {
                     let idle_at = last_moved.get() + idle_timeout;
@@ -109,7 +132,20 @@ pub async fn join(downstream: OnUpgrade, upstream: UpstreamUpgrade, idle_timeout
             }
         }
     };
+    drop(upstream);
+    if matches!(end, JoinEnd::Cut) && frames.borrow().may_be_closed() {
+        // It may have gone already.
+        let _ = timeout(FAREWELL, say_farewell(&mut downstream)).await;
+    }
     Joined { bytes_to_upstream: to_upstream.get(), bytes_to_downstream: to_downstream.get(), end }
+}
+
+/// Closes in order, and reads away what still comes: to close a socket with something unread would be to reset it, and with it what was
+/// said last.
+async fn say_farewell(downstream: &mut Watched<'_>) -> io::Result<()> {
+    downstream.write_all(POLICY_CLOSE).await?;
+    downstream.shutdown().await?;
+    copy(downstream, &mut sink()).await.map(|_| ())
 }
 
 /// The protocols that a request asks to switch to. Nothing, and no allocation, for nearly all requests.
@@ -133,6 +169,12 @@ impl Watched<'_> {
         self.moved();
         self.written.set(self.written.get().saturating_add(bytes as u64));
     }
+
+    fn note_frames(&self, bytes: &[u8]) {
+        if let Some(frames) = self.frames {
+            frames.borrow_mut().passed(bytes);
+        }
+    }
 }
 
 impl AsyncRead for Watched<'_> {
@@ -149,6 +191,7 @@ impl AsyncWrite for Watched<'_> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
         this.wrote(written);
+        this.note_frames(bytes.get(..written).unwrap_or_default());
         Poll::Ready(Ok(written))
     }
 
@@ -168,6 +211,12 @@ impl AsyncWrite for Watched<'_> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
         this.wrote(written);
+        let mut left = written;
+        for slice in slices {
+            let piece = slice.get(..left.min(slice.len())).unwrap_or_default();
+            this.note_frames(piece);
+            left = left.saturating_sub(piece.len());
+        }
         Poll::Ready(Ok(written))
     }
 

@@ -70,8 +70,10 @@ async fn without_descriptors_accepting_waits_and_everything_else_goes_on() {
         let spent = processor_time(&process) - before;
         assert!(spent < WATCHED / 5, "{spent:?} of {WATCHED:?} were spent on accepting nobody, round {round}");
 
-        assert_eq!(kept.get("/x", Some(&token)).await.unwrap().status, 200, "what is connected is served");
-        assert_eq!(kept.get("/x", Some(&bad)).await.unwrap().status, 403, "and judged as ever");
+        for (token, status) in [(&token, 200), (&bad, 403)] {
+            assert!(kept.is_ready().await, "what is connected stays so");
+            assert_eq!(kept.get("/x", Some(token)).await.unwrap().status, status, "and is served and judged as ever");
+        }
         for path in ["/livez", "/metrics"] {
             let question = request(http::Method::GET, &format!("http://{admin}{path}"), None);
             let answer = tokio::time::timeout(Duration::from_secs(5), HttpClient::http1().try_send(question)).await;

@@ -88,3 +88,8 @@ impl Scene {
         .await
     }
 }
+
+/// The statuses of all answers in `text`.
+fn statuses_in(text: &str) -> Vec<&str> {
+    text.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)).collect()
+}

@@ -10,12 +10,14 @@ use crate::support::{
     client::HttpClient,
     connection::bytes,
     corp::{Corp, ROUTE},
+    dns::{Said, ScriptedDns, loopback},
     gateway::Gateway,
     launch::{self, Launch, write},
     moody_upstream::{Mood, MoodyUpstream},
     openmetrics::{Exposition, scrape},
     raw_socket::{listen, url_of},
     served_upstream::ServedUpstream,
+    upstream::RecordedUpstream,
     wait::until,
 };
 
@@ -259,6 +261,48 @@ async fn a_reload_keeps_what_is_known_and_follows_what_is_asked_for() {
         (upstreams[0].count() > 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn each_address_of_a_name_is_asked_by_itself_and_those_that_come_later_too() {
+    let upstreams = RecordedUpstream::on_one_port(&loopback(&[2, 3, 4])).await;
+    let (dns, corp) = (ScriptedDns::start().await, Corp::start().await);
+    dns.say("orders.test.", Said::Addresses(0, loopback(&[2, 3])));
+    let port = upstreams[0].address.port();
+    let config = format!(
+        "[dns]\nservers = [\"{}\"]\nmin_ttl = \"100ms\"\n{ROUTE}\
+         [upstreams.orders]\nendpoints = [\"http://orders.test:{port}\"]\n{}",
+        dns.address,
+        HEALTH.replace("2s", "400ms"),
+    );
+    let scene = Scene { gateway: corp.gateway(&config).start().await, corp, client: HttpClient::http1() };
+    let label = |last: u8| format!("orders.test@127.0.0.{last}:{port}");
+    let requests = |index: usize| {
+        let of: &RecordedUpstream = &upstreams[index];
+        of.requests().iter().filter(|seen| seen.target == "/a").count()
+    };
+    for last in [2, 3] {
+        scene.until_available(&label(last), true).await;
+    }
+    // It answers nobody any more.
+    upstreams[0].hold();
+    scene.until_available(&label(2), false).await;
+    let before = requests(0);
+    scene.ask(20).await;
+    assert_eq!((requests(0), requests(1)), (before, 20));
+    let asked = upstreams[1].requests().into_iter().find(|seen| seen.target == "/healthz").expect("it was asked");
+    assert_eq!(asked.headers["host"], format!("orders.test:{port}").as_str());
+
+    dns.say("orders.test.", Said::Addresses(0, loopback(&[2, 3, 4])));
+    scene.until_available(&label(4), true).await;
+    assert!(!scene.is_available(&label(2)).await, "who stays keeps what is known");
+    scene.ask(40).await;
+    assert!(requests(0) == before && requests(2) > 0);
+
+    upstreams[0].release();
+    scene.until_available(&label(2), true).await;
+    scene.ask(40).await;
+    assert!(requests(0) > before);
 }
 
 #[tokio::test]

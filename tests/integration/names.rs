@@ -11,6 +11,8 @@ use std::{
 };
 
 use hickory_resolver::proto::{op::ResponseCode, rr::RecordType};
+use http::{Response, StatusCode};
+use http_body_util::Full;
 use tokio::time::Instant;
 
 use crate::support::{
@@ -356,6 +358,35 @@ async fn a_reload_changes_servers_and_names_without_losing_a_request() {
         (other.asked("orders.test.") == gone).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn each_address_of_a_name_is_asked_after_its_own_health() {
+    let addresses = loopback(&[2, 3]);
+    let upstreams = RecordedUpstream::on_one_port_answering(&addresses, |address, request| {
+        let mut answer = Response::new(Full::from(address.to_string()));
+        if request.target == "/healthz" && address.to_string() == "127.0.0.3" {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer
+    })
+    .await;
+    let mut scene = Scene::with(&[]).await;
+    scene.upstreams = upstreams;
+    scene.dns.say("orders.test.", Said::Addresses(60, addresses));
+    let health = "[upstreams.orders.health]\npath = \"/healthz\"\ninterval = \"200ms\"\nunhealthy_after = 1";
+    let gateway = scene.gateway(NAMED, health).start().await;
+    until("questions", async || (scene.upstreams.iter().all(|upstream| upstream.count() > 0)).then_some(())).await;
+    scene.answered_by(&gateway, "/a", &[2]).await;
+    let asked = scene.upstreams[1].requests().into_iter().filter(|request| request.target != "/healthz");
+    let asked = asked.count();
+    for _ in 0..20 {
+        assert_eq!(scene.ask(&gateway, "/a").await.text(), "127.0.0.2");
+    }
+    let requests = scene.upstreams[1].requests();
+    assert_eq!(requests.iter().filter(|request| request.target != "/healthz").count(), asked);
+    let host = requests[0].headers["host"].to_str().unwrap().to_owned();
+    assert_eq!(host, format!("orders.test:{}", scene.port()), "asked by its name");
 }
 
 #[tokio::test]

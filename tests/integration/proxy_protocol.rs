@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{
@@ -254,6 +253,9 @@ async fn curl_speaks_it() {
     }
     assert_eq!(curl(&[]).await.expect("no panic"), "000", "without it nothing is answered");
     assert_eq!(scene.upstream.count(), 2);
-    let line: Value = scene.gateway.access_log().pop().unwrap_or_default();
-    assert_eq!(line["status"], 200);
+    let lines = until("both lines are written", || async {
+        let lines = scene.gateway.access_log();
+        (lines.len() == 2).then_some(lines)
+    });
+    assert!(lines.await.iter().all(|line| line["status"] == 200 && line["peer"] == "127.0.0.1"));
 }

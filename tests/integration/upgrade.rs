@@ -17,7 +17,7 @@ use crate::support::{
     raw_socket::{RawSocket, listen, url_of},
     upstream::RecordedUpstream,
     wait::until,
-    websocket::{Echo, open, opening},
+    websocket::{Echo, close_code, open, opening},
 };
 
 #[tokio::test]
@@ -199,8 +199,7 @@ async fn a_websocket_ends_with_its_token_if_the_route_says_so() {
     let long = corp.token_with(|claims| claims["exp"] = (now() + 100_000).into());
     let mut long = open(&gateway, &long).await;
     clock.advance(Duration::from_secs(10_000));
-    let closed = async { while let Some(Ok(_)) = short.next().await {} };
-    tokio::time::timeout(crate::support::wait::PATIENCE, closed).await.expect("closed in time");
+    assert_eq!(close_code(&mut short).await, Some(1008));
     until("the upstream's side was closed too", || async { (echo.ended() == 1).then_some(()) }).await;
     long.send(Message::text("still here")).await.expect("open");
     assert_eq!(long.next().await.expect("open").expect("open").into_text().expect("text"), "still here");

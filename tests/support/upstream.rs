@@ -54,6 +54,14 @@ impl RecordedUpstream {
 
     /// One on each of these addresses, all on one port, which answer with the address that they are on.
     pub(crate) async fn on_one_port(addresses: &[IpAddr]) -> Vec<Self> {
+        Self::on_one_port_answering(addresses, |address, _| Response::new(Full::from(address.to_string()))).await
+    }
+
+    /// One on each of these addresses, all on one port, which answer as `answer` says of their addresses.
+    pub(crate) async fn on_one_port_answering(
+        addresses: &[IpAddr],
+        answer: impl Fn(IpAddr, &Recorded) -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,
+    ) -> Vec<Self> {
         'ports: loop {
             let mut listeners: Vec<TcpListener> = Vec::new();
             for address in addresses {
@@ -66,8 +74,8 @@ impl RecordedUpstream {
                 }
             }
             let upstream = |(listener, address): (TcpListener, &IpAddr)| {
-                let name = address.to_string();
-                Self::on(listener, move |_| Response::new(Full::from(name.clone())))
+                let (address, answer) = (*address, answer.clone());
+                Self::on(listener, move |request| answer(address, request))
             };
             return listeners.into_iter().zip(addresses).map(upstream).collect();
         }

@@ -7,7 +7,11 @@ use std::sync::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, Request, StatusCode};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async, client_async,
     tungstenite::{
@@ -21,6 +25,7 @@ use tokio_tungstenite::{
 use super::{
     gateway::Gateway,
     raw_socket::{listen, url_of},
+    wait::PATIENCE,
 };
 
 /// An upstream that speaks nothing but WebSocket, and sends back what it is told. Told `close NUMBER`, it closes with that code.
@@ -90,7 +95,7 @@ async fn echo(mut socket: WebSocketStream<TcpStream>, closes: &Mutex<Vec<Option<
             // Pings are answered by the library.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             Message::Text(text) if text.starts_with("close ") => {
-                let code = text.as_str()["close ".len()..].parse::<u16>().expect("a code");
+                let code = text.strip_prefix("close ").expect("it begins so").parse::<u16>().expect("a code");
                 let frame = CloseFrame { code: CloseCode::from(code), reason: "told to".into() };
                 let _ = socket.close(Some(frame)).await;
             }
@@ -119,4 +124,21 @@ pub(crate) async fn open(gateway: &Gateway, token: &str) -> WebSocketStream<TcpS
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     assert!(response.headers().contains_key("x-request-id"));
     socket
+}
+
+/// Reads to the end, which must come in time: the status that it was closed with, if it was closed in order.
+pub(crate) async fn close_code<S>(socket: &mut WebSocketStream<S>) -> Option<u16>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut code = None;
+    let reading = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(Some(frame)) = message {
+                code = Some(u16::from(frame.code));
+            }
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("the end in time");
+    code
 }

@@ -100,7 +100,7 @@ pub(super) async fn alternate(world: &World, share: Duration) {
         turn += 1;
         world.file().link(SETS[turn % 2]);
         let answer = issuance::manage(&client, world.site(), Method::POST, "/reload", &Value::Null).await;
-        if !answer.is_some_and(|answer| answer.status == 200) {
+        if answer.is_none_or(|answer| answer.status != 200) {
             world.book.complain("a good configuration was not applied");
         }
     }

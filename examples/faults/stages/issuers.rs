@@ -40,20 +40,23 @@ pub(super) async fn fail(world: &World, share: Duration) {
 pub(super) async fn rotate(world: &World, share: Duration) {
     let each = (share / 4).clamp(SHORTEST, ROTATION);
     let until = Instant::now() + share;
-    let mut before = Arc::clone(&*world.key.lock().expect("not poisoned"));
-    let mut signing = Arc::clone(&before);
+    let mut before: Option<Arc<SigningKey>> = None;
+    let mut signing = Arc::clone(&*world.key.lock().expect("not poisoned"));
     let mut number = 0;
     loop {
         number += 1;
         let next = Arc::new(SigningKey::es256(&format!("rotated-{number}")));
-        world.issuer.publish(&[&before, &signing, &next]);
+        // Each once: two keys of one id are none.
+        let listed: Vec<&SigningKey> = before.iter().chain([&signing, &next]).map(Arc::as_ref).collect();
+        world.issuer.publish(&listed);
         sleep(each).await;
         world.mint.sign_with(Arc::clone(&next));
-        before = std::mem::replace(&mut signing, next);
+        before = Some(std::mem::replace(&mut signing, next));
         if Instant::now() >= until {
             break;
         }
     }
-    world.issuer.publish(&[&before, &signing]);
+    let listed: Vec<&SigningKey> = before.iter().chain([&signing]).map(Arc::as_ref).collect();
+    world.issuer.publish(&listed);
     *world.key.lock().expect("not poisoned") = signing;
 }

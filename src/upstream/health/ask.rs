@@ -23,7 +23,6 @@ use tokio::{
 
 use super::{Health, answer::BadAnswer};
 use crate::upstream::{
-    address::Host,
     connect::{Agreed, ConnectError, agree},
     endpoint::{Endpoint, Protocol},
     request,
@@ -43,11 +42,7 @@ pub(super) async fn ask(endpoint: &Endpoint, health: &Health) -> Result<(), BadA
 }
 
 async fn connect_and_ask(endpoint: &Endpoint, health: &Health) -> Result<(), BadAnswer> {
-    let address = endpoint.address();
-    let stream = match &address.host {
-        Host::Ip(ip) => TcpStream::connect((*ip, address.port)).await,
-        Host::Name(name) => TcpStream::connect((&**name, address.port)).await,
-    };
+    let stream = TcpStream::connect(endpoint.socket()).await;
     let stream = stream.map_err(|error| BadAnswer::Unreachable(ConnectError::of_tcp(error)))?;
     match endpoint.tls() {
         None if endpoint.protocol() == Protocol::Http2 => exchange(stream, Agreed::Http2, endpoint, health).await,

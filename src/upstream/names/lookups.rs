@@ -8,9 +8,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::{runtime::Handle, task::JoinSet, time::sleep_until};
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
-use super::Name;
+use super::{Name, pace};
 
 /// The lookups that run. Goes from one configuration to the next.
 #[derive(Debug, Default)]
@@ -50,8 +54,8 @@ impl Running {
 async fn keep_current(name: Weak<Name>) {
     loop {
         let Some(strong) = name.upgrade() else { return };
-        let next = strong.refresh().await;
-        drop(strong);
-        sleep_until(next).await;
+        // A task of its own: whatever an answer does to those who read it, the next one is asked for.
+        let looked_up = tokio::spawn(async move { strong.refresh().await }).await;
+        sleep_until(looked_up.unwrap_or_else(|_| Instant::now() + pace::LONGEST)).await;
     }
 }

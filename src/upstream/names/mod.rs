@@ -18,7 +18,12 @@ use hickory_resolver::net::NetError;
 use thiserror::Error;
 
 pub use self::name::NameStatus;
-pub(super) use self::{lookups::Lookups, name::Name, resolver::Resolver, settings::compile};
+pub(super) use self::{
+    lookups::Lookups,
+    name::{Name, Place},
+    resolver::Resolver,
+    settings::compile,
+};
 
 /// Why a name has no address.
 #[derive(Clone, Debug, Error)]

@@ -30,8 +30,7 @@ use super::{
 /// A name among the endpoints of an upstream.
 #[derive(Debug)]
 pub(in crate::upstream) struct Name {
-    upstream: Arc<str>,
-    room: Arc<Room>,
+    place: Place,
     /// Host and port as they are written.
     label: Arc<str>,
     host: Box<str>,
@@ -39,6 +38,17 @@ pub(in crate::upstream) struct Name {
     resolver: Arc<Resolver>,
     known: Mutex<Known>,
     counts: Counts,
+}
+
+/// The upstream that a name belongs to.
+#[derive(Debug)]
+pub(in crate::upstream) struct Place {
+    /// What it is called.
+    pub(in crate::upstream) upstream: Arc<str>,
+    /// Where requests wait for its endpoints.
+    pub(in crate::upstream) room: Arc<Room>,
+    /// Whether it had endpoints before this name was written.
+    pub(in crate::upstream) is_in_use: bool,
 }
 
 /// What is known of a name.
@@ -72,9 +82,9 @@ pub struct NameStatus {
 }
 
 impl Name {
-    /// The name `host` of `upstream`, at whose endpoints requests wait for `room`; `before` are the endpoints that it is known to have.
+    /// The name `host`; `before` are the endpoints that it is known to have.
     pub(in crate::upstream) fn new(
-        (upstream, room): (Arc<str>, Arc<Room>),
+        place: Place,
         host: &str,
         description: Description,
         resolver: Arc<Resolver>,
@@ -88,8 +98,7 @@ impl Name {
             ..Known::default()
         };
         Arc::new(Self {
-            upstream,
-            room,
+            place,
             label: description.address.to_string().into(),
             host: host.into(),
             description,
@@ -182,19 +191,13 @@ impl Name {
         if !same {
             let of_before = mem::take(&mut known.endpoints);
             let endpoint = |address: &IpAddr| {
-                if let Some(stays) = of_before.iter().find(|endpoint| endpoint.ip() == *address) {
-                    return Arc::clone(stays);
-                }
-                let endpoint = Endpoint::new(self.description.clone(), *address, Arc::clone(&self.room));
-                if !of_before.is_empty() {
-                    endpoint.availability().begin_anew(Tick::now());
-                }
-                endpoint
+                let stays = of_before.iter().find(|endpoint| endpoint.ip() == *address).map(Arc::clone);
+                stays.unwrap_or_else(|| self.endpoint(*address))
             };
             known.endpoints = addresses.iter().map(endpoint).collect();
         }
         drop(known);
-        let (upstream, name) = (&self.upstream, &self.label);
+        let (upstream, name) = (&self.place.upstream, &self.label);
         if failed_before {
             info!(%upstream, %name, "the name can be looked up again");
         }
@@ -207,6 +210,15 @@ impl Name {
         }
     }
 
+    /// An endpoint at a new address. One that joins others gets its share of requests little by little; those that a start finds do not.
+    fn endpoint(&self, address: IpAddr) -> Arc<Endpoint> {
+        let endpoint = Endpoint::new(self.description.clone(), address, Arc::clone(&self.place.room));
+        if self.place.is_in_use || self.counts.found.load(Relaxed) > 0 {
+            endpoint.availability().begin_anew(Tick::now());
+        }
+        endpoint
+    }
+
     /// The lookup gave nothing: what is known stays.
     pub(in crate::upstream) fn note_failure(&self, error: LookupError) -> Duration {
         let count = if matches!(error, LookupError::NoAddress) { &self.counts.no_address } else { &self.counts.failed };
@@ -217,7 +229,7 @@ impl Name {
         let kept = known.endpoints.len();
         drop(known);
         if failures == 1 {
-            let (upstream, name) = (&self.upstream, &self.label);
+            let (upstream, name) = (&self.place.upstream, &self.label);
             let error = &error as &dyn std::error::Error;
             warn!(%upstream, %name, error, kept, "the name could not be looked up; the addresses found before stay in use");
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rand::Rng;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30);
+/// The longest time between two lookups in vain.
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long to wait after `failures` in a row: 1 s, doubled each time up to 30 s, less a random quarter of it.
 pub(super) fn backoff(failures: u32, random: &mut impl Rng) -> Duration {

@@ -248,7 +248,7 @@ fn connections_are_bounded_over_all_workers() {
         let recorder = Recorder::start(Spoken::Http1).await;
         let endpoint = format!("http://{}", recorder.address);
         let one = Worker::new(json!({ "endpoints": [endpoint], "max_connections": 1 }));
-        let other = Worker { upstream: Arc::clone(&one.upstream), pools: WorkerPools::new() };
+        let other = Worker { upstream: Arc::clone(&one.upstream), pools: WorkerPools::new(), _all: None };
         let held = one.send(get("/held")).await.unwrap();
         for worker in [&one, &other] {
             let error = worker.get("/more").await.unwrap_err();
@@ -269,7 +269,7 @@ fn a_connection_that_one_worker_keeps_unused_is_closed_for_another_one() {
             let endpoint = format!("http://{}", recorder.address);
             let settings = json!({ "endpoints": [endpoint], "protocol": protocol, "max_connections": 1 });
             let one = Worker::new(settings);
-            let other = Worker { upstream: Arc::clone(&one.upstream), pools: WorkerPools::new() };
+            let other = Worker { upstream: Arc::clone(&one.upstream), pools: WorkerPools::new(), _all: None };
             for worker in [&one, &other, &one] {
                 worker.get("/").await.unwrap();
                 assert_eq!(worker.counts().connections_open, 1);

@@ -85,13 +85,16 @@ fn compiled_after(upstream: Value, previous: Option<&Upstreams>) -> Upstreams {
 struct Worker {
     upstream: Arc<Upstream>,
     pools: Rc<WorkerPools<TestBody>>,
+    /// With these what runs beside requests ends.
+    _all: Option<Upstreams>,
 }
 
 impl Worker {
     fn new(upstream: Value) -> Self {
         let upstreams = compiled(upstream);
         upstreams.start(&Handle::current());
-        Self { upstream: upstreams.by_name("orders").unwrap(), pools: WorkerPools::new() }
+        let upstream = upstreams.by_name("orders").unwrap();
+        Self { upstream, pools: WorkerPools::new(), _all: Some(upstreams) }
     }
 
     fn to(address: SocketAddr) -> Self {

@@ -13,7 +13,7 @@ fn named(port: u16) -> Worker {
         compiled(json!({ "endpoints": [format!("http://orders.test:{port}")], "connect_timeout": "200ms" }));
     let upstream = upstreams.by_name("orders").unwrap();
     name_of(&upstream).tell(&upstream);
-    Worker { upstream, pools: WorkerPools::new() }
+    Worker { upstream, pools: WorkerPools::new(), _all: None }
 }
 
 fn name_of(upstream: &Upstream) -> &Arc<Name> {
@@ -37,7 +37,7 @@ fn an_address_that_goes_is_let_go_of_at_once_and_what_is_under_way_there_goes_on
             let endpoint = format!("http://orders.test:{}", recorder.address.port());
             let upstream =
                 compiled(json!({ "endpoints": [endpoint], "protocol": protocol })).by_name("orders").unwrap();
-            let worker = Worker { upstream, pools: WorkerPools::new() };
+            let worker = Worker { upstream, pools: WorkerPools::new(), _all: None };
             let name = name_of(&worker.upstream);
             name.tell(&worker.upstream);
             name.learn(Family::Ipv4, ipv4(&[1]));

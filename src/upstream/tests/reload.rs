@@ -51,7 +51,7 @@ fn connections_outlive_a_reload_and_those_of_endpoints_that_left_do_not() {
         let (staying, leaving) = (Recorder::start(Spoken::Http1).await, Recorder::start(Spoken::Http1).await);
         let both = [format!("http://{}", staying.address), format!("http://{}", leaving.address)];
         let first = compiled(json!({ "endpoints": both, "balance": "round_robin" }));
-        let worker = Worker { upstream: first.by_name("orders").unwrap(), pools: WorkerPools::new() };
+        let worker = Worker { upstream: first.by_name("orders").unwrap(), pools: WorkerPools::new(), _all: None };
         worker.get("/").await.unwrap();
         worker.get("/").await.unwrap();
         let held = worker.send(get("/held")).await.unwrap();
@@ -62,7 +62,7 @@ fn connections_outlive_a_reload_and_those_of_endpoints_that_left_do_not() {
             held.response.into_body().collect().await.unwrap();
         }
         until(|| endpoints(&first)[1].counts().connections_open == 0).await;
-        let after = Worker { upstream: second.by_name("orders").unwrap(), pools: worker.pools };
+        let after = Worker { upstream: second.by_name("orders").unwrap(), pools: worker.pools, _all: None };
         after.get("/").await.unwrap();
         assert_eq!((staying.record.connections.get(), staying.requests().len()), (1, 3));
         assert_eq!(leaving.record.connections.get(), 1);

@@ -44,7 +44,12 @@ async fn gateway(worker: Rc<Worker>, idle: Duration) -> (SocketAddr, tokio::task
             async move {
                 let downstream = hyper::upgrade::on(&mut request);
                 let forwarded = worker.send(upgrade_request()).await.unwrap();
-                let joining = tokio::task::spawn_local(join(downstream, forwarded.upgrade.unwrap(), idle));
+                let joining = tokio::task::spawn_local(join(
+                    downstream,
+                    forwarded.upgrade.unwrap(),
+                    idle,
+                    std::future::pending(),
+                ));
                 sender.unwrap().send(joining).unwrap();
                 Ok::<_, BoxError>(forwarded.response)
             }

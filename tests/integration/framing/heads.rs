@@ -1,6 +1,6 @@
 //! Heads that are refused, each for its reason, and those that are not.
 
-use super::Scene;
+use super::{Scene, statuses_in};
 use crate::support::observe::metric;
 
 /// Fields that leave open where the body ends.
@@ -201,7 +201,7 @@ async fn what_came_before_a_bad_head_is_answered_first() {
     let answer = answer.await.expect("no panic");
     let targets: Vec<_> = scene.upstream.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(targets, ["/a", "/b"]);
-    let statuses: Vec<_> = answer.text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    let statuses = statuses_in(&answer.text);
     assert_eq!(statuses, ["200", "200", "400"], "{}", answer.text);
     assert!(answer.text.contains("malformed_request"), "{}", answer.text);
     scene.control("pipelined").await;

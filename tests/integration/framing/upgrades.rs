@@ -1,6 +1,6 @@
 //! What follows a request that wants another protocol: a request, if the answer is no.
 
-use super::Scene;
+use super::{Scene, statuses_in};
 use crate::support::raw_socket::RawSocket;
 
 #[tokio::test]
@@ -17,7 +17,7 @@ async fn what_follows_a_refused_upgrade_is_a_request_and_judged_as_one() {
         let mut socket = RawSocket::connect(scene.gateway.address()).await;
         socket.send(format!("{upgrade}GET /second HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await;
         let text = socket.rest().await;
-        let statuses: Vec<_> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        let statuses = statuses_in(&text);
         assert_eq!(statuses, ["200", "401"], "{wish:?}: {text}");
         assert_eq!(scene.upstream.count(), before + 1, "{wish:?}");
         // With one it is.
@@ -28,7 +28,7 @@ async fn what_follows_a_refused_upgrade_is_a_request_and_judged_as_one() {
         // And what is none is refused: frames of another protocol, a second preface.
         for behind in ["\u{81}\u{5}hello\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
             let (answer, seen) = scene.attack(format!("{upgrade}{behind}")).await;
-            let statuses: Vec<_> = answer.text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+            let statuses = statuses_in(&answer.text);
             assert_eq!(statuses, ["200", "400"], "{wish:?} {behind:?}: {}", answer.text);
             assert_eq!(seen.len(), 1, "{wish:?} {behind:?}: {seen:?}");
         }
