@@ -137,7 +137,7 @@ pub struct RetryConfig {
     pub on: Vec<RetryCauseConfig>,
     /// How many requests may be tried again at a time, in hundredths of those under way; three always may.
     pub budget: Percent,
-    /// How much of a body is kept to be sent again; a request with a longer one is not tried again once it was sent.
+    /// How much of a body is kept to be sent again; a request with a longer one is not tried again once it was sent. At most 16 MiB.
     pub max_body: ByteSize,
 }
 

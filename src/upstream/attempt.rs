@@ -69,7 +69,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
     /// Tries the endpoint.
     pub(super) async fn run(&self, mut request: Request<Outgoing<B>>) -> Result<Forwarded<B>, Failure<B>> {
         let endpoint = self.endpoint;
-        let Some(under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
+        let Some(mut under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
             return Err(Failure::NotSent(Box::new(request), self.upstream.saturated()));
         };
         let pool = self.pools.of(endpoint);
@@ -80,8 +80,11 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
                 Err(error @ ForwardError::Deadline { .. }) => return Err(Failure::Final(error)),
                 Err(error) => return Err(Failure::NotSent(Box::new(request), error)),
             };
+            under_way.note_connection();
             // There is room: whoever waits behind may move up.
-            drop(self.waiting.take());
+            if let Some(waiting) = self.waiting.take() {
+                waiting.end();
+            }
             request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
             let connected = Instant::now();
             let (unsent, error) = match self.send(&mut lease, request, connected).await {
@@ -118,12 +121,16 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         if let Some(lease) = pool.take(&self.limits(), fresh) {
             return Ok(lease);
         }
-        match timeout_at(self.deadline, pool.acquire(&self.limits(), fresh)).await {
+        let waiting = self.waiting.take();
+        let patient_until = waiting.as_ref().map_or(self.deadline, Waiting::until);
+        self.waiting.set(waiting);
+        match timeout_at(patient_until, pool.acquire(&self.limits(), fresh)).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(AcquireError::Saturated)) => Err(self.upstream.saturated()),
             Ok(Err(AcquireError::Connect(source))) => {
                 Err(ForwardError::Connect { endpoint: Arc::clone(endpoint.label()), source })
             }
+            Err(_elapsed) if patient_until < self.deadline => Err(self.upstream.saturated()),
             Err(_elapsed) => Err(ForwardError::Deadline { endpoint: Arc::clone(endpoint.label()) }),
         }
     }

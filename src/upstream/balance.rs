@@ -62,7 +62,9 @@ pub(super) enum HashOf {
 /// The endpoints that a request has tried in vain. Empty, and without an allocation, for nearly all requests.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
-    endpoints: Vec<Arc<Endpoint>>,
+    failed: Vec<Arc<Endpoint>>,
+    /// Those that had no room.
+    full: Vec<Arc<Endpoint>>,
     /// Where the request began in a round robin.
     step: Cell<Option<usize>>,
 }
@@ -167,18 +169,40 @@ impl Balance {
 }
 
 impl Tried {
+    /// It failed.
     pub(super) fn add(&mut self, endpoint: Arc<Endpoint>) {
-        self.endpoints.push(endpoint);
+        self.failed.push(endpoint);
+    }
+
+    /// It had no room.
+    pub(super) fn add_full(&mut self, endpoint: Arc<Endpoint>) {
+        self.full.push(endpoint);
     }
 
     /// All may be tried again; in a round robin from where it stands.
     pub(super) fn clear(&mut self) {
-        self.endpoints.clear();
+        self.failed.clear();
+        self.clear_full();
+    }
+
+    /// Those that had no room may be tried again.
+    pub(super) fn clear_full(&mut self) {
+        self.full.clear();
         self.step.set(None);
     }
 
     pub(super) fn contains(&self, member: &Member) -> bool {
-        self.endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, &member.endpoint))
+        self.failed.iter().any(|endpoint| Arc::ptr_eq(endpoint, &member.endpoint)) || self.is_full(member)
+    }
+
+    /// Whether it had no room.
+    pub(super) fn is_full(&self, member: &Member) -> bool {
+        self.full.iter().any(|endpoint| Arc::ptr_eq(endpoint, &member.endpoint))
+    }
+
+    /// Whether any had no room.
+    pub(super) const fn any_full(&self) -> bool {
+        !self.full.is_empty()
     }
 }
 

@@ -1,5 +1,5 @@
 //! Owns: which endpoints of an upstream one request may be sent to at this moment, and with which shares.
-//! Refuses: one that the request has already tried in vain; one that is not available while another is.
+//! Refuses: one that the request has already tried in vain; one that is not available while another is, be it a full one.
 //! Always holds: if no endpoint is available all are candidates: an upstream is never closed by our own doubt.
 
 use super::{
@@ -30,14 +30,16 @@ impl<'a> Candidates<'a> {
         Self { members, tried, admitted: None }
     }
 
-    /// The best of those that were not tried. One that is ejected is better than none; one that is unwell is not, as long as there
-    /// are others.
+    /// The best of those that were not tried. One that is ejected is better than none, but not than waiting for room at one that
+    /// is available; one that is unwell is not, as long as there are others.
     pub(super) fn survey(members: &'a [Member], tried: &'a Tried, glance: Glance) -> Survey<'a> {
-        let mut any_available = false;
+        let (mut any_available, mut any_full) = (false, false);
         let mut best: Option<Standing> = None;
         for member in members {
             let standing = member.endpoint.availability().standing(&glance);
-            any_available |= standing <= Standing::Unproven;
+            let is_available = standing <= Standing::Unproven;
+            any_available |= is_available;
+            any_full |= is_available && tried.is_full(member);
             if best.is_none_or(|best| standing < best) && !tried.contains(member) {
                 best = Some(standing);
             }
@@ -45,6 +47,7 @@ impl<'a> Candidates<'a> {
         let candidates = match best {
             _ if !any_available => Some(Self::untried(members, tried)),
             None | Some(Standing::Unwell) => None,
+            Some(Standing::Ejected) if any_full => None,
             Some(standing) => Some(Self { members, tried, admitted: Some((glance, standing)) }),
         };
         Survey { candidates, any_available }

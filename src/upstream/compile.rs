@@ -107,7 +107,7 @@ impl Compiling<'_> {
         let before = self.previous.map(|previous| &previous.retries);
         Some(Upstream {
             name: self.name.into(),
-            members: Membership::new(shares),
+            members: Membership::new(shares, Arc::clone(&self.room)),
             balance: balance?,
             limits: limits?,
             retry: retry?,

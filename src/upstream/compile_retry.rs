@@ -10,6 +10,9 @@ use crate::{
 /// The most tries of one request: beyond that, trying is the fault and not the cure.
 const MOST_ATTEMPTS: u32 = 10;
 
+/// The most that may be kept of each body that is under way.
+const MOST_BODY_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Compiles the table at `path`.
 pub(super) fn compile(raw: &RetryConfig, path: &KeyPath, diagnostics: &mut Diagnostics) -> Option<RetryPolicy> {
     let before = diagnostics.error_count();
@@ -21,6 +24,10 @@ pub(super) fn compile(raw: &RetryConfig, path: &KeyPath, diagnostics: &mut Diagn
     if raw.on.is_empty() {
         let remedy = "name causes, like [\"connect\", \"reset\", 503], or take the key out for the default";
         diagnostics.error(&path.key("on"), "without a cause no request is ever tried again", remedy);
+    }
+    if raw.max_body.0 > MOST_BODY_BYTES {
+        let message = "so much of every body under way would fill the memory";
+        diagnostics.error(&path.key("max_body"), message, "write a size of at most \"16MiB\", like \"64KiB\"");
     }
     let mut statuses = Vec::new();
     for (position, cause) in raw.on.iter().enumerate() {

@@ -60,7 +60,28 @@ pub(super) enum Agreed {
     Http2,
 }
 
+/// Whether this process or its host could do no more, or may not: no connection was tried.
+fn is_ours(error: &io::Error) -> bool {
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::ADDRNOTAVAIL, Errno::PERM];
+    Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
+}
+
 impl ConnectError {
+    /// Whether it says nothing of the endpoint.
+    pub(super) fn is_ours(&self) -> bool {
+        match self {
+            Self::NoDescriptor => true,
+            Self::Tcp(error) => is_ours(error),
+            Self::Resolve(_)
+            | Self::NoAddress
+            | Self::Tls(_)
+            | Self::NoHttp2
+            | Self::Handshake(_)
+            | Self::Lost(_)
+            | Self::Timeout(_) => false,
+        }
+    }
+
     pub(super) fn of_tcp(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::MFILE | Errno::NFILE) => Self::NoDescriptor,
@@ -118,4 +139,25 @@ pub(super) async fn agree(
         (Protocol::Http2, _) => return Err(ConnectError::NoHttp2),
     };
     Ok((stream, agreed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_side_lacks_is_not_held_against_the_endpoint() {
+        for (errno, expected) in [
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::NOBUFS, true),
+            (Errno::ADDRNOTAVAIL, true),
+            (Errno::PERM, true),
+            (Errno::CONNREFUSED, false),
+            (Errno::HOSTUNREACH, false),
+            (Errno::TIMEDOUT, false),
+        ] {
+            assert_eq!(ConnectError::of_tcp(errno.into()).is_ours(), expected, "{errno:?}");
+        }
+    }
 }

@@ -75,7 +75,7 @@ pub(super) struct EndpointTls {
 /// What was counted about an endpoint so far, by all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointCounts {
-    /// Requests that were sent its way, whatever became of them.
+    /// Requests that had a connection to it, whatever became of them.
     pub requests: u64,
     /// Requests that are with it at this moment.
     pub requests_under_way: usize,
@@ -102,6 +102,9 @@ struct Counters {
 #[derive(Debug)]
 pub(super) struct UnderWay {
     endpoint: Arc<Endpoint>,
+    /// How many may be.
+    most: usize,
+    has_connection: bool,
 }
 
 /// The right to one open connection; counted until it is dropped.
@@ -238,17 +241,14 @@ impl Endpoint {
 
     /// Counts a request until the answer is dropped, unless `most` are under way.
     pub(super) fn begin_request(self: &Arc<Self>, most: Option<u32>) -> Option<UnderWay> {
-        match most.map(|most| usize::try_from(most).unwrap_or(usize::MAX)) {
-            None => {
-                self.counters.under_way.fetch_add(1, Relaxed);
-            }
-            Some(most) => {
-                let one_more = |under_way: usize| (under_way < most).then(|| under_way.saturating_add(1));
-                self.counters.under_way.fetch_update(SeqCst, SeqCst, one_more).ok()?;
-            }
+        let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        if most == usize::MAX {
+            self.counters.under_way.fetch_add(1, Relaxed);
+        } else {
+            let one_more = |under_way: usize| (under_way < most).then(|| under_way.saturating_add(1));
+            self.counters.under_way.fetch_update(SeqCst, SeqCst, one_more).ok()?;
         }
-        self.counters.requests.fetch_add(1, Relaxed);
-        Some(UnderWay { endpoint: Arc::clone(self) })
+        Some(UnderWay { endpoint: Arc::clone(self), most, has_connection: false })
     }
 
     /// The right to one more connection, unless `most` are open.
@@ -274,6 +274,11 @@ impl Endpoint {
         &self.recalled
     }
 
+    /// Where requests wait for room at any endpoint of the upstream.
+    pub(super) const fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
     pub(super) fn note_connect_failure(&self) {
         self.counters.connect_failures.fetch_add(1, Relaxed);
     }
@@ -283,11 +288,25 @@ impl Endpoint {
     }
 }
 
+impl UnderWay {
+    /// Notes that it has a connection.
+    pub(super) fn note_connection(&mut self) {
+        if !self.has_connection {
+            self.has_connection = true;
+            self.endpoint.counters.requests.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
         // Ordered before the look at who waits: whoever found no room before is woken.
-        self.endpoint.counters.under_way.fetch_sub(1, SeqCst);
-        self.endpoint.room.made();
+        let under_way = self.endpoint.counters.under_way.fetch_sub(1, SeqCst);
+        // One that had no connection makes no room by leaving, unless it was in the way itself. If it told those who wait, of whom
+        // it may be one, they would wake each other in turns.
+        if self.has_connection || under_way >= self.most {
+            self.endpoint.room.made();
+        }
     }
 }
 

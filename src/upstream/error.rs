@@ -10,13 +10,13 @@ use super::connect::ConnectError;
 /// Why there is no response to pass on.
 #[derive(Debug, Error)]
 pub enum ForwardError {
-    /// Every endpoint has as many connections open as it may have. Nothing was sent.
+    /// No endpoint has room for one more request or connection. The last try sent nothing; one before it may have.
     #[error("every connection to upstream `{upstream}` is in use")]
     Saturated {
         /// The upstream's name.
         upstream: Arc<str>,
     },
-    /// No endpoint could be connected to; the cause is that of the last one tried. Nothing was sent.
+    /// No endpoint could be connected to; the cause is that of the last one tried. That try sent nothing; one before it may have.
     #[error("no connection could be made to {endpoint}")]
     Connect {
         /// The last endpoint tried.

@@ -2,14 +2,11 @@
 //! Refuses: a request without a permit; sending again what may have been acted on, but for what [`super::retry`] allows.
 //! Always holds: each further try is one that the cause, the request and the budget allow; waiting for room has an end.
 
-use std::{cell::Cell, net::IpAddr, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response};
 use rand::Rng;
-use tokio::{
-    sync::futures::Notified,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{
     Outcome, Upstream,
@@ -17,7 +14,7 @@ use super::{
     balance::Tried,
     body::UpstreamBody,
     endpoint::Endpoint,
-    error::{Fault, ForwardError},
+    error::ForwardError,
     outgoing::{Outgoing, RequestBody},
     pool::WorkerPools,
     retry::{Cause, Retrying},
@@ -84,7 +81,7 @@ pub async fn forward<B: RequestBody>(
     let asked = upgrade::asked_protocols(request.headers());
     let policy = upstream.retry.as_ref().filter(|_| asked.is_empty());
     let (request, spare) = match policy {
-        Some(policy) => Spare::of(request, policy),
+        Some(policy) => Spare::of(request, policy, upstream.members.may_speak_http2()),
         None => (request.map(Outgoing::new), None),
     };
     let forwarding = Forwarding {
@@ -98,11 +95,10 @@ pub async fn forward<B: RequestBody>(
         tried: Tried::default(),
         attempts: 1,
         may_repeat: false,
-        lacks_room: false,
         failure: None,
+        answer: None,
         retrying: None,
         waiting: Cell::default(),
-        room_made: None,
     };
     forwarding.run(request).await
 }
@@ -120,21 +116,17 @@ struct Forwarding<'a, B: RequestBody> {
     attempts: u32,
     /// Whether an endpoint that was tried may be tried again when all were.
     may_repeat: bool,
-    /// Whether an endpoint had no room.
-    lacks_room: bool,
     failure: Option<ForwardError>,
+    /// An answer that was not good enough, for want of a better one.
+    answer: Option<Forwarded<B>>,
     retrying: Option<Retrying>,
     waiting: Cell<Option<Waiting<'a>>>,
-    room_made: Option<Pin<Box<Notified<'a>>>>,
 }
 
 impl<B: RequestBody> Forwarding<'_, B> {
     async fn run(mut self, mut request: Request<Outgoing<B>>) -> Result<Forwarded<B>, ForwardError> {
+        let mut endpoint = self.find().await?;
         loop {
-            let Some(endpoint) = self.choose().await else {
-                self.wait_for_room().await?;
-                continue;
-            };
             let attempt = Attempt {
                 upstream: self.upstream,
                 endpoint: &endpoint,
@@ -149,17 +141,35 @@ impl<B: RequestBody> Forwarding<'_, B> {
             if let Some(outcome) = outcome(&ended) {
                 self.upstream.note(&endpoint, outcome);
             }
-            request = match ended {
-                Ok(forwarded) => match self.instead_of(&forwarded, endpoint) {
-                    Some(request) => request,
-                    None => return Ok(forwarded),
+            (endpoint, request) = match ended {
+                Ok(forwarded) => {
+                    // One that another try would make break off is no answer to keep.
+                    let is_sent = self.spare.as_ref().is_some_and(Spare::is_sent);
+                    let cause = Cause::Status(forwarded.response.status().as_u16());
+                    let Some(next) = self.once_more(cause, endpoint).await else { return Ok(forwarded) };
+                    if is_sent {
+                        self.answer = Some(forwarded);
+                    }
+                    next
+                }
+                Err(failure) => match self.after(failure, endpoint).await {
+                    Ok(next) => next,
+                    Err(error) => return self.answer.ok_or(error),
                 },
-                Err(failure) => self.after(failure, endpoint)?,
             };
         }
     }
 
-    /// The endpoint to try next.
+    /// The endpoint to try next, as soon as there is one.
+    async fn find(&mut self) -> Result<Arc<Endpoint>, ForwardError> {
+        loop {
+            if let Some(endpoint) = self.choose().await {
+                return Ok(endpoint);
+            }
+            self.wait_for_room().await?;
+        }
+    }
+
     async fn choose(&mut self) -> Option<Arc<Endpoint>> {
         let next = self.upstream.choose(self.affinity, &self.tried);
         if next.is_some() || !self.may_repeat {
@@ -170,61 +180,70 @@ impl<B: RequestBody> Forwarding<'_, B> {
         self.upstream.choose(self.affinity, &self.tried)
     }
 
-    /// The request to try next after a failure.
-    fn after(&mut self, failure: Failure<B>, endpoint: Arc<Endpoint>) -> Result<Request<Outgoing<B>>, ForwardError> {
+    /// Where to try next after a failure, and with which request.
+    async fn after(
+        &mut self,
+        failure: Failure<B>,
+        endpoint: Arc<Endpoint>,
+    ) -> Result<(Arc<Endpoint>, Request<Outgoing<B>>), ForwardError> {
         let (error, cause) = match failure {
             Failure::Final(error) => return Err(error),
-            Failure::NotSent(request, error) => {
-                // Passing on to the next endpoint for want of room costs nobody anything.
-                self.lacks_room |= matches!(error, ForwardError::Saturated { .. });
-                if !matches!(error, ForwardError::Saturated { .. }) && !self.may_try_again(Cause::Connect) {
-                    return Err(error);
-                }
+            // Passing on to the next endpoint for want of room costs nobody anything.
+            Failure::NotSent(request, error @ ForwardError::Saturated { .. }) => {
+                self.tried.add_full(endpoint);
                 self.may_repeat = false;
                 self.failure = Some(error);
+                return Ok((self.find().await?, *request));
+            }
+            Failure::NotSent(request, error) => {
+                if !self.may_try_again(Cause::Connect) {
+                    return Err(error);
+                }
                 self.tried.add(endpoint);
-                return Ok(*request);
+                self.may_repeat = false;
+                self.failure = Some(error);
+                let next = self.find().await?;
+                let again = self.begin_again(Cause::Connect).then_some((next, *request));
+                return again.ok_or_else(|| self.failure());
             }
             Failure::Refused(error) => (error, Cause::Connect),
             Failure::Broken(error) => (error, Cause::Reset),
         };
-        match self.once_more(cause, endpoint) {
-            Some(request) => {
-                self.failure = Some(error);
-                Ok(request)
-            }
-            None => Err(error),
-        }
+        self.once_more(cause, endpoint).await.ok_or(error)
     }
 
-    /// The request to try next in place of an answer that is not good enough.
-    fn instead_of(&mut self, forwarded: &Forwarded<B>, endpoint: Arc<Endpoint>) -> Option<Request<Outgoing<B>>> {
-        let status = forwarded.response.status().as_u16();
-        self.once_more(Cause::Status(status), endpoint)
-    }
-
-    /// The request that was sent, once more, if it may be.
-    fn once_more(&mut self, cause: Cause, endpoint: Arc<Endpoint>) -> Option<Request<Outgoing<B>>> {
-        let spare = self.spare.as_ref()?;
-        let policy = self.upstream.retry.as_ref()?;
-        if !policy.covers(cause) || !(cause == Cause::Connect || spare.is_idempotent()) {
-            return None;
-        }
-        let request = spare.request()?;
-        if !self.may_try_again(cause) {
+    /// Where to try once more what was sent, if it may be, and with which request.
+    async fn once_more(
+        &mut self,
+        cause: Cause,
+        endpoint: Arc<Endpoint>,
+    ) -> Option<(Arc<Endpoint>, Request<Outgoing<B>>)> {
+        let is_harmless = |spare: &Spare<B>| cause == Cause::Connect || spare.is_idempotent();
+        let may_be = self.spare.as_ref().is_some_and(|spare| is_harmless(spare) && spare.is_whole());
+        if !may_be || !self.may_try_again(cause) {
             return None;
         }
         self.may_repeat = true;
         self.tried.add(endpoint);
-        Some(request)
+        let next = self.choose().await?;
+        // It may have gone on being sent while there was a pause.
+        if !self.spare.as_ref()?.is_whole() || !self.begin_again(cause) {
+            return None;
+        }
+        Some((next, self.spare.as_ref()?.request()?))
     }
 
-    /// Whether there is another try, and notes that there is.
-    fn may_try_again(&mut self, cause: Cause) -> bool {
-        let Some(policy) = &self.upstream.retry else { return cause == Cause::Connect };
-        if !policy.covers(cause) || self.attempts >= policy.attempts {
-            return false;
+    /// Whether there may be another try.
+    fn may_try_again(&self, cause: Cause) -> bool {
+        match &self.upstream.retry {
+            None => cause == Cause::Connect,
+            Some(policy) => policy.covers(cause) && self.attempts < policy.attempts,
         }
+    }
+
+    /// Begins another try, of which is known where; `false` if the budget is spent.
+    fn begin_again(&mut self, cause: Cause) -> bool {
+        let Some(policy) = &self.upstream.retry else { return true };
         if self.retrying.is_none() {
             let under_way = self.upstream.requests_under_way();
             self.retrying = self.upstream.retries.spend(policy.budget, under_way);
@@ -237,30 +256,27 @@ impl<B: RequestBody> Forwarding<'_, B> {
         true
     }
 
-    /// Waits until an endpoint may have room; fails if that is not what all of them lack, or takes too long.
+    /// Why the last try came to nothing.
+    fn failure(&mut self) -> ForwardError {
+        self.failure.take().unwrap_or_else(|| self.upstream.saturated())
+    }
+
+    /// Waits until an endpoint may have room; fails if that is not what is lacking, or takes too long. Whoever has an answer that will do
+    /// does not wait for another.
     async fn wait_for_room(&mut self) -> Result<(), ForwardError> {
         let upstream: &Upstream = self.upstream;
-        if !self.lacks_room {
-            return Err(self.failure.take().unwrap_or_else(|| upstream.saturated()));
+        if !self.tried.any_full() || self.answer.is_some() {
+            return Err(self.failure());
         }
-        let mut waiting = self.waiting.take();
-        match (&waiting, self.room_made.take()) {
-            (Some(waiting), Some(made)) => {
-                if !waiting.for_room(made).await {
-                    return Err(upstream.saturated());
-                }
-            }
-            _ => {
+        let waiting = match self.waiting.take() {
+            Some(mut waiting) => waiting.for_room().await.then_some(waiting),
+            None => {
                 let until = self.deadline.min(Instant::now() + upstream.limits.wait_timeout);
-                waiting =
-                    Some(upstream.room.enter(upstream.limits.max_waiting, until).ok_or_else(|| upstream.saturated())?);
+                upstream.room.enter(upstream.limits.max_waiting, until)
             }
-        }
-        // Listening before looking again: room that is made in between is not missed.
-        self.room_made = waiting.as_ref().map(Waiting::listen);
-        self.waiting.set(waiting);
-        self.tried.clear();
-        self.lacks_room = false;
+        };
+        self.waiting.set(Some(waiting.ok_or_else(|| upstream.saturated())?));
+        self.tried.clear_full();
         Ok(())
     }
 }
@@ -269,10 +285,12 @@ impl<B: RequestBody> Forwarding<'_, B> {
 fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<Outcome> {
     match ended {
         Ok(forwarded) => Some(Outcome::Answered(forwarded.response.status().as_u16())),
-        Err(Failure::Refused(_) | Failure::Broken(_)) => Some(Outcome::Failed),
+        // It did what the protocol has for one that is busy or about to go, and nothing else.
+        Err(Failure::Refused(_)) => None,
+        Err(Failure::Broken(_)) => Some(Outcome::Failed),
         Err(Failure::NotSent(_, error) | Failure::Final(error)) => match error {
             // This is said of us.
-            ForwardError::Connect { .. } if error.fault() == Fault::Gateway => None,
+            ForwardError::Connect { source, .. } if source.is_ours() => None,
             ForwardError::Connect { .. }
             | ForwardError::ResponseHeaderTimeout { .. }
             | ForwardError::Reset { .. }

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use super::{
     balance::{Member, Members},
-    endpoint::{Description, Endpoint},
+    endpoint::{Description, Endpoint, Protocol},
     names::Name,
+    room::Room,
 };
 
 /// What is written as an endpoint, and its share of the requests. Each address of a name has the share that the name is given.
@@ -37,12 +38,14 @@ pub(super) struct Membership {
     /// Held while a list is made and put in place.
     rebuilding: Mutex<()>,
     changed: watch::Sender<()>,
+    /// Where requests wait that may find it at an endpoint that comes.
+    room: Arc<Room>,
 }
 
 impl Membership {
-    pub(super) fn new(shares: Box<[Share]>) -> Self {
+    pub(super) fn new(shares: Box<[Share]>, room: Arc<Room>) -> Self {
         let current = ArcSwap::from_pointee(members_of(&shares));
-        Self { shares, current, rebuilding: Mutex::new(()), changed: watch::Sender::new(()) }
+        Self { shares, current, rebuilding: Mutex::new(()), changed: watch::Sender::new(()), room }
     }
 
     /// The endpoints to choose from now. Not to be held while waiting.
@@ -75,6 +78,11 @@ impl Membership {
         self.origins().map(Origin::description)
     }
 
+    /// Whether any may be spoken to over HTTP/2.
+    pub(super) fn may_speak_http2(&self) -> bool {
+        self.descriptions().any(|description| description.protocol != Protocol::Http1)
+    }
+
     /// Whether both are made of the very same parts.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let same = |(ours, theirs): (&Share, &Share)| {
@@ -95,6 +103,7 @@ impl Membership {
         let before = self.current.load_full();
         if !before.is_like(&members) {
             self.current.store(Arc::new(members));
+            self.room.opened();
         }
         drop(rebuilding);
         self.changed.send_replace(());

@@ -1,6 +1,6 @@
 //! Owns: where requests go: upstreams, their endpoints and connections, the choice between them, and the forwarding itself.
 //! Refuses: deciding whether a request may go (it asks for a [`Permit`](crate::auth::Permit)); naming a status code; sending
-//! again what may have been sent.
+//! again what may have been acted on, unless the configuration says so and twice is as good as once.
 //! Always holds: a connection is used again only after its exchange has ended in good order; a connection counts against
 //! its endpoint's bound for as long as its socket is open, upgraded ones included.
 

@@ -6,16 +6,16 @@ use std::{
     cell::{Cell, RefCell},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::outgoing::RequestBody;
 
-/// A body, and what was read of it. Cheap to clone: clones are the same body.
+/// A body, and what was read of it. When it is dropped, its reader reads on, and nothing more is kept.
 #[derive(Debug)]
 pub(super) struct Replay<B> {
     source: Rc<Source<B>>,
@@ -25,25 +25,27 @@ pub(super) struct Replay<B> {
 struct Source<B> {
     body: RefCell<B>,
     kept: RefCell<Kept>,
-    /// How much may be kept, in bytes.
-    most: u64,
     /// The reader that may read on: the last that was made.
     reader: Cell<u32>,
+    /// Whom the body wakes.
+    waker: RefCell<Option<Waker>>,
 }
 
+/// What was read, copied into one piece: a piece as it arrived may be a few bytes of a large buffer.
 #[derive(Debug, Default)]
 struct Kept {
-    pieces: Vec<Piece>,
-    bytes: u64,
+    data: BytesMut,
+    trailers: Option<HeaderMap>,
+    /// How many bytes of data may be kept.
+    most: u64,
+    /// What the last reader has had of it.
+    position: usize,
+    has_had_trailers: bool,
     ended: bool,
+    /// There will be no further reader.
+    is_final: bool,
     /// More was read than is kept, or reading failed.
     is_lost: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Piece {
-    Data(Bytes),
-    Trailers(HeaderMap),
 }
 
 /// One attempt's way through the body.
@@ -51,7 +53,6 @@ enum Piece {
 pub(super) struct Reader<B> {
     source: Rc<Source<B>>,
     number: u32,
-    position: usize,
 }
 
 /// Why a reader has no next piece.
@@ -66,23 +67,49 @@ pub(super) enum ReadError<E> {
 impl<B: RequestBody> Replay<B> {
     /// A body of which `most` bytes are kept.
     pub(super) fn new(body: B, most: u64) -> Self {
-        let (body, kept) = (RefCell::new(body), RefCell::default());
-        Self { source: Rc::new(Source { body, kept, most, reader: Cell::new(0) }) }
+        let kept = RefCell::new(Kept { most, ..Kept::default() });
+        Self {
+            source: Rc::new(Source { body: RefCell::new(body), kept, reader: Cell::new(0), waker: RefCell::default() }),
+        }
     }
 
     /// The first reader.
     pub(super) fn first(&self) -> Reader<B> {
-        Reader { source: Rc::clone(&self.source), number: self.source.reader.get(), position: 0 }
+        Reader { source: Rc::clone(&self.source), number: self.source.reader.get() }
     }
 
     /// A reader from the beginning; those from before can read no more. None if the beginning is not there any more.
     pub(super) fn reader(&self) -> Option<Reader<B>> {
-        if self.source.kept.borrow().is_lost {
+        if !self.is_whole() {
             return None;
         }
         let number = self.source.reader.get().wrapping_add(1);
         self.source.reader.set(number);
-        Some(Reader { source: Rc::clone(&self.source), number, position: 0 })
+        let mut kept = self.source.kept.borrow_mut();
+        (kept.position, kept.has_had_trailers) = (0, false);
+        // Whoever waits for more has to hear that none will come.
+        let waker = self.source.waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(Reader { source: Rc::clone(&self.source), number })
+    }
+
+    /// Whether the beginning is still there.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.source.kept.borrow().is_lost
+    }
+
+    /// Whether the last reader has had all of it.
+    pub(super) fn is_read(&self) -> bool {
+        self.source.is_read()
+    }
+}
+
+impl<B: RequestBody> Source<B> {
+    fn is_read(&self) -> bool {
+        let kept = self.kept.borrow();
+        kept.is_had() && (kept.ended || self.body.borrow().is_end_stream())
     }
 }
 
@@ -92,40 +119,36 @@ impl<B: RequestBody> Reader<B> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError<B::Error>>>> {
-        if self.number != self.source.reader.get() {
+        if !self.is_last() {
             return Poll::Ready(Some(Err(ReadError::GivenUp)));
         }
-        let kept = self.source.kept.borrow().pieces.get(self.position).cloned();
-        if let Some(piece) = kept {
-            self.position += 1;
-            return Poll::Ready(Some(Ok(piece.into())));
+        let mut kept = self.source.kept.borrow_mut();
+        if let Some(frame) = kept.next() {
+            return Poll::Ready(Some(Ok(frame)));
         }
-        if self.source.kept.borrow().ended {
+        if kept.ended {
             return Poll::Ready(None);
         }
-        let frame = ready!(Pin::new(&mut *self.source.body.borrow_mut()).poll_frame(cx));
-        let mut kept = self.source.kept.borrow_mut();
+        let Poll::Ready(frame) = Pin::new(&mut *self.source.body.borrow_mut()).poll_frame(cx) else {
+            self.source.waker.replace(Some(cx.waker().clone()));
+            return Poll::Pending;
+        };
         match &frame {
             None => kept.ended = true,
             Some(Err(_)) => kept.lose(),
-            Some(Ok(frame)) if !kept.is_lost => {
-                kept.keep(frame, self.source.most);
-                self.position = kept.pieces.len();
-            }
-            Some(Ok(_)) => {}
+            Some(Ok(frame)) => kept.keep(frame),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(ReadError::Failed)))
     }
 
-    /// Whether nothing follows.
+    /// Whether nothing follows. Of a reader that was given up something does: the news of it.
     pub(super) fn is_end_stream(&self) -> bool {
-        let is_at_the_end = self.position >= self.source.kept.borrow().pieces.len();
-        is_at_the_end && self.source.body.borrow().is_end_stream()
+        self.is_last() && self.source.is_read()
     }
 
     /// The length of the whole body, of which nothing may have been read yet.
     pub(super) fn size_hint(&self) -> SizeHint {
-        let left: u64 = self.source.kept.borrow().left_from(self.position);
+        let left = self.source.kept.borrow().left() as u64;
         let ahead = self.source.body.borrow().size_hint();
         let mut hint = SizeHint::new();
         if let Some(upper) = ahead.upper().and_then(|upper| upper.checked_add(left)) {
@@ -134,53 +157,81 @@ impl<B: RequestBody> Reader<B> {
         hint.set_lower(ahead.lower().saturating_add(left).min(hint.upper().unwrap_or(u64::MAX)));
         hint
     }
+
+    fn is_last(&self) -> bool {
+        self.number == self.source.reader.get()
+    }
 }
 
 impl Kept {
-    fn keep(&mut self, frame: &Frame<Bytes>, most: u64) {
-        let piece = match (frame.data_ref(), frame.trailers_ref()) {
-            (Some(data), _) => Piece::Data(data.clone()),
-            (None, Some(trailers)) => Piece::Trailers(trailers.clone()),
-            (None, None) => return,
-        };
-        let length = match &piece {
-            Piece::Data(data) => data.len() as u64,
-            Piece::Trailers(_) => 0,
-        };
-        self.bytes = self.bytes.saturating_add(length);
-        if self.bytes > most { self.lose() } else { self.pieces.push(piece) }
+    /// What the reader has not had yet of what is kept.
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        let data = self.data.get(self.position..).filter(|data| !data.is_empty()).map(Bytes::copy_from_slice);
+        if let Some(data) = data {
+            self.position = self.data.len();
+            if self.is_final {
+                self.lose();
+            }
+            return Some(Frame::data(data));
+        }
+        let trailers = self.trailers.clone().filter(|_| !self.has_had_trailers)?;
+        self.has_had_trailers = true;
+        Some(Frame::trailers(trailers))
+    }
+
+    /// Keeps what the reader has just had.
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        if let Some(trailers) = frame.trailers_ref() {
+            self.trailers = Some(trailers.clone());
+            self.has_had_trailers = true;
+        }
+        let Some(data) = frame.data_ref().filter(|_| !self.is_lost) else { return };
+        if self.data.len().saturating_add(data.len()) as u64 > self.most {
+            self.lose();
+        } else {
+            self.data.extend_from_slice(data);
+            self.position = self.data.len();
+        }
     }
 
     /// The beginning is not needed any more, since nobody can be given the rest.
     fn lose(&mut self) {
         self.is_lost = true;
-        self.pieces = Vec::new();
+        self.data = BytesMut::new();
+        self.position = 0;
     }
 
-    fn left_from(&self, position: usize) -> u64 {
-        let left = self.pieces.iter().skip(position);
-        left.map(|piece| if let Piece::Data(data) = piece { data.len() as u64 } else { 0 }).sum()
+    fn left(&self) -> usize {
+        self.data.len().saturating_sub(self.position)
+    }
+
+    /// Whether the reader has had all that is kept.
+    fn is_had(&self) -> bool {
+        self.left() == 0 && (self.has_had_trailers || self.trailers.is_none())
     }
 }
 
-impl<B> Clone for Replay<B> {
-    fn clone(&self) -> Self {
-        Self { source: Rc::clone(&self.source) }
-    }
-}
-
-impl From<Piece> for Frame<Bytes> {
-    fn from(piece: Piece) -> Self {
-        match piece {
-            Piece::Data(data) => Self::data(data),
-            Piece::Trailers(trailers) => Self::trailers(trailers),
+impl<B> Drop for Replay<B> {
+    fn drop(&mut self) {
+        let mut kept = self.source.kept.borrow_mut();
+        kept.is_final = true;
+        if kept.left() == 0 {
+            kept.lose();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, future::poll_fn};
+    use std::{
+        convert::Infallible,
+        future::poll_fn,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+        task::Wake,
+    };
 
     use futures_util::stream;
     use http_body_util::StreamBody;
@@ -232,6 +283,62 @@ mod tests {
         let mut second = replay.reader().unwrap();
         assert_eq!(read(&mut second, 9).await, Some((b"onetwothree".to_vec(), 1)));
         assert!(replay.reader().is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_that_nobody_can_be_given() {
+        // What was read already goes at once.
+        let replay = Replay::new(body(&[b"one", b"two", b"three"]), 100);
+        let mut reader = replay.first();
+        read(&mut reader, 2).await.unwrap();
+        assert_eq!(reader.source.kept.borrow().data, b"onetwo"[..]);
+        drop(replay);
+        assert_eq!(reader.source.kept.borrow().data.capacity(), 0);
+        assert_eq!(read(&mut reader, 9).await, Some((b"three".to_vec(), 1)));
+        assert_eq!(reader.source.kept.borrow().data.capacity(), 0);
+
+        // What the last reader has not had yet goes when it has.
+        let replay = Replay::new(body(&[b"one", b"two", b"three"]), 100);
+        read(&mut replay.first(), 2).await.unwrap();
+        let mut reader = replay.reader().unwrap();
+        drop(replay);
+        assert_eq!(read(&mut reader, 9).await, Some((b"onetwothree".to_vec(), 1)));
+        assert_eq!(reader.source.kept.borrow().data.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn small_pieces_cost_no_more_than_their_bytes() {
+        let pieces: Vec<&'static [u8]> =
+            (0..3000).map(|number| if number % 3 == 0 { &b"x"[..] } else { b"" }).collect();
+        let replay = Replay::new(body(&pieces), 1000);
+        assert_eq!(read(&mut replay.first(), 9999).await.unwrap().0.len(), 1000);
+        let kept = replay.source.kept.borrow().data.capacity();
+        assert!((1000..=2048).contains(&kept), "{kept}");
+        let again = read(&mut replay.reader().unwrap(), 2).await.unwrap();
+        assert_eq!((again.0.len(), again.1), (1000, 1), "in one piece");
+    }
+
+    #[derive(Default)]
+    struct Alarm(AtomicBool);
+
+    impl Wake for Alarm {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_waits_hears_that_another_reads_now() {
+        let pending = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let replay = Replay::new(pending, 100);
+        let mut first = replay.first();
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(Arc::clone(&alarm));
+        let mut cx = Context::from_waker(&waker);
+        assert!(first.poll_piece(&mut cx).is_pending());
+        let _second = replay.reader().unwrap();
+        assert!(alarm.0.load(Relaxed));
+        assert!(matches!(first.poll_piece(&mut cx), Poll::Ready(Some(Err(ReadError::GivenUp)))));
     }
 
     proptest! {

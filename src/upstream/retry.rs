@@ -86,6 +86,15 @@ impl RetryPolicy {
     }
 }
 
+impl RetryPolicy {
+    /// Whether a request with this method may ever be sent again once it was sent. `may_refuse`: whether an endpoint may say that it did
+    /// nothing with it.
+    pub(super) fn may_send_again(&self, method: &Method, may_refuse: bool) -> bool {
+        let after_it = self.after_reset || !self.after_statuses.is_empty();
+        (may_refuse && self.after_connect) || (after_it && is_idempotent(method))
+    }
+}
+
 impl Retries {
     /// The right to try one request again, where so many are under way, unless the budget is spent.
     pub(super) fn spend(&self, share: Percent, under_way: usize) -> Option<Retrying> {

@@ -20,10 +20,16 @@ pub(super) struct Spare<B> {
 }
 
 impl<B: RequestBody> Spare<B> {
-    /// A request to send, and what it takes to send it again, unless nothing could come of that.
-    pub(super) fn of(request: Request<B>, policy: &RetryPolicy) -> (Request<Outgoing<B>>, Option<Self>) {
+    /// A request to send, and what it takes to send it again, unless nothing could come of that. `may_refuse`: whether an endpoint may
+    /// say that it did nothing with what it was sent, which only HTTP/2 can.
+    pub(super) fn of(
+        request: Request<B>,
+        policy: &RetryPolicy,
+        may_refuse: bool,
+    ) -> (Request<Outgoing<B>>, Option<Self>) {
         let (parts, body) = request.into_parts();
-        if body.size_hint().lower() > policy.most_body_bytes {
+        let is_of_use = policy.may_send_again(&parts.method, may_refuse);
+        if !is_of_use || body.size_hint().lower() > policy.most_body_bytes {
             return (Request::from_parts(parts, Outgoing::new(body)), None);
         }
         let head = |body| Self {
@@ -37,13 +43,24 @@ impl<B: RequestBody> Spare<B> {
             return (Request::from_parts(parts, Outgoing::new(body)), Some(spare));
         }
         let replay = Replay::new(body, policy.most_body_bytes);
-        let (spare, outgoing) = (head(Some(replay.clone())), Outgoing::replayed(replay.first()));
+        let outgoing = Outgoing::replayed(replay.first());
+        let spare = head(Some(replay));
         (Request::from_parts(parts, outgoing), Some(spare))
     }
 
     /// Whether making it twice is as good as making it once.
     pub(super) fn is_idempotent(&self) -> bool {
         is_idempotent(&self.method)
+    }
+
+    /// Whether its body is still there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.as_ref().is_none_or(Replay::is_whole)
+    }
+
+    /// Whether all of it is on its way: what is answered now will not break off for want of the rest.
+    pub(super) fn is_sent(&self) -> bool {
+        self.body.as_ref().is_none_or(Replay::is_read)
     }
 
     /// The request once more, if its body is still there.

@@ -147,10 +147,11 @@ impl Vigilance {
         let failures = outlier.consecutive_failures;
         warn!("upstream {upstream}: {label} failed {failures} requests in a row and is left alone for {length:?}");
         if let Some(control) = self.lasting.control.get() {
-            let (upstream, label) = (Arc::clone(upstream), Arc::clone(label));
+            let (upstream, label, room) = (Arc::clone(upstream), Arc::clone(label), Arc::clone(endpoint.room()));
             drop(control.spawn(async move {
                 sleep(length).await;
                 info!("upstream {upstream}: {label} is no longer left alone");
+                room.opened();
             }));
         }
     }

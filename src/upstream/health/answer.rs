@@ -44,8 +44,12 @@ pub(in crate::upstream) struct AnswerCounts {
 
 impl BadAnswer {
     /// Whether it says something of this process and nothing of the endpoint, which was not asked at all.
-    pub(super) const fn is_our_own(&self) -> bool {
-        matches!(self, Self::Unreachable(ConnectError::NoDescriptor) | Self::Unaskable(_))
+    pub(super) fn is_our_own(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.is_ours(),
+            Self::Unaskable(_) => true,
+            Self::Status(_) | Self::TimedOut(_) | Self::BrokenOff(_) => false,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Always holds: it has a connection of its own, made as those of requests are but not counted among them, so that neither takes
 //! the other's place.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Request, Response,
@@ -12,8 +14,9 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
+    rt::Executor,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -27,6 +30,18 @@ use crate::upstream::{
     endpoint::{Endpoint, Protocol},
     request,
 };
+
+/// Where the tasks of one connection run. Whoever holds the set holds their lives; they do not hold it themselves.
+#[derive(Clone)]
+struct Tasks(Weak<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        if let Some(tasks) = self.0.upgrade() {
+            tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move { drop(future.await) });
+        }
+    }
+}
 
 /// How Postern calls itself.
 const NAME: HeaderValue = HeaderValue::from_static(concat!("postern-health/", env!("CARGO_PKG_VERSION")));
@@ -69,7 +84,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
     request::form(&mut question, agreed, endpoint).map_err(BadAnswer::Unaskable)?;
     // Ends with this function, however it ends.
-    let mut connection = JoinSet::new();
+    let connection = Arc::new(Mutex::new(JoinSet::new()));
+    let tasks = Tasks(Arc::downgrade(&connection));
     let stream = TokioIo::new(stream);
     match agreed {
         Agreed::Http1 => {
@@ -78,16 +94,16 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 .handshake(stream)
                 .await
                 .map_err(BadAnswer::BrokenOff)?;
-            connection.spawn(driver);
+            tasks.execute(driver);
             judge(sender.send_request(question).await.map_err(BadAnswer::BrokenOff)?, health).await
         }
         Agreed::Http2 => {
-            let (mut sender, driver) = http2::Builder::new(TokioExecutor::new())
+            let (mut sender, driver) = http2::Builder::new(tasks.clone())
                 .timer(TokioTimer::new())
                 .handshake(stream)
                 .await
                 .map_err(BadAnswer::BrokenOff)?;
-            connection.spawn(driver);
+            tasks.execute(driver);
             judge(sender.send_request(question).await.map_err(BadAnswer::BrokenOff)?, health).await
         }
     }

@@ -36,7 +36,7 @@ pub(in crate::upstream) struct Checks {
 #[derive(Debug)]
 struct Running {
     upstream: Weak<Upstream>,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 impl Checks {
@@ -45,13 +45,14 @@ impl Checks {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = mem::take(&mut *running);
         for upstream in upstreams {
-            let own = before.remove(&upstream.name);
+            let mut own = before.remove(&upstream.name);
             let Some(health) = &upstream.vigilance.health else {
                 drop(own);
                 upstream.endpoints().iter().for_each(|endpoint| endpoint.availability().forget_answers());
                 continue;
             };
-            let same = own.filter(|own| own.upstream.as_ptr() == Arc::as_ptr(upstream));
+            let is_same = |own: &mut Running| own.upstream.as_ptr() == Arc::as_ptr(upstream) && goes_on(&mut own.task);
+            let same = own.take_if(is_same);
             let now = same.unwrap_or_else(|| Running::begin(upstream, Arc::clone(health), control));
             running.insert(Arc::clone(&upstream.name), now);
         }
@@ -62,8 +63,14 @@ impl Running {
     fn begin(upstream: &Arc<Upstream>, health: Arc<Health>, control: &Handle) -> Self {
         let mut task = JoinSet::new();
         task.spawn_on(follow_endpoints(Arc::downgrade(upstream), health), control);
-        Self { upstream: Arc::downgrade(upstream), _task: task }
+        Self { upstream: Arc::downgrade(upstream), task }
     }
+}
+
+/// Whether its task has not ended, be it by a panic.
+fn goes_on(task: &mut JoinSet<()>) -> bool {
+    while task.try_join_next().is_some() {}
+    !task.is_empty()
 }
 
 /// Has one task for each endpoint that the upstream has at the moment.
@@ -73,7 +80,9 @@ async fn follow_endpoints(upstream: Weak<Upstream>, health: Arc<Health>) {
         // Listening before looking: a change that comes in between is not missed.
         let mut changed = strong.members.changed();
         let current = strong.endpoints();
-        asked.retain(|(endpoint, _)| current.iter().any(|current| Arc::ptr_eq(current, endpoint)));
+        asked.retain_mut(|(endpoint, task)| {
+            goes_on(task) && current.iter().any(|current| Arc::ptr_eq(current, endpoint))
+        });
         for endpoint in current {
             if asked.iter().any(|(known, _)| Arc::ptr_eq(known, &endpoint)) {
                 continue;
@@ -109,7 +118,10 @@ fn note(upstream: &str, endpoint: &Endpoint, answer: &Result<(), BadAnswer>, thr
         (Some(Verdict::Unwell), Err(why)) => {
             warn!(error = why as &dyn Error, "upstream {upstream}: {label} is not well and gets no requests");
         }
-        (Some(Verdict::Well), _) => info!("upstream {upstream}: {label} is well"),
+        (Some(Verdict::Well), _) => {
+            info!("upstream {upstream}: {label} is well");
+            endpoint.room().opened();
+        }
         (Some(_) | None, _) => {}
     }
 }

@@ -7,6 +7,7 @@ mod http2;
 mod names;
 mod outlier;
 mod reload;
+mod room;
 mod tls;
 mod upgrade;
 
