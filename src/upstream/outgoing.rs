@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::replay::{ReadError, Reader};
+use super::replay::{Next, Reader};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -94,9 +94,9 @@ impl<B: RequestBody> Outgoing<B> {
 }
 
 impl<B: RequestBody> Content<B> {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReadError<B::Error>>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Next<B::Error>>> {
         match self {
-            Self::Once(body) => Pin::new(body).poll_frame(cx).map_err(ReadError::Failed),
+            Self::Once(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.map(Next::from)),
             Self::Replayed(reader) => reader.poll_piece(cx),
             Self::Empty => Poll::Ready(None),
         }
@@ -169,16 +169,18 @@ impl<B: RequestBody> Body for Outgoing<B> {
                 progress.enter(Stage::Ended);
                 Poll::Ready(None)
             }
-            Some(Ok(frame)) => {
+            Some(Next::Piece(frame)) => {
                 let last = this.content.is_end_stream() || frame.is_trailers();
                 progress.enter(if last { Stage::Ended } else { Stage::Sending });
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
+            Some(Next::GivenUp) => {
                 progress.enter(Stage::Ended);
-                if let ReadError::Failed(error) = error {
-                    *progress.failure.borrow_mut() = Some(error.into());
-                }
+                Poll::Ready(Some(Err(BodyFailed)))
+            }
+            Some(Next::Failed(error)) => {
+                progress.enter(Stage::Ended);
+                *progress.failure.borrow_mut() = Some(error.into());
                 Poll::Ready(Some(Err(BodyFailed)))
             }
         }

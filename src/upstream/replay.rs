@@ -55,13 +55,21 @@ pub(super) struct Reader<B> {
     number: u32,
 }
 
-/// Why a reader has no next piece.
+/// What comes next of a body that has not ended.
 #[derive(Debug)]
-pub(super) enum ReadError<E> {
+pub(super) enum Next<E> {
+    /// A piece.
+    Piece(Frame<Bytes>),
     /// Another attempt has the body now. To whoever reads here it must not look as if it were whole.
     GivenUp,
     /// The body itself failed.
     Failed(E),
+}
+
+impl<E> From<Result<Frame<Bytes>, E>> for Next<E> {
+    fn from(frame: Result<Frame<Bytes>, E>) -> Self {
+        frame.map_or_else(Self::Failed, Self::Piece)
+    }
 }
 
 impl<B: RequestBody> Replay<B> {
@@ -115,16 +123,13 @@ impl<B: RequestBody> Source<B> {
 
 impl<B: RequestBody> Reader<B> {
     /// The next piece; nothing at the end.
-    pub(super) fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReadError<B::Error>>>> {
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Next<B::Error>>> {
         if !self.is_last() {
-            return Poll::Ready(Some(Err(ReadError::GivenUp)));
+            return Poll::Ready(Some(Next::GivenUp));
         }
         let mut kept = self.source.kept.borrow_mut();
         if let Some(frame) = kept.next() {
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(Some(Next::Piece(frame)));
         }
         if kept.ended {
             return Poll::Ready(None);
@@ -138,7 +143,7 @@ impl<B: RequestBody> Reader<B> {
             Some(Err(_)) => kept.lose(),
             Some(Ok(frame)) => kept.keep(frame),
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(ReadError::Failed)))
+        Poll::Ready(frame.map(Next::from))
     }
 
     /// Whether nothing follows. Of a reader that was given up something does: the news of it.
@@ -254,7 +259,7 @@ mod tests {
         let (mut bytes, mut trailers) = (Vec::new(), 0);
         for _ in 0..count {
             let Some(frame) = poll_fn(|cx| reader.poll_piece(cx)).await else { break };
-            let Ok(frame) = frame else { return None };
+            let Next::Piece(frame) = frame else { return None };
             match frame.into_data() {
                 Ok(data) => bytes.extend_from_slice(&data),
                 Err(_) => trailers += 1,
@@ -338,7 +343,7 @@ mod tests {
         assert!(first.poll_piece(&mut cx).is_pending());
         let _second = replay.reader().unwrap();
         assert!(alarm.0.load(Relaxed));
-        assert!(matches!(first.poll_piece(&mut cx), Poll::Ready(Some(Err(ReadError::GivenUp)))));
+        assert!(matches!(first.poll_piece(&mut cx), Poll::Ready(Some(Next::GivenUp))));
     }
 
     proptest! {
