@@ -34,7 +34,8 @@ impl WorkerTokenCache {
         &self.shared
     }
 
-    pub(super) fn find(&self, text: &str) -> Option<Arc<CachedToken>> {
+    pub(super) fn find(&self, text: impl AsRef<[u8]>) -> Option<Arc<CachedToken>> {
+        let text = text.as_ref();
         let place = self.shared.place(text);
         let own =
             self.slots.borrow().get(slot(place)).and_then(Option::as_ref).filter(|entry| entry.is_of(text)).cloned();

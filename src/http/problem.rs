@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::id::RequestId;
 
-use super::headers::X_REQUEST_ID;
+use super::headers::set_request_id;
 
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -69,9 +69,7 @@ impl Problem<'_> {
     fn add_fields(&self, headers: &mut HeaderMap, content_type: &'static str) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Ok(id) = HeaderValue::from_str(self.request_id.as_str()) {
-            headers.insert(X_REQUEST_ID, id);
-        }
+        set_request_id(headers, self.request_id);
     }
 }
 

@@ -48,6 +48,7 @@ use super::{
     timekeeper::Timekeeper,
     tls::TlsSettings,
 };
+use crate::http::Arrivals;
 
 /// Header fields for which hyper's HTTP/1.1 parser needs no allocation.
 const HEADERS_ON_STACK: usize = 100;
@@ -118,7 +119,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let activity = Arc::new(Activity::new(protocol, opened));
     let conduct = Conduct::new(protocol, &settings.limits, opened);
     let stream = DownstreamStream::new(transport, prefix, conduct, Arc::clone(&activity), slot);
-    let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
+    let arrivals = Arrivals::new(peer.ip(), tls.is_some());
+    let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls, arrivals });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
     let connection = Rc::new(Opened { seat, info, tally });
     match protocol {
