@@ -51,7 +51,7 @@ pub async fn verify(
     Ok(verified)
 }
 
-/// The short way for the token of a field that was verified before: what [`verify`] would say of it, without reading it anew and
+/// The short way for the token of a field that this worker has seen before: what [`verify`] would say of it, without reading it anew and
 /// without waiting. `None` if it is not remembered, or if its issuer is to be asked, so that [`verify`] must be gone through.
 ///
 /// Only JWTs are remembered by their text alone, and no other token is written like one, so nobody else could be meant.
@@ -61,15 +61,16 @@ pub fn recall(
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Option<Result<Arc<VerifiedToken>, VerifyError>> {
-    let remembered = cache.find(field.value())?;
-    let issuer = still_good(&remembered, issuers).filter(|issuer| issuer.revocation().is_none())?;
-    cache.note_hit();
-    let verified = remembered.verified();
-    Some(judge_remembered(verified, issuer, now).and_then(|()| {
-        note_use(verified, now);
-        in_its_field(verified, field.header())?;
-        Ok(Arc::clone(verified))
-    }))
+    cache.judge_own(field.value(), |remembered| {
+        let issuer = still_good(remembered, issuers).filter(|issuer| issuer.revocation().is_none())?;
+        cache.note_hit();
+        let verified = remembered.verified();
+        Some(judge_remembered(verified, issuer, now).and_then(|()| {
+            note_use(verified, now);
+            in_its_field(verified, field.header())?;
+            Ok(Arc::clone(verified))
+        }))
+    })
 }
 
 /// Each token belongs into one field. Told only to whoever has a good token: to others, both fields answer alike.

@@ -46,6 +46,14 @@ impl WorkerTokenCache {
         })
     }
 
+    /// What `judge` makes of a token that the worker itself has seen. No reference to the entry is counted, which other workers may
+    /// have as well.
+    pub(super) fn judge_own<T>(&self, text: &[u8], judge: impl FnOnce(&CachedToken) -> Option<T>) -> Option<T> {
+        let slots = self.slots.borrow();
+        let entry = slots.get(slot(self.shared.place(text)))?.as_deref()?;
+        if entry.is_of(text) { judge(entry) } else { None }
+    }
+
     pub(super) fn remember(&self, entry: CachedToken) {
         let place = self.shared.place(entry.text());
         let entry = Arc::new(entry);

@@ -112,11 +112,13 @@ impl Gateway {
             Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
+                // Boxed, since few requests come here: else each would carry the room for it.
                 if operation.is_management(request.method()) {
                     let place = (&**endpoint, *operation, &matched.parameters);
-                    return own::manage(&self.worker, place, request, connection, &snapshot, record).await;
+                    let managed = own::manage(&self.worker, place, request, connection, &snapshot, record);
+                    return Box::pin(managed).await;
                 }
-                return own::issue((endpoint, *operation), request, connection, &snapshot, record).await;
+                return Box::pin(own::issue((endpoint, *operation), request, connection, &snapshot, record)).await;
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };

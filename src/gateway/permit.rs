@@ -50,7 +50,7 @@ pub(super) async fn permit(
         Err(rejection) => (None, Err(rejection)),
     };
     let report_only = requirement.report_only();
-    record.decided(token, decision.as_ref().err(), report_only.is_some());
+    record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
         (Err(_), Some(report_only)) => Ok((Permit::report_only(report_only), Told::default())),
         (decision, _) => decision.inspect_err(|rejection| end_reuse(snapshot, parts, rejection)),

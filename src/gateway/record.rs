@@ -190,9 +190,9 @@ impl Record {
     }
 
     /// Notes what was decided about a token on a route that asks for one.
-    pub(super) fn decided(&mut self, token: Option<Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
-        self.token = token;
-        // Only the log tells it, and asking for the time is not free.
+    pub(super) fn decided(&mut self, token: Option<&Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
+        self.token = token.cloned();
+        // Only the log tells of it, and asking for the time is not free.
         self.auth_duration = self.worker.access_log().is_on().then(|| self.began.elapsed());
         self.is_unjudged = refusal.is_some_and(|refusal| refusal.fault() == Fault::Issuer);
         if report {
@@ -200,7 +200,7 @@ impl Record {
         }
         let Some(route) = self.matched_route() else { return };
         let decision = Decision {
-            issuer: self.token.as_deref().map(|token| &**token.issuer()),
+            issuer: token.map(|token| &**token.issuer()),
             result: if refusal.is_none() { DecisionResult::Allowed } else { DecisionResult::Refused },
             reason: refusal.map_or("authorized", Rejection::reason),
             mode: if report { DecisionMode::Report } else { DecisionMode::Enforce },

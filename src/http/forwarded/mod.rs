@@ -17,11 +17,7 @@ use self::node::Node;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-/// What is said of a hop in other words, which nobody here reads or writes.
-const NEVER_TOLD: [HeaderName; 2] = [X_FORWARDED_PORT, X_REAL_IP];
 
 /// How a request came to us.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +79,7 @@ impl OwnHop {
     pub fn add_to(&self, headers: &mut HeaderMap, trusted: &[IpNet]) -> IpAddr {
         let peer = self.peer;
         let past = if is_trusted(peer, trusted) { Past::read(headers, peer, trusted) } else { Past::none(peer) };
-        while let Some(name) = headers.keys().find(|name| NEVER_TOLD.contains(name)).cloned() {
+        while let Some(name) = headers.keys().find(|name| is_never_told(name)).cloned() {
             headers.remove(name);
         }
         let (element, address) = match past.nodes {
@@ -150,6 +146,11 @@ impl Past {
             nodes: standard.or(customary),
         }
     }
+}
+
+/// What says of a hop what nobody here reads or writes.
+fn is_never_told(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-forwarded-port" | "x-real-ip")
 }
 
 /// Walks the hops from the nearest to the oldest, as long as each is trusted to name the one before it.
