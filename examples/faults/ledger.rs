@@ -8,7 +8,7 @@ use crate::{
     world::World,
 };
 
-/// How much more memory the process may have at the end than when nothing had failed yet, beside a fifth of what it had.
+/// How much more memory the process may have at the end than half-way, beside a fifth of what it had. Until then its caches fill.
 const SLACK_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 /// The same of descriptors.
 const SLACK_DESCRIPTORS: f64 = 60.0;
@@ -48,7 +48,7 @@ pub(crate) struct Ledger {
     pub(crate) arrived: usize,
     pub(crate) issued: usize,
     pub(crate) revoked: usize,
-    /// Of the process that lived longest: how its memory grew, in bytes a minute, and from and to how many.
+    /// Of the process that lived longest: how its memory grew, in bytes a minute; how much it was half-way, and in the end.
     pub(crate) memory: Growth,
     pub(crate) descriptors: Growth,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Ledger {
 /// How something grew while one process lived.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Growth {
-    pub(crate) first: f64,
+    pub(crate) half: f64,
     pub(crate) last: f64,
     pub(crate) per_minute: f64,
 }
@@ -217,7 +217,9 @@ fn growth(figures: &[Figures]) -> (Growth, Growth) {
     let longest = figures.last().map(|last| last.process).unwrap_or_default();
     let figures: Vec<&Figures> = figures.iter().filter(|figures| figures.process == longest).collect();
     let grown = |value: fn(&Figures) -> f64| {
-        let (Some(first), Some(last)) = (figures.first(), figures.last()) else { return Growth::default() };
+        let (Some(half), Some(last)) = (figures.get(figures.len() / 2), figures.last()) else {
+            return Growth::default();
+        };
         // The median of the slopes between all pairs: one moment that is out of the way does not tilt it.
         let mut slopes: Vec<f64> = Vec::new();
         for (index, earlier) in figures.iter().enumerate() {
@@ -228,12 +230,12 @@ fn growth(figures: &[Figures]) -> (Growth, Growth) {
         }
         slopes.sort_by(f64::total_cmp);
         let per_minute = slopes.get(slopes.len() / 2).copied().unwrap_or_default();
-        Growth { first: value(first), last: value(last), per_minute }
+        Growth { half: value(half), last: value(last), per_minute }
     };
     (grown(|figures| figures.resident_bytes as f64), grown(|figures| figures.descriptors as f64))
 }
 
 fn grows(what: &str, growth: Growth, slack: f64) -> Option<String> {
-    let most = growth.first * 1.2 + slack;
-    (growth.last > most).then(|| format!("{} {what} have become {}", growth.first, growth.last))
+    let most = growth.half * 1.2 + slack;
+    (growth.last > most).then(|| format!("{} {what} have become {}", growth.half, growth.last))
 }

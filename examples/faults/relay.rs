@@ -89,6 +89,10 @@ impl Relay {
 
 async fn carry(mut downstream: TcpStream, target: SocketAddr, mut manner: watch::Receiver<Manner>) {
     let Ok(mut upstream) = TcpStream::connect(target).await else { return };
+    // Nothing may be late but what is told to be.
+    if downstream.set_nodelay(true).and(upstream.set_nodelay(true)).is_err() {
+        return;
+    }
     let (mut questions, mut answers) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     let (mut passed, mut swallowed) = (0, false);
     loop {

@@ -42,16 +42,16 @@ fn write_text(text: &mut String, ledger: &Ledger, seed: u64) -> std::fmt::Result
     }
     writeln!(text, "\n{requests} requests sent, {arrived} reached an upstream")?;
     writeln!(text, "{issued} tokens and {revoked} revocations acknowledged")?;
-    let Growth { first, last, per_minute } = ledger.memory;
+    let Growth { half, last, per_minute } = ledger.memory;
     writeln!(
         text,
-        "memory {:.1} MiB, then {:.1} MiB: {:+.2} MiB a minute",
-        first / MEBIBYTE,
+        "memory {:.1} MiB half-way, {:.1} MiB in the end: {:+.2} MiB a minute",
+        half / MEBIBYTE,
         last / MEBIBYTE,
         per_minute / MEBIBYTE
     )?;
-    let Growth { first, last, per_minute } = ledger.descriptors;
-    writeln!(text, "descriptors {first}, then {last}: {per_minute:+.1} a minute\n")?;
+    let Growth { half, last, per_minute } = ledger.descriptors;
+    writeln!(text, "descriptors {half} half-way, {last} in the end: {per_minute:+.1} a minute\n")?;
     for line in &ledger.lines {
         writeln!(text, "{:52}{:>8}", line.name, line.count)?;
         for example in &line.examples {
@@ -81,7 +81,7 @@ pub(crate) fn json(ledger: &Ledger, seed: u64) -> Value {
         .map(|line| json!({ "name": line.name, "count": line.count, "examples": line.examples }))
         .collect();
     let growth =
-        |growth: Growth| json!({ "first": growth.first, "last": growth.last, "per_minute": growth.per_minute });
+        |growth: Growth| json!({ "half_way": growth.half, "last": growth.last, "per_minute": growth.per_minute });
     json!({
         "seconds": ledger.took.as_secs_f64(), "seed": seed, "balances": ledger.balances(), "stages": stages,
         "lines": lines, "requests": ledger.requests, "arrived": ledger.arrived, "issued": ledger.issued,

@@ -22,9 +22,10 @@ use zeroize::Zeroizing;
 use super::{VerifiedToken, issuer::Verification};
 
 /// How many bytes of tokens and claims are kept unless told otherwise.
-const DEFAULT_CAPACITY_BYTES: u64 = 64 << 20;
-/// What an entry costs beside its token and claims.
-const ENTRY_BYTES: usize = 512;
+const DEFAULT_CAPACITY_BYTES: u64 = 96 << 20;
+/// What an entry costs beside its token and claims, moka's own part included: 20,000 tokens of 431 bytes with ten claims made a
+/// process grow by 3.0 KiB each.
+const ENTRY_BYTES: usize = 1408;
 /// How much of a token's end is hashed. It holds at least most of the signature, which is as good as random.
 const HASHED_BYTES: usize = 64;
 /// How many changes may wait for the cache's thread; what is more is not remembered for the other workers.
@@ -73,7 +74,7 @@ pub(super) struct Counters {
 }
 
 impl SharedTokenCache {
-    /// A cache of 64 MiB.
+    /// A cache of 96 MiB, some 30,000 tokens of common size.
     #[must_use]
     pub fn new() -> Self {
         Self::with_capacity(DEFAULT_CAPACITY_BYTES)

@@ -51,22 +51,29 @@ pub(crate) struct HttpClient {
     inner: Client<HttpConnector, Full<Bytes>>,
 }
 
+/// A body is not kept back until the head before it has been acknowledged.
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector
+}
+
 impl HttpClient {
     /// Speaks HTTP/1.1.
     pub(crate) fn http1() -> Self {
-        Self { inner: Client::builder(TokioExecutor::new()).build_http() }
+        Self { inner: Client::builder(TokioExecutor::new()).build(connector()) }
     }
 
     /// Speaks HTTP/1.1, and comes from `address`, one of this machine's.
     pub(crate) fn from_address(address: IpAddr) -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = connector();
         connector.set_local_address(Some(address));
         Self { inner: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// Speaks HTTP/2 with prior knowledge.
     pub(crate) fn http2() -> Self {
-        Self { inner: Client::builder(TokioExecutor::new()).http2_only(true).build_http() }
+        Self { inner: Client::builder(TokioExecutor::new()).http2_only(true).build(connector()) }
     }
 
     /// Sends a request and reads the answer to its end.
