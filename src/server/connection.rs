@@ -90,7 +90,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let Ok(mut local) = socket.local_addr() else { return };
     peer.set_ip(peer.ip().to_canonical());
     if settings.expects_proxy_header(peer.ip()) {
-        let Some(header) = proxy_header(&mut socket, peer, &settings, &seat).await else { return };
+        let Some(header) = Box::pin(proxy_header(&mut socket, peer, &settings, &seat)).await else { return };
         if let ProxyHeader::Proxied { peer: proxied, local: reached } = header {
             (peer, local) = (proxied, reached);
         }
@@ -103,7 +103,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     }
     let (mut transport, tls) = match &settings.tls {
         None => (Transport::Clear(socket), None),
-        Some(tls) => match tls.accept(socket, settings.limits.handshake_timeout).await {
+        Some(tls) => match Box::pin(tls.accept(socket, settings.limits.handshake_timeout)).await {
             Ok((stream, info)) => (Transport::Tls(Box::new(stream)), Some(info)),
             Err(error) => {
                 seat.listener.counters().tls_handshake_failures.increment();
@@ -123,7 +123,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let connection = Rc::new(Opened { seat, info, tally });
     match protocol {
         Protocol::Http1 => connection.serve_http1(stream, &settings.limits).await,
-        Protocol::Http2 => connection.serve_http2(stream, &settings.limits).await,
+        // As for the steps before: what few connections need, or for a moment, takes no room in all of them.
+        Protocol::Http2 => Box::pin(connection.serve_http2(stream, &settings.limits)).await,
     }
 }
 
@@ -192,7 +193,8 @@ impl<H: Handler> Opened<H> {
             let number = activity.begun().wrapping_add(1);
             let fault = activity.conversation.fault_of(number);
             let guard = RequestGuard::begin(&this.tally, fault.is_some() || !request.body().is_end_stream());
-            async move {
+            // hyper keeps room for the future of a request, and a connection is idle for most of its life: 9 KiB beside a pointer.
+            Box::pin(async move {
                 let is_connect = request.method() == Method::CONNECT;
                 let mut response = match fault {
                     Some(fault) => this.put_aside(fault),
@@ -203,7 +205,7 @@ impl<H: Handler> Opened<H> {
                     close_after(&mut response);
                 }
                 Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
-            }
+            })
         });
         let header_bytes = limits.header_size();
         let mut builder = http1::Builder::new();
