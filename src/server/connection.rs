@@ -193,8 +193,7 @@ impl<H: Handler> Opened<H> {
             let number = activity.begun().wrapping_add(1);
             let fault = activity.conversation.fault_of(number);
             let guard = RequestGuard::begin(&this.tally, fault.is_some() || !request.body().is_end_stream());
-            // hyper keeps room for the future of a request, and a connection is idle for most of its life: 9 KiB beside a pointer.
-            Box::pin(async move {
+            async move {
                 let is_connect = request.method() == Method::CONNECT;
                 let mut response = match fault {
                     Some(fault) => this.put_aside(fault),
@@ -205,7 +204,7 @@ impl<H: Handler> Opened<H> {
                     close_after(&mut response);
                 }
                 Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
-            })
+            }
         });
         let header_bytes = limits.header_size();
         let mut builder = http1::Builder::new();
