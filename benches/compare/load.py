@@ -76,7 +76,7 @@ class Generator:
         return counted
 
     def _run(self, command):
-        pinned = ["taskset", "-c", self.load.cores, *map(str, command)]
+        pinned = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", self.load.cores, *map(str, command)]
         done = subprocess.run(pinned, capture_output=True, text=True, env=self._environment)
         if done.returncode != 0:
             raise Wrong(f"{command[0]} failed: {(done.stderr or done.stdout)[-500:]}")
