@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    error::Error,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, header::UPGRADE};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::{
@@ -66,12 +67,12 @@ pub enum JoinEnd {
     Broken(#[source] io::Error),
     /// One side never became an upgraded connection.
     #[error("the upgrade was not completed")]
-    NotUpgraded(#[source] hyper::Error),
+    NotUpgraded(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Counts what is written through it and notes when anything last moved.
-struct Watched<'a> {
-    io: TokioIo<Upgraded>,
+struct Watched<'a, T> {
+    io: T,
     written: &'a Cell<u64>,
     last_moved: &'a Cell<Instant>,
     frames: Option<&'a RefCell<WebSocketFrames>>,
@@ -87,16 +88,20 @@ impl UpstreamUpgrade {
 /// nothing has moved for `idle_timeout`, or `cut` is over: then downstream is told by a closing frame, if there is room for one between
 /// two others. Dropping the future closes both.
 ///
-/// `downstream` is had from the request by `hyper::upgrade::on` before the response is sent; this future is to run while it is.
-pub async fn join(
-    downstream: OnUpgrade,
+/// `downstream` is had from the request before the response is sent; this future is to run while it is.
+pub async fn join<D, E>(
+    downstream: impl Future<Output = Result<D, E>>,
     upstream: UpstreamUpgrade,
     idle_timeout: Duration,
     cut: impl Future<Output = ()>,
-) -> Joined {
+) -> Joined
+where
+    D: AsyncRead + AsyncWrite + Unpin,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
     let UpstreamUpgrade { on_upgrade, under_way: _under_way } = upstream;
     let ended = |end| Joined { bytes_to_upstream: 0, bytes_to_downstream: 0, end };
-    let both = async { Ok((downstream.await?, on_upgrade.await?)) };
+    let both = async { Ok((downstream.await.map_err(Into::into)?, on_upgrade.await?)) };
     let (downstream, upstream) = match timeout(idle_timeout, both).await {
         Ok(Ok(both)) => both,
         Ok(Err(error)) => return ended(JoinEnd::NotUpgraded(error)),
@@ -105,12 +110,8 @@ pub async fn join(
     let (to_upstream, to_downstream) = (Cell::new(0), Cell::new(0));
     let last_moved = Cell::new(Instant::now());
     let frames = RefCell::new(WebSocketFrames::default());
-    let mut downstream = Watched {
-        io: TokioIo::new(downstream),
-        written: &to_downstream,
-        last_moved: &last_moved,
-        frames: Some(&frames),
-    };
+    let mut downstream =
+        Watched { io: downstream, written: &to_downstream, last_moved: &last_moved, frames: Some(&frames) };
     let mut upstream =
         Watched { io: TokioIo::new(upstream), written: &to_upstream, last_moved: &last_moved, frames: None };
     let end = {
@@ -142,7 +143,7 @@ pub async fn join(
 
 /// Closes in order, and reads away what still comes: to close a socket with something unread would be to reset it, and with it what was
 /// said last.
-async fn say_farewell(downstream: &mut Watched<'_>) -> io::Result<()> {
+async fn say_farewell<T: AsyncRead + AsyncWrite + Unpin>(downstream: &mut Watched<'_, T>) -> io::Result<()> {
     downstream.write_all(POLICY_CLOSE).await?;
     downstream.shutdown().await?;
     copy(downstream, &mut sink()).await.map(|_| ())
@@ -160,7 +161,7 @@ pub(super) fn is_asked(asked: &[HeaderValue], response: &HeaderMap) -> bool {
     !switched_to.is_empty() && offers.any(|offer| offer.trim_ascii().eq_ignore_ascii_case(switched_to))
 }
 
-impl Watched<'_> {
+impl<T> Watched<'_, T> {
     fn moved(&self) {
         self.last_moved.set(Instant::now());
     }
@@ -177,7 +178,7 @@ impl Watched<'_> {
     }
 }
 
-impl AsyncRead for Watched<'_> {
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<'_, T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = ready!(Pin::new(&mut this.io).poll_read(cx, buffer));
@@ -186,7 +187,7 @@ impl AsyncRead for Watched<'_> {
     }
 }
 
-impl AsyncWrite for Watched<'_> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<'_, T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;

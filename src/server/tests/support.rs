@@ -19,7 +19,8 @@ use tokio::{
 };
 
 use super::super::{
-    CloseConnection, ConnectionInfo, DrainReport, Handler, Listener, Listeners, RequestFault, Server, run_worker,
+    CloseConnection, ConnectionInfo, DownstreamBody, DrainReport, Handler, Listener, Listeners, RequestFault, Server,
+    run_worker,
 };
 use crate::{
     clock::{Clock, UnixTime},
@@ -175,7 +176,7 @@ pub(super) fn text(text: impl Into<Bytes>) -> TestBody {
 impl Handler for Scripted {
     type Body = TestBody;
 
-    async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<TestBody> {
+    async fn handle(&self, request: Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<TestBody> {
         let path = request.uri().path().to_owned();
         let _ = self.arrived.send(path.clone());
         match path.as_str() {
@@ -211,10 +212,10 @@ impl Handler for Scripted {
                 )))
             }
             "/upgrade" => {
-                let upgrade = hyper::upgrade::on(request);
+                let upgrade = request.body().upgrade().unwrap();
                 tokio::task::spawn_local(async move {
                     let Ok(upgraded) = upgrade.await else { return };
-                    let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
+                    let (mut reader, mut writer) = tokio::io::split(upgraded);
                     let _ = tokio::io::copy(&mut reader, &mut writer).await;
                 });
                 Response::builder()
@@ -228,7 +229,7 @@ impl Handler for Scripted {
         }
     }
 
-    fn overloaded(&self, _: &Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
+    fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
         Response::builder().status(503).body(text("overloaded")).unwrap()
     }
 
