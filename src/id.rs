@@ -2,9 +2,10 @@
 //! Refuses: a request id from outside that could break a log line or a header.
 //! Always holds: an id is 1 to 128 visible ASCII characters and a valid header value.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, time::SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderValue;
 use uuid::{Builder, NoContext, Timestamp, Uuid};
 
 /// The longest request id taken over from a caller, in bytes.
@@ -13,7 +14,8 @@ const LONGEST_REQUEST_ID_BYTES: usize = 128;
 /// Names one request in the answer, the access log and the upstream's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId {
-    text: Arc<str>,
+    /// As it is sent, twice for each request: it is made into a field's value once.
+    value: HeaderValue,
 }
 
 impl RequestId {
@@ -25,7 +27,8 @@ impl RequestId {
         let timestamp = Timestamp::from_unix(NoContext, since_epoch.as_secs(), since_epoch.subsec_nanos());
         let mut buffer = Uuid::encode_buffer();
         let text: &str = Uuid::new_v7(timestamp).as_hyphenated().encode_lower(&mut buffer);
-        Self { text: Arc::from(text) }
+        // Hexadecimal digits can stand in a field.
+        Self { value: HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-")) }
     }
 
     /// Takes over a caller's id if it is sane: 1 to 128 characters out of letters, digits and `-_.:+/=`.
@@ -38,19 +41,25 @@ impl RequestId {
         if !text.iter().all(sane) {
             return None;
         }
-        std::str::from_utf8(text).ok().map(|text| Self { text: Arc::from(text) })
+        HeaderValue::from_bytes(text).ok().map(|value| Self { value })
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.value.to_str().unwrap_or_default()
+    }
+
+    /// The id as a field's value. Cloning it copies no text.
+    #[must_use]
+    pub const fn header_value(&self) -> &HeaderValue {
+        &self.value
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
+        formatter.write_str(self.as_str())
     }
 }
 

@@ -81,15 +81,14 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
-/// Whether all of it are characters of a `b64token`. Every byte of every request's token is looked at, so there is no way out
-/// in the middle: the compiler then looks at 16 or 32 of them at a time, which took this from 5 % of a request's CPU to
-/// next to nothing.
+/// Whether all of it are characters of a `b64token`. There is no way out in the middle: the compiler then looks at 16 or 32 bytes
+/// at a time, which took this from 5 % of a request's CPU to next to nothing.
 fn is_b64token(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| {
         let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        let special =
-            (byte == b'-') | (byte == b'.') | (byte == b'_') | (byte == b'~') | (byte == b'+') | (byte == b'/');
+        // `-`, `.`, `/` and the digits stand side by side.
+        let digit = byte.wrapping_sub(b'-') <= b'9' - b'-';
+        let special = (byte == b'_') | (byte == b'~') | (byte == b'+');
         all & (letter | digit | special)
     })
 }
@@ -121,6 +120,11 @@ impl CredentialError {
 
 /// The one token of an `Authorization` field.
 pub fn from_authorization(authorization: &HeaderValue) -> Result<BearerToken<'_>, CredentialError> {
+    from_list_of_one(after_scheme(authorization)?)
+}
+
+/// What stands in an `Authorization` field after the scheme `Bearer`.
+pub(super) fn after_scheme(authorization: &HeaderValue) -> Result<&[u8], CredentialError> {
     let bytes = authorization.as_bytes();
     let scheme_length = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
     let (scheme, rest) = bytes.split_at_checked(scheme_length).ok_or(CredentialError::OtherScheme)?;
@@ -131,13 +135,13 @@ pub fn from_authorization(authorization: &HeaderValue) -> Result<BearerToken<'_>
         return Err(if list { CredentialError::Several } else { CredentialError::OtherScheme });
     }
     let token = rest.iter().position(|byte| *byte != b' ').and_then(|start| rest.get(start..));
-    from_list_of_one(token.unwrap_or_default())
+    Ok(token.unwrap_or_default())
 }
 
 /// The one token of a field's value. A comma is in no token: it begins another credential (RFC 9110 section 5.3 lets fields
 /// be joined by commas).
 pub(super) fn from_list_of_one(value: &[u8]) -> Result<BearerToken<'_>, CredentialError> {
-    if value.contains(&b',') {
+    if memchr::memchr(b',', value).is_some() {
         return Err(CredentialError::Several);
     }
     BearerToken::parse(std::str::from_utf8(value).map_err(|_| CredentialError::Malformed)?)

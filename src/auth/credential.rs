@@ -3,6 +3,8 @@
 //! Always holds: `X-API-Key` is a credential only where the embedded issuer has tokens that are sent so; elsewhere it is a
 //! field like any other, and the upstream's business.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use super::{
@@ -18,6 +20,14 @@ const QUERY_PARAMETER: &str = "access_token";
 #[derive(Clone, Copy, Debug)]
 pub struct Credential<'a> {
     token: BearerToken<'a>,
+    header: CredentialHeader,
+}
+
+/// The one field of a request in which a credential stands. Whether it is one has not been looked at, see [`Self::read`]: a token
+/// that was verified before is found by its bytes alone.
+#[derive(Clone, Copy)]
+pub struct CredentialField<'a> {
+    value: &'a [u8],
     header: CredentialHeader,
 }
 
@@ -40,26 +50,64 @@ pub fn extract<'a>(
     query: Option<&str>,
     api_keys: bool,
 ) -> Result<Option<Credential<'a>>, CredentialError> {
+    credential_field(headers, query, api_keys)?.map(CredentialField::read).transpose()
+}
+
+/// The field in which the one credential of a request stands, if there is one; otherwise like [`extract`].
+///
+/// # Errors
+/// There is more than one, or its scheme is another one.
+pub fn credential_field<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&str>,
+    api_keys: bool,
+) -> Result<Option<CredentialField<'a>>, CredentialError> {
     let authorizations = headers.get_all(AUTHORIZATION).iter().map(|value| (CredentialHeader::Authorization, value));
     let keys = api_keys.then(|| headers.get_all(X_API_KEY).iter()).into_iter().flatten();
     let mut found = authorizations.chain(keys.map(|value| (CredentialHeader::ApiKey, value)));
     match (found.next(), found.next(), query.is_some_and(holds_token)) {
         (None, _, false) => Ok(None),
         (None, _, true) => Err(CredentialError::InQuery),
-        (Some((header, value)), None, false) => Credential::read(header, value).map(Some),
+        (Some((header, value)), None, false) => CredentialField::of(header, value).map(Some),
         (Some(_), _, _) => Err(CredentialError::Several),
     }
 }
 
-impl<'a> Credential<'a> {
-    fn read(header: CredentialHeader, value: &'a HeaderValue) -> Result<Self, CredentialError> {
-        let token = match header {
-            CredentialHeader::Authorization => bearer::from_authorization(value)?,
-            CredentialHeader::ApiKey => bearer::from_list_of_one(value.as_bytes())?,
+impl<'a> CredentialField<'a> {
+    fn of(header: CredentialHeader, value: &'a HeaderValue) -> Result<Self, CredentialError> {
+        let value = match header {
+            CredentialHeader::Authorization => bearer::after_scheme(value)?,
+            CredentialHeader::ApiKey => value.as_bytes(),
         };
-        Ok(Self { token, header })
+        Ok(Self { value, header })
     }
 
+    /// Reads what stands in it.
+    ///
+    /// # Errors
+    /// It is not one token.
+    pub fn read(self) -> Result<Credential<'a>, CredentialError> {
+        Ok(Credential { token: bearer::from_list_of_one(self.value)?, header: self.header })
+    }
+
+    /// The bytes where a token should be.
+    pub(super) const fn value(self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Which field it is.
+    pub(super) const fn header(self) -> CredentialHeader {
+        self.header
+    }
+}
+
+impl fmt::Debug for CredentialField<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("CredentialField").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Credential<'a> {
     /// The token, to be verified.
     #[must_use]
     pub const fn token(self) -> BearerToken<'a> {

@@ -41,7 +41,7 @@ pub use self::{
     access::{Access, PublicAccess, ReportOnly, Requirement, Verdict},
     bearer::{BearerToken, CredentialError, from_authorization},
     claims::{Claims, Principal},
-    credential::{Credential, CredentialHeader, extract},
+    credential::{Credential, CredentialField, CredentialHeader, credential_field, extract},
     denial::Denial,
     inquirers::Inquirers,
     inquiry::{InquiryCount, InquiryStatus},
@@ -56,7 +56,7 @@ pub use self::{
     token_cache::SharedTokenCache,
     unverified::UnverifiedToken,
     verified_token::VerifiedToken,
-    verify::{verify, verify_once},
+    verify::{recall, verify, verify_once},
     verify_error::{Fault, VerifyError},
     worker_token_cache::WorkerTokenCache,
 };

@@ -132,15 +132,15 @@ impl SharedTokenCache {
 
     /// Where to look for a token. Keyed at random, so nobody can aim at a place; entries tell whole texts apart, so
     /// sharing a place is harmless.
-    pub(super) fn place(&self, text: &str) -> u64 {
-        let bytes = text.as_bytes();
+    pub(super) fn place(&self, text: impl AsRef<[u8]>) -> u64 {
+        let bytes = text.as_ref();
         let end = bytes.get(bytes.len().saturating_sub(HASHED_BYTES)..).unwrap_or(bytes);
         let mut hasher = self.hashing.build_hasher();
         hasher.write(end);
         hasher.finish()
     }
 
-    pub(super) fn find(&self, place: u64, text: &str) -> Option<Arc<CachedToken>> {
+    pub(super) fn find(&self, place: u64, text: &[u8]) -> Option<Arc<CachedToken>> {
         self.store.entries.get(&place).filter(|entry| entry.is_of(text))
     }
 
@@ -234,8 +234,8 @@ impl CachedToken {
         &self.verified
     }
 
-    pub(super) fn is_of(&self, text: &str) -> bool {
-        **self.text == *text
+    pub(super) fn is_of(&self, text: &[u8]) -> bool {
+        self.text.as_bytes() == text
     }
 
     pub(super) fn text(&self) -> &str {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    BearerToken, Claims, Credential, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TokenStanding,
+    BearerToken, Claims, Credential, CredentialField, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TokenStanding,
     TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, Withdrawal,
     WorkerTokenCache,
     introspected::{asked_about, verify_introspected},
@@ -47,11 +47,35 @@ pub async fn verify(
         (None, Some(issuer)) if !text.contains('.') => Arc::new(resolve(text, issuer, now)?),
         (None, _) => verify_jwt(text, issuers, cache, now).await?,
     };
-    // Told only to whoever has a good token: to others, both fields answer alike.
-    if verified.is_api_key() != (credential.header() == CredentialHeader::ApiKey) {
-        return Err(VerifyError::WrongHeader);
-    }
+    in_its_field(&verified, credential.header())?;
     Ok(verified)
+}
+
+/// The short way for the token of a field that this worker has seen before: what [`verify`] would say of it, without reading it anew and
+/// without waiting. `None` if it is not remembered, or if its issuer is to be asked, so that [`verify`] must be gone through.
+///
+/// Only JWTs are remembered by their text alone, and no other token is written like one, so nobody else could be meant.
+pub fn recall(
+    field: CredentialField<'_>,
+    issuers: &Issuers,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Option<Result<Arc<VerifiedToken>, VerifyError>> {
+    cache.judge_own(field.value(), |remembered| {
+        let issuer = still_good(remembered, issuers).filter(|issuer| issuer.revocation().is_none())?;
+        cache.note_hit();
+        let verified = remembered.verified();
+        Some(judge_remembered(verified, issuer, now).and_then(|()| {
+            note_use(verified, now);
+            in_its_field(verified, field.header())?;
+            Ok(Arc::clone(verified))
+        }))
+    })
+}
+
+/// Each token belongs into one field. Told only to whoever has a good token: to others, both fields answer alike.
+fn in_its_field(verified: &VerifiedToken, header: CredentialHeader) -> Result<(), VerifyError> {
+    if verified.is_api_key() == (header == CredentialHeader::ApiKey) { Ok(()) } else { Err(VerifyError::WrongHeader) }
 }
 
 /// Looks an opaque token up. Nothing of it is remembered here: its issuer's memory is as near.
@@ -101,13 +125,9 @@ async fn verify_jwt(
         if let Some(issuer) = still_good(&remembered, issuers) {
             cache.note_hit();
             let verified = remembered.verified();
-            judge_standing(issuer, now)?;
-            verified.claims().judge_times(now, issuer.leeway())?;
-            refuse_withdrawn(issuer, verified)?;
+            judge_remembered(verified, issuer, now)?;
             refuse_revoked(issuer, text, verified, now).await?;
-            if let Some(key) = verified.key() {
-                key.note_use(now);
-            }
+            note_use(verified, now);
             return Ok(Arc::clone(verified));
         }
         cache.forget(text);
@@ -128,6 +148,19 @@ fn still_good<'i>(remembered: &CachedToken, issuers: &'i Issuers) -> Option<&'i 
     let issuer = issuers.by_name(verified.issuer())?;
     let listed = verified.key().is_none_or(|key| !key.is_withdrawn());
     (remembered.was_verified_under(issuer.verification()) && listed).then_some(issuer)
+}
+
+/// Judges what may have changed since a token was verified, as far as it can be told without asking.
+fn judge_remembered(verified: &VerifiedToken, issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {
+    judge_standing(issuer, now)?;
+    verified.claims().judge_times(now, issuer.leeway())?;
+    refuse_withdrawn(issuer, verified)
+}
+
+fn note_use(verified: &VerifiedToken, now: UnixTime) {
+    if let Some(key) = verified.key() {
+        key.note_use(now);
+    }
 }
 
 /// RFC 8725 section 3.8 in its order: the issuer, its key, the signature, and only then the claims.

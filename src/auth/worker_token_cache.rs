@@ -34,7 +34,8 @@ impl WorkerTokenCache {
         &self.shared
     }
 
-    pub(super) fn find(&self, text: &str) -> Option<Arc<CachedToken>> {
+    pub(super) fn find(&self, text: impl AsRef<[u8]>) -> Option<Arc<CachedToken>> {
+        let text = text.as_ref();
         let place = self.shared.place(text);
         let own =
             self.slots.borrow().get(slot(place)).and_then(Option::as_ref).filter(|entry| entry.is_of(text)).cloned();
@@ -43,6 +44,14 @@ impl WorkerTokenCache {
             self.keep(place, &found);
             Some(found)
         })
+    }
+
+    /// What `judge` makes of a token that the worker itself has seen. No reference to the entry is counted, which other workers may
+    /// have as well.
+    pub(super) fn judge_own<T>(&self, text: &[u8], judge: impl FnOnce(&CachedToken) -> Option<T>) -> Option<T> {
+        let slots = self.slots.borrow();
+        let entry = slots.get(slot(self.shared.place(text)))?.as_deref()?;
+        if entry.is_of(text) { judge(entry) } else { None }
     }
 
     pub(super) fn remember(&self, entry: CachedToken) {

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use super::{
     Rejection,
     body::{ManagedBody, RequestBody, RequestBytes, ResponseBody},
-    identity,
     lifeline::Lifeline,
     limit, own,
     permit::permit,
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     auth::{Permit, WorkerTokenCache, from_authorization},
     http::{
-        BodyError, BodyLimits, MeteredBody, NormalHost, NormalPath, forwarded, grpc_timeout,
+        Arrival, BodyError, BodyLimits, MeteredBody, NormalPath, grpc_timeout,
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
@@ -101,10 +100,10 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         let bridge = Bridge::of(&mut parts);
         refuse_method(&parts.method)?;
-        let host = NormalHost::from_request(&parts)?;
-        record.host(&host);
+        let arrival = connection.arrivals.of(&parts)?;
+        record.arrived(&arrival);
         let path = NormalPath::parse(parts.uri.path())?;
-        let matched = snapshot.match_route(&host, &path, &parts.method)?;
+        let matched = snapshot.match_route(arrival.host(), &path, &parts.method)?;
         let route = match matched.value {
             Destination::Route(index) => {
                 record.matched(*index);
@@ -117,11 +116,13 @@ impl Gateway {
             Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
                 let request = Request::from_parts(parts, body);
+                // Boxed, since few requests come here: else each would carry the room for it.
                 if operation.is_management(request.method()) {
                     let place = (&**endpoint, *operation, &matched.parameters);
-                    return own::manage(&self.worker, place, request, connection, &snapshot, record).await;
+                    let managed = own::manage(&self.worker, place, request, connection, &snapshot, record);
+                    return Box::pin(managed).await;
                 }
-                return own::issue((endpoint, *operation), request, connection, &snapshot, record).await;
+                return Box::pin(own::issue((endpoint, *operation), request, connection, &snapshot, record)).await;
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };
@@ -130,7 +131,7 @@ impl Gateway {
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())
             .map_err(|_| crate::http::PathError::TooLong)?;
-        let permit = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
+        let (permit, told) = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
         limit::by_principal(route, &permit, record).await?;
 
         // The rewriting may take it away, and only the answer tells whether it was good.
@@ -139,8 +140,8 @@ impl Gateway {
             bridge.form(&mut parts);
         }
         let deadline = record.deadline(timeout);
-        let limits = self.rewrite(&mut parts, (route, deadline), &host, connection, record);
-        identity::add(&mut parts.headers, &route.identity, permit.token());
+        let limits = self.rewrite(&mut parts, (route, deadline), &arrival, connection, record);
+        told.add_to(&mut parts.headers);
         parts.uri = target.into();
         let upgrading = take_upgrade(&mut parts, &body);
         let hold = websocket::take_hold(&mut parts);
@@ -183,7 +184,7 @@ impl Gateway {
         &self,
         parts: &mut Parts,
         (route, deadline): (&Route, Instant),
-        host: &NormalHost,
+        arrival: &Arrival,
         connection: &ConnectionInfo,
         record: &mut Record,
     ) -> BodyLimits {
@@ -197,10 +198,9 @@ impl Gateway {
         // RFC 9110 section 10.1.1: whoever reads the body answers 100 Continue, and that is the gateway.
         headers.remove(header::EXPECT);
         let settings = connection.settings();
-        let hop = forwarded::Hop { peer: connection.peer.ip(), tls: connection.tls.is_some(), host };
-        record.called_by(forwarded::rewrite(headers, &hop, &settings.trusted_proxies));
+        record.called_by(arrival.hop().add_to(headers, &settings.trusted_proxies));
         set_request_id(headers, record.request_id());
-        headers.insert(header::HOST, host.header_value().clone());
+        headers.insert(header::HOST, arrival.host().header_value().clone());
         BodyLimits {
             bytes: Some(settings.limits.body_bytes),
             idle: Some(settings.limits.body_idle_timeout),

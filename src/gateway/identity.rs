@@ -1,31 +1,39 @@
 //! Owns: telling the upstream who calls, in headers that the operator named.
 //! Refuses: a claim that could break out of its header, or that the upstream could read as another one.
-//! Always holds: called after everything of that name was removed from what came in. Whether a token's claims can be written
+//! Always holds: told after everything of that name was removed from what came in. Whether a token's claims can be written
 //! is part of the decision about it, so that a route which only reports can report it.
 
-use std::sync::Arc;
-
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::Rejection;
 use crate::{auth::VerifiedToken, snapshot::Identity};
 
-/// Whether every claim of `token` that `identity` passes on can be written.
-///
-/// # Errors
-/// If a claim cannot be told faithfully.
-pub(super) fn judge(identity: &Identity, token: &VerifiedToken) -> Result<(), Rejection> {
-    identity.headers.iter().try_for_each(|(_, claim)| value(token, claim).map(|_| ()))
+/// What the upstream is told about the caller of one request; nothing, if nobody's word was accepted.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    fields: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Adds the headers of `identity` for which `token` has a claim. One that cannot be written is left out: such a token does not
-/// get here.
-pub(super) fn add(headers: &mut HeaderMap, identity: &Identity, token: Option<&Arc<VerifiedToken>>) {
-    let Some(token) = token else { return };
-    for (name, claim) in &identity.headers {
-        if let Ok(Some(value)) = value(token, claim) {
-            headers.insert(name.clone(), value);
+impl Told {
+    /// What `identity` passes on of `token`.
+    ///
+    /// # Errors
+    /// If a claim cannot be told faithfully.
+    pub(super) fn of(identity: &Identity, token: &VerifiedToken) -> Result<Self, Rejection> {
+        let mut fields = Vec::with_capacity(identity.headers.len());
+        for (name, claim) in &identity.headers {
+            if let Some(value) = value(token, claim)? {
+                fields.push((name.clone(), value));
+            }
+        }
+        Ok(Self { fields })
+    }
+
+    /// Adds it to a request's fields.
+    pub(super) fn add_to(self, headers: &mut HeaderMap) {
+        for (name, value) in self.fields {
+            headers.insert(name, value);
         }
     }
 }

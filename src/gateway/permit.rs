@@ -7,16 +7,16 @@ use std::sync::Arc;
 use http::request::Parts;
 use tokio::time::timeout_at;
 
-use super::{Rejection, identity, record::Record, worker::Worker};
+use super::{Rejection, identity::Told, record::Record, worker::Worker};
 use crate::{
-    auth::{self, Access, Permit, Requirement, VerifiedToken, VerifyError},
+    auth::{self, Access, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
     http::PathParameters,
     snapshot::{Route, Snapshot},
     token_endpoint::DropReason,
 };
 
-/// The permit for a request on `route`.
+/// The permit for a request on `route`, and what its upstream is told of the caller.
 pub(super) async fn permit(
     worker: &Worker,
     snapshot: &Snapshot,
@@ -24,15 +24,24 @@ pub(super) async fn permit(
     parts: &Parts,
     parameters: &PathParameters,
     record: &mut Record,
-) -> Result<Permit, Rejection> {
+) -> Result<(Permit, Told), Rejection> {
     let requirement = match &route.access {
-        Access::Public(public) => return Ok(Permit::public(public)),
+        Access::Public(public) => return Ok((Permit::public(public), Told::default())),
         Access::Protected(requirement) => requirement,
     };
-    let deadline = record.deadline(route.timeout);
-    let verified = verified(worker, snapshot, requirement, parts, record.time());
-    // The issuer may have to be asked, and that counts towards the time of the whole exchange.
-    let verified = timeout_at(deadline, verified).await.unwrap_or(Err(VerifyError::IssuerTooSlow.into()));
+    let verified = match credential_field(snapshot, parts) {
+        Err(rejection) => Err(rejection),
+        Ok(field) => match auth::recall(field, &snapshot.issuers, worker.tokens(), record.time()) {
+            Some(known) => known.map_err(Rejection::from),
+            None => {
+                let deadline = record.deadline(route.timeout);
+                // Boxed, since few requests need it: else each would carry the room for it.
+                let verified = Box::pin(verified(field, worker, snapshot, requirement, record.time()));
+                // The issuer may have to be asked, and that counts towards the time of the whole exchange.
+                timeout_at(deadline, verified).await.unwrap_or(Err(VerifyError::IssuerTooSlow.into()))
+            }
+        },
+    };
     let (token, decision) = match verified {
         Ok(token) => {
             let decision = authorize(requirement, route, &token, parameters);
@@ -43,22 +52,25 @@ pub(super) async fn permit(
     let report_only = requirement.report_only();
     record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
-        (Err(_), Some(report_only)) => Ok(Permit::report_only(report_only)),
+        (Err(_), Some(report_only)) => Ok((Permit::report_only(report_only), Told::default())),
         (decision, _) => decision.inspect_err(|rejection| end_reuse(snapshot, parts, rejection)),
     }
 }
 
+fn credential_field<'a>(snapshot: &Snapshot, parts: &'a Parts) -> Result<CredentialField<'a>, Rejection> {
+    let api_keys = snapshot.issuers.accepts_api_keys();
+    auth::credential_field(&parts.headers, parts.uri.query(), api_keys)?.ok_or(Rejection::NoToken)
+}
+
 async fn verified(
+    field: CredentialField<'_>,
     worker: &Worker,
     snapshot: &Snapshot,
     requirement: &Requirement,
-    parts: &Parts,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, Rejection> {
-    let issuers = &snapshot.issuers;
-    let found = auth::extract(&parts.headers, parts.uri.query(), issuers.accepts_api_keys())?;
-    let found = found.ok_or(Rejection::NoToken)?;
-    Ok(auth::verify(found, issuers, requirement.introspecting(), worker.tokens(), now).await?)
+    let introspecting = requirement.introspecting();
+    Ok(auth::verify(field.read()?, &snapshot.issuers, introspecting, worker.tokens(), now).await?)
 }
 
 /// A token that is refused for itself is not handed out again. One that is refused for what the next one would be refused for, too, is:
@@ -78,8 +90,7 @@ fn authorize(
     route: &Route,
     token: &Arc<VerifiedToken>,
     parameters: &PathParameters,
-) -> Result<Permit, Rejection> {
+) -> Result<(Permit, Told), Rejection> {
     let permit = requirement.authorize(token, parameters)?;
-    identity::judge(&route.identity, token)?;
-    Ok(permit)
+    Ok((permit, Told::of(&route.identity, token)?))
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     auth::VerifiedToken,
     clock::UnixTime,
-    http::{BodyEnd, BodyOutcome, NormalHost, headers},
+    http::{Arrival, BodyEnd, BodyOutcome, headers},
     id::{RequestId, TokenId},
     limit::Taken,
     server::ConnectionInfo,
@@ -43,7 +43,7 @@ pub(super) struct Record {
     method: Method,
     uri: Uri,
     version: Version,
-    host: Option<NormalHost>,
+    arrival: Option<Rc<Arrival>>,
     caller: IpAddr,
     route: Option<RouteIndex>,
     own_metrics: Option<RouteMetrics>,
@@ -85,7 +85,7 @@ impl Record {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            host: None,
+            arrival: None,
             caller: connection.peer.ip(),
             route: None,
             own_metrics: None,
@@ -132,8 +132,9 @@ impl Record {
         self.bytes_in.clone()
     }
 
-    pub(super) fn host(&mut self, host: &NormalHost) {
-        self.host = Some(host.clone());
+    /// Notes which host is asked for.
+    pub(super) fn arrived(&mut self, arrival: &Rc<Arrival>) {
+        self.arrival = Some(Rc::clone(arrival));
     }
 
     /// Notes whose request it is, by what trusted proxies say.
@@ -191,7 +192,8 @@ impl Record {
     /// Notes what was decided about a token on a route that asks for one.
     pub(super) fn decided(&mut self, token: Option<&Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
         self.token = token.cloned();
-        self.auth_duration = Some(self.began.elapsed());
+        // Only the log tells of it, and asking for the time is not free.
+        self.auth_duration = self.worker.access_log().is_on().then(|| self.began.elapsed());
         self.is_unjudged = refusal.is_some_and(|refusal| refusal.fault() == Fault::Issuer);
         if report {
             self.would_refuse = refusal.map(Rejection::reason);
@@ -307,7 +309,7 @@ impl Record {
             protocol: self.version,
             peer: self.caller,
             method: self.method.as_str(),
-            host: self.host.as_ref().map(NormalHost::as_str),
+            host: self.arrival.as_ref().map(|arrival| arrival.host().as_str()),
             path: self.uri.path(),
             route: route.map(|route| &*route.name),
             upstream: route.map(|route| &**route.upstream.name()),

@@ -79,6 +79,15 @@ impl NormalHost {
         &self.value
     }
 
+    /// The same in memory of its own.
+    #[must_use]
+    pub(super) fn detached(mut self) -> Self {
+        if let Ok(value) = HeaderValue::from_bytes(self.value.as_bytes()) {
+            self.value = value;
+        }
+        self
+    }
+
     fn from_field(field: &HeaderValue) -> Result<Self, HostError> {
         let parsed = parse(field.as_bytes())?;
         let value = match parsed.rewritten {

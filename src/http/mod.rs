@@ -4,6 +4,7 @@
 //! overrides it, and those that would are removed before an upstream could obey them (see [`headers`]).
 //! Always holds: pure: no network, no configuration; only [`MeteredBody`] looks at a clock.
 
+mod arrival;
 mod body;
 pub mod forwarded;
 mod grpc_timeout;
@@ -16,6 +17,7 @@ mod problem;
 mod whole_seconds;
 
 pub use self::{
+    arrival::{Arrival, Arrivals},
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
     grpc_timeout::grpc_timeout,
     host::{HostError, NormalHost},

@@ -6,6 +6,9 @@ use http::HeaderValue;
 
 use super::ErrorCode;
 
+/// As long as nearly all challenges are at most.
+const CHALLENGE_BYTES: usize = 128;
+
 /// A challenge under construction: `Bearer realm="...", error="...", error_description="...", scope="..."`.
 #[derive(Clone, Debug)]
 pub struct Challenge {
@@ -16,7 +19,8 @@ impl Challenge {
     /// A bare challenge, for a request that brought no token: it must not name an error (RFC 6750 section 3.1).
     #[must_use]
     pub fn bearer(realm: &str) -> Self {
-        let mut challenge = Self { text: "Bearer".to_owned() };
+        let mut challenge = Self { text: String::with_capacity(CHALLENGE_BYTES) };
+        challenge.text.push_str("Bearer");
         challenge.attribute(" ", "realm", realm);
         challenge
     }
@@ -48,8 +52,12 @@ impl Challenge {
         self.text.push_str(separator);
         self.text.push_str(name);
         self.text.push_str("=\"");
-        self.text
-            .extend(value.chars().filter(|character| matches!(character, ' '..='~') && !"\"\\".contains(*character)));
+        let is_let_in = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+        if value.bytes().all(is_let_in) {
+            self.text.push_str(value);
+        } else {
+            self.text.extend(value.bytes().filter(|byte| is_let_in(*byte)).map(char::from));
+        }
         self.text.push('"');
     }
 }

@@ -125,8 +125,12 @@ impl<T> Route<T> {
         let names_bytes: usize = self.parameter_names.iter().map(|name| name.len()).sum();
         let mut parameters = PathParameters::with_capacity(self.parameter_names.len(), names_bytes + path_bytes);
         for (name, value) in self.parameter_names.iter().zip(values.chain(iter::repeat(""))) {
-            // A normal path's escapes spell UTF-8, so nothing is lost; and only they are decoded here.
-            parameters.push(name, &percent_decode_str(value).decode_utf8_lossy());
+            if value.contains('%') {
+                // A normal path's escapes spell UTF-8, so nothing is lost; and only they are decoded here.
+                parameters.push(name, &percent_decode_str(value).decode_utf8_lossy());
+            } else {
+                parameters.push(name, value);
+            }
         }
         parameters
     }

@@ -51,6 +51,7 @@ use super::{
     timekeeper::Timekeeper,
     tls::TlsSettings,
 };
+use crate::http::Arrivals;
 
 /// How much of a body, either way, hyper may hold for one HTTP/1.1 connection or one HTTP/2 stream.
 const BUFFER: usize = 64 * 1024;
@@ -118,7 +119,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let activity = Arc::new(Activity::new(protocol, opened));
     let meter = (protocol == Protocol::Http2).then(|| FrameMeter::new(opened));
     let stream = DownstreamStream::new(transport, prefix, meter, Arc::clone(&activity), slot);
-    let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls });
+    let arrivals = Arrivals::new(peer.ip(), tls.is_some());
+    let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls, arrivals });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
     let connection = Rc::new(Opened { seat, info, tally });
     match protocol {

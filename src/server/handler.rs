@@ -16,6 +16,7 @@ use super::{
     http1::RequestFault,
     listener::{Listener, ListenerSettings},
 };
+use crate::http::Arrivals;
 
 /// What answers requests. One clone of it per connection, so a clone should cost no more than a reference count.
 pub trait Handler: Clone + 'static {
@@ -78,6 +79,8 @@ pub struct ConnectionInfo {
     pub protocol: Protocol,
     /// What the TLS handshake settled. Absent: in clear.
     pub tls: Option<TlsInfo>,
+    /// What its requests have in common.
+    pub arrivals: Arrivals,
 }
 
 /// What a TLS handshake settled.

@@ -17,9 +17,7 @@ use self::node::Node;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// How a request came to us.
 #[derive(Clone, Copy, Debug)]
@@ -32,37 +30,76 @@ pub struct Hop<'a> {
     pub host: &'a NormalHost,
 }
 
+/// The hop that we saw ourselves, in the words in which the upstream is told of it.
+#[derive(Clone, Debug)]
+pub struct OwnHop {
+    peer: IpAddr,
+    /// As an element of `Forwarded`; `address` is a piece of it and shares its memory.
+    element: HeaderValue,
+    address: HeaderValue,
+    scheme: HeaderValue,
+    host: HeaderValue,
+}
+
 /// Rewrites the forwarding fields of a request, and returns the address of whoever made it: the peer, or, as long as the
 /// hops are in `trusted` networks, the one that the hop names as the one before it.
 ///
 /// What came from an untrusted peer is dropped. What came from a trusted one is kept and added to; if it came in both
 /// notations and they name different callers, one of them was let through unread by the proxy, and neither is believed.
 pub fn rewrite(headers: &mut HeaderMap, hop: &Hop<'_>, trusted: &[IpNet]) -> IpAddr {
-    let peer = hop.peer.to_canonical();
-    let past = if is_trusted(peer, trusted) { Past::read(headers, peer, trusted) } else { Past::none(peer) };
-    headers.remove(X_FORWARDED_PORT);
-    headers.remove(X_REAL_IP);
+    OwnHop::new(hop).add_to(headers, trusted)
+}
 
-    let own = OwnHop::new(peer, hop);
-    match past.nodes {
-        None => {
-            insert(headers, header::FORWARDED, own.element);
-            insert(headers, X_FORWARDED_FOR, own.address);
+impl OwnHop {
+    /// What is told of this hop. It is the same for all requests that come on one connection and ask for one host.
+    #[must_use]
+    pub fn new(hop: &Hop<'_>) -> Self {
+        let peer = hop.peer.to_canonical();
+        let mut text = String::with_capacity(96);
+        write_node(&mut text, Some(peer));
+        // Between `for=` or `for="[` and what closes it.
+        let address = if peer.is_ipv6() { 6..text.len().saturating_sub(2) } else { 4..text.len() };
+        let host = hop.host.header_value().to_str().unwrap_or_default();
+        // RFC 7239 section 4: a value with a colon or bracket is no token and must be quoted.
+        let quote = if host.contains([':', '[']) { "\"" } else { "" };
+        for piece in [";host=", quote, host, quote, ";proto=", scheme(hop.tls)] {
+            text.push_str(piece);
         }
-        Some(nodes) => {
-            let elements = past.elements.unwrap_or_else(|| written(&nodes, write_node));
-            let addresses = past.addresses.unwrap_or_else(|| written(&nodes, write_plain));
-            insert(headers, header::FORWARDED, appended(elements, &own.element));
-            insert(headers, X_FORWARDED_FOR, appended(addresses, &own.address));
+        let element = Bytes::from(text);
+        Self {
+            peer,
+            address: value(element.slice(address)),
+            element: value(element),
+            scheme: HeaderValue::from_static(scheme(hop.tls)),
+            host: hop.host.header_value().clone(),
         }
     }
-    if !past.believed || !is_scheme(single(headers, &X_FORWARDED_PROTO)) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(hop.tls)));
+
+    /// Rewrites the forwarding fields of a request that came by this hop; see [`rewrite`].
+    pub fn add_to(&self, headers: &mut HeaderMap, trusted: &[IpNet]) -> IpAddr {
+        let peer = self.peer;
+        let past = if is_trusted(peer, trusted) { Past::read(headers, peer, trusted) } else { Past::none(peer) };
+        while let Some(name) = headers.keys().find(|name| is_never_told(name)).cloned() {
+            headers.remove(name);
+        }
+        let (element, address) = match past.nodes {
+            None => (self.element.clone(), self.address.clone()),
+            Some(nodes) => {
+                let elements = past.elements.unwrap_or_else(|| written(&nodes, write_node));
+                let addresses = past.addresses.unwrap_or_else(|| written(&nodes, write_plain));
+                (appended(elements, &self.element), appended(addresses, &self.address))
+            }
+        };
+        headers.insert(header::FORWARDED, element);
+        headers.insert(X_FORWARDED_FOR, address);
+        if !past.believed || !is_scheme(single(headers, &X_FORWARDED_PROTO)) {
+            headers.insert(X_FORWARDED_PROTO, self.scheme.clone());
+        }
+        if !past.believed || !is_host(single(headers, &X_FORWARDED_HOST)) {
+            headers.insert(X_FORWARDED_HOST, self.host.clone());
+        }
+        past.caller
     }
-    if !past.believed || !is_host(single(headers, &X_FORWARDED_HOST)) {
-        headers.insert(X_FORWARDED_HOST, hop.host.header_value().clone());
-    }
-    past.caller
 }
 
 /// The address of whoever made a request: what [`rewrite`] returns, with the fields left as they are.
@@ -111,27 +148,9 @@ impl Past {
     }
 }
 
-/// The hop that we saw ourselves, in both notations, which share one piece of memory.
-struct OwnHop {
-    element: Bytes,
-    address: Bytes,
-}
-
-impl OwnHop {
-    fn new(peer: IpAddr, hop: &Hop<'_>) -> Self {
-        let mut text = String::with_capacity(96);
-        write_node(&mut text, Some(peer));
-        // Between `for=` or `for="[` and what closes it.
-        let address = if peer.is_ipv6() { 6..text.len().saturating_sub(2) } else { 4..text.len() };
-        let host = hop.host.header_value().to_str().unwrap_or_default();
-        // RFC 7239 section 4: a value with a colon or bracket is no token and must be quoted.
-        let quote = if host.contains([':', '[']) { "\"" } else { "" };
-        for piece in [";host=", quote, host, quote, ";proto=", scheme(hop.tls)] {
-            text.push_str(piece);
-        }
-        let element = Bytes::from(text);
-        Self { address: element.slice(address), element }
-    }
+/// What says of a hop what nobody here reads or writes.
+fn is_never_told(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-forwarded-port" | "x-real-ip")
 }
 
 /// Walks the hops from the nearest to the oldest, as long as each is trusted to name the one before it.
@@ -185,18 +204,15 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
     lines.join(", ")
 }
 
-fn appended(mut past: String, own: &Bytes) -> Bytes {
+fn appended(mut past: String, own: &HeaderValue) -> HeaderValue {
     past.push_str(", ");
-    past.extend(own.iter().map(|&byte| char::from(byte)));
-    Bytes::from(past)
+    past.push_str(own.to_str().unwrap_or_default());
+    value(Bytes::from(past))
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: Bytes) {
-    match HeaderValue::from_maybe_shared(value) {
-        Ok(value) => headers.insert(name, value),
-        // It is made of addresses and of what was a header value before; were it none, a stranger's word is no substitute.
-        Err(_) => headers.remove(name),
-    };
+/// It is made of addresses and of what was a header value before; were it none, `unknown` says so, and no stranger's word stays.
+fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -1,7 +1,7 @@
 //! Owns: the id under which a request is found again in every log.
 //! Refuses: two ids, and one that could break a log line.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use crate::id::RequestId;
 
@@ -18,21 +18,15 @@ pub fn request_id(headers: &HeaderMap) -> RequestId {
     }
 }
 
-/// Makes `headers` carry `id` and no other id. Leaves them alone if they do already.
+/// Makes `headers` carry `id` and no other id.
 pub fn set_request_id(headers: &mut HeaderMap, id: &RequestId) {
-    let mut fields = headers.get_all(X_REQUEST_ID).iter();
-    if fields.next().is_some_and(|field| field == id.as_str()) && fields.next().is_none() {
-        return;
-    }
-    match HeaderValue::from_str(id.as_str()) {
-        Ok(value) => headers.insert(X_REQUEST_ID, value),
-        // An id is a valid header value by its own rule; were it not, none is better than a stranger's.
-        Err(_) => headers.remove(X_REQUEST_ID),
-    };
+    headers.insert(X_REQUEST_ID, id.header_value().clone());
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn settled(given: &[&str]) -> String {

@@ -155,7 +155,7 @@ fn silence_is_not_waited_for_for_ever() {
 
         let worker = Worker::to(address);
         let deadline = Instant::now() + Duration::from_millis(20);
-        let permit = Permit::for_test("a-route", None);
+        let permit = Permit::for_test(None);
         let error = forward(permit, get("/"), &worker.upstream, &worker.pools, CALLER, deadline).await.unwrap_err();
         assert_eq!(error.reason(), "upstream_deadline");
         until(|| worker.counts().connections_open == 0).await;
@@ -206,7 +206,7 @@ fn when_the_time_is_over_whoever_was_waited_for_is_late() {
         let deadline = Instant::now() + Duration::from_millis(50);
         let endless = futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>();
         let body = StreamBody::new(endless).boxed_unsync();
-        let permit = Permit::for_test("a-route", None);
+        let permit = Permit::for_test(None);
         let error = forward(permit, post(body), &worker.upstream, &worker.pools, CALLER, deadline).await.unwrap_err();
         assert_eq!((error.reason(), error.fault()), ("request_body_failed", Fault::Downstream));
         let ForwardError::RequestBody(cause) = error else { panic!("{error}") };

@@ -104,7 +104,7 @@ impl Worker {
 
     async fn send(&self, request: Request<TestBody>) -> Result<Forwarded<TestBody>, ForwardError> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        forward(Permit::for_test("a-route", None), request, &self.upstream, &self.pools, CALLER, deadline).await
+        forward(Permit::for_test(None), request, &self.upstream, &self.pools, CALLER, deadline).await
     }
 
     /// Sends a GET and reads the answer to its end.
