@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::config::load_text;
 
-    fn config(text: &str) -> Config {
+    fn config(text: &str) -> std::sync::Arc<Config> {
         // An empty file is an error of its own.
         let text = format!("{text}\n[telemetry]\n");
         let (loaded, diagnostics) = load_text("postern.toml", &text, &std::collections::BTreeMap::new());

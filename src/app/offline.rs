@@ -158,7 +158,7 @@ impl Operations for Desk {
             report_only_routes: readiness::exposed(&self.snapshot, Exposure::Reports),
             danger_options: self.snapshot.danger_options(),
             last_rejected: None,
-            configuration: serde_json::to_value(&self.snapshot.config).unwrap_or(Value::Null),
+            configuration: serde_json::to_value(&*self.snapshot.config).unwrap_or(Value::Null),
         }
     }
 

@@ -105,7 +105,7 @@ impl Operations for Operator {
             report_only_routes: readiness::exposed(&snapshot, Exposure::Reports),
             danger_options: snapshot.danger_options(),
             last_rejected: last.rejection.map(|rejection| RejectedReload { at: last.at, diagnostics: rejection.json }),
-            configuration: serde_json::to_value(&snapshot.config).unwrap_or(Value::Null),
+            configuration: serde_json::to_value(&*snapshot.config).unwrap_or(Value::Null),
         }
     }
 

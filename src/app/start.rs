@@ -40,9 +40,9 @@ const CONTROL_THREADS: usize = 2;
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub fn start(options: Options) -> Result<Running, StartError> {
-    // What is read at start only has to be known before the rest can be compiled.
-    let (loaded, _reported_by_the_reloader) = config::load(&options.files, &*options.environment);
-    let first = loaded.draft().cloned().unwrap_or_default();
+    // What is read at start only has to be known before the rest can be compiled. The reloader reports what is wrong with it.
+    let loaded = config::load(&options.files, &*options.environment);
+    let first = loaded.0.draft().map(Arc::clone).unwrap_or_default();
     let log = if options.log { Some(Arc::new(log::init(telemetry::log(&first.telemetry))?)) } else { None };
     let control = Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
@@ -88,7 +88,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         also_compile: ALSO_COMPILE,
     };
     let activation: Arc<dyn Activation> = Arc::<Living>::clone(&living);
-    let reloader = match Reloader::start(options.files, options.environment, surroundings, activation) {
+    let reloader = match Reloader::start(options.files, options.environment, loaded, surroundings, activation) {
         Ok(reloader) => Arc::new(reloader),
         Err(rejection) => {
             // Dropping the runtime would wait for a name that does not resolve, or for a disk.

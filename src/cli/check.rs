@@ -42,7 +42,7 @@ fn print_text(arguments: &CheckArguments, judged: &Judged) -> anyhow::Result<()>
         return Ok(());
     };
     if arguments.print {
-        terminal::print(&toml::to_string_pretty(&snapshot.config)?)?;
+        terminal::print(&toml::to_string_pretty(&*snapshot.config)?)?;
         return Ok(());
     }
     let mut text = format!(
@@ -67,7 +67,7 @@ fn print_json(arguments: &CheckArguments, judged: &Judged) -> anyhow::Result<()>
     if let (true, Some(snapshot)) = (arguments.print, &judged.snapshot)
         && let Some(document) = document.as_object_mut()
     {
-        document.insert("configuration".to_owned(), serde_json::to_value(&snapshot.config)?);
+        document.insert("configuration".to_owned(), serde_json::to_value(&*snapshot.config)?);
         document.insert("hash".to_owned(), json!(snapshot.hash));
     }
     terminal::print(&format!("{document:#}\n"))?;

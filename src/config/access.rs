@@ -2,23 +2,18 @@
 //! Refuses: refused nodes and, in a struct, keys that are no field.
 //! Always holds: each step down is on the trail while what is below it is read.
 
-use std::{collections::btree_map, iter::Enumerate, slice};
+use std::{iter::Enumerate, slice};
 
 use serde::de::{
     self, DeserializeSeed, EnumAccess, IntoDeserializer as _, MapAccess, SeqAccess, VariantAccess, Visitor,
     value::StrDeserializer,
 };
 
-use super::{
-    deserialize::NodeDeserializer,
-    fault::Fault,
-    trail::Trail,
-    tree::{Node, Table},
-};
+use super::{deserialize::NodeDeserializer, fault::Fault, table::Table, trail::Trail, tree::Node};
 
 /// The entries of a table.
 pub(super) struct Entries<'t, 'de> {
-    rest: btree_map::Iter<'de, String, Node>,
+    rest: slice::Iter<'de, (String, Node)>,
     fields: Option<&'static [&'static str]>,
     current: Option<(&'de str, &'de Node)>,
     table: NodeDeserializer<'t, 'de>,
@@ -40,9 +35,8 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         let fields = self.fields;
-        let readable = |(key, node): &(&String, &Node)| {
-            !node.refused && fields.is_none_or(|fields| fields.contains(&key.as_str()))
-        };
+        let readable =
+            |(key, node): &&(String, Node)| !node.refused && fields.is_none_or(|fields| fields.contains(&key.as_str()));
         let Some((key, node)) = self.rest.find(readable) else { return Ok(None) };
         self.current = Some((key, node));
         let key_deserializer: StrDeserializer<'_, Fault> = key.as_str().into_deserializer();

@@ -15,9 +15,11 @@ pub(super) fn secrets_in(text: &str) -> Vec<Range<usize>> {
 /// Whether the value of a key of this name is likely to be a secret.
 fn names_a_secret(key: &str) -> bool {
     let key = key.to_lowercase();
+    let length = key.chars().count();
     ["secret", "passw", "credential", "api_key", "apikey"].iter().any(|part| key.contains(part))
-        || strsim::damerau_levenshtein(&key, "secret") <= 2
-        || strsim::damerau_levenshtein(&key, "token") <= 1
+        // A word is at least as far from another as their lengths are; most keys are names of routes, and long.
+        || (length.abs_diff("secret".len()) <= 2 && strsim::damerau_levenshtein(&key, "secret") <= 2)
+        || (length.abs_diff("token".len()) <= 1 && strsim::damerau_levenshtein(&key, "token") <= 1)
 }
 
 /// Whether a key says where a secret is, and not what it is.

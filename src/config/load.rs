@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -19,6 +20,7 @@ use super::{
     reading::{Notes, Reading},
     source::{self, ReadError, SourceFile},
     sources::Sources,
+    table::Table,
     tree::{Node, Value},
 };
 use crate::diagnostic::{Diagnostics, KeyPath, SourceSpan};
@@ -58,7 +60,7 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
     let mut notes = Notes::default();
     let mut hash = Context::new(&SHA256);
     let mut incomplete = false;
-    let mut tree = Node::new(Value::Table(BTreeMap::new()), SourceSpan::new(0, 0..0));
+    let mut tree = Node::new(Value::Table(Table::default()), SourceSpan::new(0, 0..0));
     let mut files = Vec::with_capacity(texts.len());
     let mut read_from = BTreeMap::new();
     if texts.is_empty() {
@@ -83,7 +85,7 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
 
     interpolate(&mut tree, environment, &mut notes.diagnostics);
     let reading = Reading { environment, directories: &directories, notes: notes.into() };
-    let config = Box::new(read(&mut tree, incomplete, &reading));
+    let config = Arc::new(read(&mut tree, incomplete, &reading));
 
     let Notes { diagnostics, secrets, secret_spans, secret_files, .. } = reading.notes.into_inner();
     let content = match (diagnostics.has_errors(), incomplete) {

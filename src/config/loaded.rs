@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use super::{
@@ -20,7 +21,7 @@ use crate::diagnostic::{Diagnostics, KeyPath, Segment};
 #[derive(Debug)]
 pub struct LoadedConfig {
     /// The configuration.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Where everything in it stands.
     pub sources: Sources,
     /// SHA-256 over the files, in hexadecimal. Environment variables and secret files have no part in it.
@@ -51,9 +52,9 @@ pub struct Loaded {
 #[derive(Debug)]
 pub(super) enum Content {
     /// All of it, and all of it is right.
-    Whole(Box<Config>),
+    Whole(Arc<Config>),
     /// What is not wrong.
-    Draft(Box<Config>),
+    Draft(Arc<Config>),
     /// Too little to say anything about.
     Nothing,
 }
@@ -61,7 +62,7 @@ pub(super) enum Content {
 impl Loaded {
     /// The configuration, if nothing is wrong with its form.
     #[must_use]
-    pub fn config(&self) -> Option<&Config> {
+    pub fn config(&self) -> Option<&Arc<Config>> {
         match &self.content {
             Content::Whole(config) => Some(config),
             Content::Draft(_) | Content::Nothing => None,
@@ -71,7 +72,7 @@ impl Loaded {
     /// The configuration as far as it could be read, to look for further mistakes in it; never to be applied. `None` if a file
     /// could not be read or is no TOML: then what seems to be missing may well be there.
     #[must_use]
-    pub fn draft(&self) -> Option<&Config> {
+    pub fn draft(&self) -> Option<&Arc<Config>> {
         match &self.content {
             Content::Whole(config) | Content::Draft(config) => Some(config),
             Content::Nothing => None,
@@ -83,7 +84,7 @@ impl Loaded {
     pub fn into_config(self) -> Option<LoadedConfig> {
         let Self { sources, hash, files, secret_files, content, .. } = self;
         match content {
-            Content::Whole(config) => Some(LoadedConfig { config: *config, sources, hash, files, secret_files }),
+            Content::Whole(config) => Some(LoadedConfig { config, sources, hash, files, secret_files }),
             Content::Draft(_) | Content::Nothing => None,
         }
     }

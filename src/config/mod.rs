@@ -30,6 +30,7 @@ pub mod shared;
 mod source;
 mod sources;
 pub mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 pub mod token_endpoint;

@@ -11,7 +11,8 @@ use toml::{
 
 use super::{
     runaway::runaways,
-    tree::{Node, Table, Value},
+    table::Table,
+    tree::{Node, Value},
 };
 use crate::diagnostic::{Diagnostics, SourceSpan};
 
@@ -39,7 +40,7 @@ pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> P
     let mut conversion =
         Conversion { file, runaways: runaways(text, document.get_ref(), &stumbles), spoilt: Vec::new(), diagnostics };
     conversion.report(text, &errors);
-    let table = if hopeless { Table::new() } else { conversion.table(document.get_ref(), 0) };
+    let table = if hopeless { Table::default() } else { conversion.table(document.get_ref(), 0) };
     Parsed { tree: Node::new(Value::Table(table), span_of_all), incomplete: !errors.is_empty() }
 }
 

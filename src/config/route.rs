@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::value::{ClaimValue, HumanDuration, OneOrMany};
 
 /// Requests of one kind: what they look like, who may make them, where they go.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
     /// The host asked for: `"api.example.com"`, or `"*.example.com"` for every name below; default: any.
@@ -58,7 +58,7 @@ pub enum ModeConfig {
 }
 
 /// What a token must show. All of it must hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequireConfig {
     /// The names of the issuers accepted; default: every issuer.
@@ -77,7 +77,7 @@ pub struct RequireConfig {
 }
 
 /// What the upstream is told about the caller.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityConfig {
     /// Headers and the claims that fill them: `{ "x-client-id" = "client_id" }`. They are always removed from what came in.

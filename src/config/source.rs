@@ -7,6 +7,7 @@ use std::{
     io::{self, Read as _},
     ops::Range,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// The largest configuration file.
@@ -17,8 +18,8 @@ pub(super) struct SourceFile {
     /// Its name, as it was given.
     pub(super) name: PathBuf,
     text: String,
-    /// Where each line begins.
-    lines: Vec<usize>,
+    /// Where each line begins, once somebody has asked: nobody does if nothing is wrong.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// Why a file's text cannot be used.
@@ -65,10 +66,15 @@ pub(super) fn accept(bytes: Vec<u8>) -> Result<String, ReadError> {
 
 impl SourceFile {
     /// A file with its text; without any if it could not be read.
-    pub(super) fn new(name: PathBuf, text: String) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(position, _)| position + 1);
-        let lines = std::iter::once(0).chain(breaks).collect();
-        Self { name, text, lines }
+    pub(super) const fn new(name: PathBuf, text: String) -> Self {
+        Self { name, text, lines: OnceLock::new() }
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(breaks.map(|(position, _)| position + 1)).collect()
+        })
     }
 
     /// The text.
@@ -78,9 +84,10 @@ impl SourceFile {
 
     /// The line, from one, that holds the byte `at`, and the bytes of that line without its end.
     pub(super) fn line(&self, at: usize) -> (usize, Range<usize>) {
-        let number = self.lines.partition_point(|start| *start <= at).max(1);
-        let start = self.lines.get(number - 1).copied().unwrap_or_default();
-        let end = self.lines.get(number).map_or(self.text.len(), |next| next - 1);
+        let lines = self.lines();
+        let number = lines.partition_point(|start| *start <= at).max(1);
+        let start = lines.get(number - 1).copied().unwrap_or_default();
+        let end = lines.get(number).map_or(self.text.len(), |next| next - 1);
         let end = if self.text.get(start..end).is_some_and(|line| line.ends_with('\r')) { end - 1 } else { end };
         (number, start..end)
     }
@@ -94,6 +101,10 @@ impl SourceFile {
 
     /// Puts stars in the place of what `ranges` hold. Lengths and lines stay as they are.
     pub(super) fn conceal(&mut self, ranges: impl IntoIterator<Item = Range<usize>>) {
+        let mut ranges = ranges.into_iter().peekable();
+        if ranges.peek().is_none() {
+            return;
+        }
         let mut bytes = std::mem::take(&mut self.text).into_bytes();
         for range in ranges {
             for byte in bytes.get_mut(range).into_iter().flatten() {

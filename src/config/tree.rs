@@ -2,8 +2,7 @@
 //! Refuses: knowing what a key means.
 //! Always holds: a refused node stays in the tree, so that it can be found and shown, but nothing reads it again.
 
-use std::collections::BTreeMap;
-
+use super::table::Table;
 use crate::diagnostic::{KeyPath, Segment, SourceSpan};
 
 /// A value and where it stands.
@@ -32,9 +31,6 @@ pub(super) enum Value {
     Table(Table),
 }
 
-/// Keys and their values.
-pub(super) type Table = BTreeMap<String, Node>;
-
 impl Node {
     /// A value at a place, without a key.
     pub(super) const fn new(value: Value, span: SourceSpan) -> Self {
@@ -44,16 +40,7 @@ impl Node {
     /// Lays `over` over this node: tables key by key, everything else is replaced.
     pub(super) fn merge(&mut self, over: Self) {
         match (&mut self.value, over.value) {
-            (Value::Table(below), Value::Table(above)) => {
-                for (key, node) in above {
-                    match below.get_mut(&key) {
-                        Some(existing) => existing.merge(node),
-                        None => {
-                            below.insert(key, node);
-                        }
-                    }
-                }
-            }
+            (Value::Table(below), Value::Table(above)) => below.merge(above),
             (_, value) => *self = Self { value, ..over },
         }
     }

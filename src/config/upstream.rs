@@ -11,7 +11,7 @@ use serde::{
 use super::value::{ByteSize, FilePath, HumanDuration, Percent};
 
 /// A resource server, at one address or several.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Its addresses: `"http://10.0.0.1:9001"`, or `{ url = "...", weight = 2 }`. All `http`, or all `https`; no path.

@@ -91,7 +91,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let Ok(mut local) = socket.local_addr() else { return };
     peer.set_ip(peer.ip().to_canonical());
     if settings.expects_proxy_header(peer.ip()) {
-        let Some(header) = proxy_header(&mut socket, peer, &settings, &seat).await else { return };
+        let Some(header) = Box::pin(proxy_header(&mut socket, peer, &settings, &seat)).await else { return };
         if let ProxyHeader::Proxied { peer: proxied, local: reached } = header {
             (peer, local) = (proxied, reached);
         }
@@ -104,7 +104,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     }
     let (mut transport, tls) = match &settings.tls {
         None => (Transport::Clear(socket), None),
-        Some(tls) => match tls.accept(socket, settings.limits.handshake_timeout).await {
+        Some(tls) => match Box::pin(tls.accept(socket, settings.limits.handshake_timeout)).await {
             Ok((stream, info)) => (Transport::Tls(Box::new(stream)), Some(info)),
             Err(error) => {
                 seat.listener.counters().tls_handshake_failures.increment();
@@ -125,7 +125,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let connection = Rc::new(Opened { seat, info, tally });
     match protocol {
         Protocol::Http1 => connection.serve_http1(stream, &settings.limits).await,
-        Protocol::Http2 => connection.serve_http2(stream, &settings.limits).await,
+        // As for the steps before: what few connections need, or for a moment, takes no room in all of them.
+        Protocol::Http2 => Box::pin(connection.serve_http2(stream, &settings.limits)).await,
     }
 }
 

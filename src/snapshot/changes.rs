@@ -8,33 +8,38 @@ use std::{
     fmt::Write as _,
 };
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::config::{Config, SecretConfig};
+use crate::config::{Config, RouteConfig, SecretConfig, UpstreamConfig};
 
 /// What changed, a line each: `route orders-read: scopes +orders:write`.
 #[must_use]
 pub fn changes(before: &Config, after: &Config) -> Vec<String> {
     let mut lines = Vec::new();
-    let secrets = new_secrets(before, after);
-    let (Ok(Value::Object(before)), Ok(Value::Object(after))) =
-        (serde_json::to_value(before), serde_json::to_value(after))
-    else {
-        return secrets;
-    };
-    for (section, noun) in SECTIONS {
-        match noun {
-            Some(noun) => named_things(noun, before.get(*section), after.get(*section), &mut lines),
-            None => {
-                let words = differences(before.get(*section), after.get(*section));
-                if !words.is_empty() {
-                    lines.push(format!("{section}: {words}"));
-                }
-            }
-        }
-    }
-    lines.extend(secrets);
+    whole("process", &before.process, &after.process, &mut lines);
+    named_things("listener", &before.listeners, &after.listeners, seldom_many, &mut lines);
+    whole("admin", &before.admin, &after.admin, &mut lines);
+    whole("telemetry", &before.telemetry, &after.telemetry, &mut lines);
+    named_things("issuer", &before.issuers, &after.issuers, seldom_many, &mut lines);
+    whole("dns", &before.dns, &after.dns, &mut lines);
+    named_things("upstream", &before.upstreams, &after.upstreams, UpstreamConfig::eq, &mut lines);
+    named_things("route", &before.routes, &after.routes, RouteConfig::eq, &mut lines);
+    named_things("token endpoint", &before.token_endpoints, &after.token_endpoints, seldom_many, &mut lines);
+    whole("authorization_server", &before.authorization_server, &after.authorization_server, &mut lines);
+    whole("shared", &before.shared, &after.shared, &mut lines);
+    lines.extend(new_secrets(before, after));
     lines
+}
+
+/// For things of which there are few, or that hold secrets: what they serialize to says whether they are the same.
+const fn seldom_many<T>(_: &T, _: &T) -> bool {
+    false
+}
+
+/// What a part of the configuration serializes to; all of them do.
+fn told<T: Serialize>(part: &T) -> Value {
+    serde_json::to_value(part).unwrap_or(Value::Null)
 }
 
 /// Which secrets have another value than before, which nothing else shows.
@@ -73,29 +78,30 @@ fn secrets_of(config: &Config) -> BTreeMap<String, &SecretConfig> {
     found.into_iter().filter_map(|(place, secret)| Some((place, secret?))).collect()
 }
 
-/// The top-level tables, and what one thing in them is called where they hold things by name.
-const SECTIONS: &[(&str, Option<&str>)] = &[
-    ("process", None),
-    ("listeners", Some("listener")),
-    ("admin", None),
-    ("telemetry", None),
-    ("issuers", Some("issuer")),
-    ("upstreams", Some("upstream")),
-    ("routes", Some("route")),
-    ("token_endpoints", Some("token endpoint")),
-    ("authorization_server", None),
-    ("shared", None),
-];
+/// A section that is one thing.
+fn whole<T: Serialize>(section: &str, before: &T, after: &T, lines: &mut Vec<String>) {
+    let words = differences(&told(before), &told(after));
+    if !words.is_empty() {
+        lines.push(format!("{section}: {words}"));
+    }
+}
 
-fn named_things(noun: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
-    let empty = Map::new();
-    let before = before.and_then(Value::as_object).unwrap_or(&empty);
-    let after = after.and_then(Value::as_object).unwrap_or(&empty);
-    for name in union_of_keys(before, after) {
+/// A section that holds things by name, each of which is a `noun`. What `is_same` is not looked at closer: of ten thousand routes a
+/// reload changes a few.
+fn named_things<T: Serialize>(
+    noun: &str,
+    before: &BTreeMap<String, T>,
+    after: &BTreeMap<String, T>,
+    is_same: fn(&T, &T) -> bool,
+    lines: &mut Vec<String>,
+) {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
         let line = match (before.get(name), after.get(name)) {
-            (None, Some(_)) => format!("{noun} {name}: added"),
-            (Some(_), None) => format!("{noun} {name}: removed"),
-            (old, new) => match differences(old, new) {
+            (None, _) => format!("{noun} {name}: added"),
+            (_, None) => format!("{noun} {name}: removed"),
+            (Some(old), Some(new)) if is_same(old, new) => continue,
+            (Some(old), Some(new)) => match differences(&told(old), &told(new)) {
                 words if words.is_empty() => continue,
                 words => format!("{noun} {name}: {words}"),
             },
@@ -105,9 +111,9 @@ fn named_things(noun: &str, before: Option<&Value>, after: Option<&Value>, lines
 }
 
 /// The differences of two values, each with its dotted key, joined by semicolons.
-fn differences(before: Option<&Value>, after: Option<&Value>) -> String {
+fn differences(before: &Value, after: &Value) -> String {
     let mut words = Vec::new();
-    compare("", before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null), &mut words);
+    compare("", before, after, &mut words);
     words.join("; ")
 }
 

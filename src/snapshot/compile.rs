@@ -14,7 +14,7 @@ use super::{Destination, Route, RouteIndex, Snapshot, Surroundings, files, key_s
 use crate::{
     auth::{self, Issuers},
     authorization_server,
-    config::{self, Config, Contents, Environment, Sources},
+    config::{self, Config, Contents, Environment, Loaded, Sources},
     diagnostic::{Diagnostics, KeyPath},
     http::headers::{IdentityHeaderNames, X_API_KEY},
     routing::{RoutePattern, RouteTableBuilder},
@@ -45,7 +45,17 @@ pub fn load_and_compile(
     previous: Option<&Snapshot>,
     surroundings: &Surroundings,
 ) -> Judged {
-    let (loaded, mut diagnostics) = config::load(files, environment);
+    let (loaded, diagnostics) = config::load(files, environment);
+    compile_loaded(loaded, diagnostics, previous, surroundings)
+}
+
+/// Compiles what a load brought, which was reported as `diagnostics`.
+pub(super) fn compile_loaded(
+    loaded: Loaded,
+    mut diagnostics: Diagnostics,
+    previous: Option<&Snapshot>,
+    surroundings: &Surroundings,
+) -> Judged {
     let mut snapshot = None;
     let mut depends_on = loaded.secret_files.clone();
     if let Some(draft) = loaded.draft() {
@@ -63,7 +73,7 @@ pub fn load_and_compile(
 
 impl Snapshot {
     fn compile(
-        config: &Config,
+        config: &Arc<Config>,
         hash: &str,
         files: &BTreeMap<PathBuf, Contents>,
         previous: Option<&Self>,
@@ -124,7 +134,7 @@ impl Snapshot {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             hash: hash.to_owned(),
             compiled_at: now,
-            config: config.clone(),
+            config: Arc::clone(config),
             table: table?,
             own_table: own_table.filter(|own| own.values().next().is_some()),
             embedded: OnceLock::new(),

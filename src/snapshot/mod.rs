@@ -55,7 +55,7 @@ pub struct Snapshot {
     /// When it was compiled.
     pub compiled_at: UnixTime,
     /// What it was compiled from.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// What answers to which request.
     pub table: RouteTable<Destination>,
     /// What Postern itself answers to, looked at before the routes: a route for a whole host must not get to see the

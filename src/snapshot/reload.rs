@@ -12,10 +12,10 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
-use super::{Judged, Snapshot, Surroundings, changes, load_and_compile};
+use super::{Judged, Snapshot, Surroundings, changes, compile::compile_loaded, load_and_compile};
 use crate::{
     clock::UnixTime,
-    config::{Contents, Environment, Sources},
+    config::{Contents, Environment, Loaded, Sources},
     diagnostic::{Diagnostic, Diagnostics},
 };
 
@@ -94,17 +94,19 @@ pub struct AppliedReload {
 }
 
 impl Reloader {
-    /// Loads, compiles and activates the first configuration.
+    /// Compiles and activates the first configuration: `first` is what loading `files` brought, and what it reported.
     ///
     /// # Errors
     /// [`ReloadRejection`] if it cannot be applied.
     pub fn start(
         files: Vec<PathBuf>,
         environment: Arc<dyn Environment + Send + Sync>,
+        first: (Loaded, Diagnostics),
         surroundings: Surroundings,
         activation: Arc<dyn Activation>,
     ) -> Result<Self, Box<ReloadRejection>> {
-        let Attempt { outcome, read_files } = attempt(&files, &*environment, None, &surroundings);
+        let (loaded, diagnostics) = first;
+        let Attempt { outcome, read_files } = attempted(compile_loaded(loaded, diagnostics, None, &surroundings));
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
         let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
@@ -231,8 +233,18 @@ fn attempt(
     // A file that cannot be parsed names no others, so those of the applied configuration are watched on.
     let of_previous = previous.iter().flat_map(|previous| previous.files.keys());
     let of_previous: Vec<_> = of_previous.map(|file| (file.clone(), Contents::of(file))).collect();
-    let Judged { snapshot, diagnostics, sources, files: mut read_files } =
-        load_and_compile(files, environment, previous, surroundings);
+    let mut attempt = attempted(load_and_compile(files, environment, previous, surroundings));
+    if attempt.outcome.is_err() {
+        for (file, contents) in of_previous {
+            attempt.read_files.entry(file).or_insert(contents);
+        }
+    }
+    attempt
+}
+
+/// What came of a configuration that was compiled. What was found in one that may be applied is logged.
+fn attempted(judged: Judged) -> Attempt {
+    let Judged { snapshot, diagnostics, sources, files: read_files } = judged;
     let outcome = match snapshot {
         Some(snapshot) => {
             for problem in problems(&sources, &diagnostics) {
@@ -240,12 +252,7 @@ fn attempt(
             }
             Ok(Arc::new(snapshot))
         }
-        None => {
-            for (file, contents) in of_previous {
-                read_files.entry(file).or_insert(contents);
-            }
-            Err(Box::new(ReloadRejection::of_diagnostics(&sources, &diagnostics)))
-        }
+        None => Err(Box::new(ReloadRejection::of_diagnostics(&sources, &diagnostics))),
     };
     Attempt { outcome, read_files }
 }
