@@ -15,6 +15,8 @@ use proptest::{
 
 #[path = "../fuzz/src/properties.rs"]
 pub mod properties;
+#[path = "../fuzz/src/wire.rs"]
+pub mod wire;
 
 type Property = fn(&[u8]);
 
@@ -301,4 +303,69 @@ fn only_what_an_issuer_calls_active_is() {
         "\"",
     ];
     holds("introspection", properties::introspection, pieces);
+}
+
+#[test]
+fn a_connection_is_heard_in_one_way_however_it_is_cut() {
+    let pieces = &[
+        "\r\n",
+        "\r\n\r\n",
+        "\n",
+        "\r",
+        "\n\n",
+        " ",
+        "\t",
+        ":",
+        "\0",
+        "GET /b HTTP/1.1",
+        "POST / HTTP/1.1\r\nhost: a\r\n",
+        "HTTP/1.0",
+        "HTTP/1.2",
+        "host: a",
+        "\r\ncontent-length: 5\r\n",
+        "content-length: +5",
+        "content-length: 0",
+        "\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: gzip, chunked",
+        "transfer_encoding: chunked",
+        "transfer-encoding : chunked",
+        "connection: close",
+        "connection: upgrade\r\nupgrade: h2c",
+        "0\r\n\r\n",
+        "3\r\nabc\r\n",
+        "3\nabc\n",
+        "ffffffffffffffff\r\n",
+        "-1\r\n",
+        "0x3\r\n",
+        ";a=b",
+        "\r\n x",
+    ];
+    holds("request_head", wire::request_head, pieces);
+}
+
+#[test]
+fn a_load_balancer_says_who_calls_or_nothing_is_heard() {
+    let pieces = &[
+        "PROXY ",
+        "TCP4 ",
+        "TCP6 ",
+        "UNKNOWN",
+        "\r\n",
+        "\n",
+        " ",
+        "192.0.2.7",
+        "::ffff:192.0.2.7",
+        "2001:db8::7",
+        "0",
+        "65536",
+        "01",
+        "\r\n\r\n\0\r\nQUIT\n",
+        "!",
+        "\u{11}",
+        "\0",
+        "\0\u{c}",
+        "\u{3}\0\u{4}",
+        "GET / HTTP/1.1\r\nhost: b\r\n\r\n",
+    ];
+    holds("proxy_header", wire::proxy_header, pieces);
 }
