@@ -1,0 +1,119 @@
+"""The load: wrk for HTTP/1.1 and h2load for HTTP/2, on the load's core, and what they counted. Times are in microseconds."""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import machine
+
+_LUA = Path(__file__).with_name("load.lua")
+
+
+class Wrong(Exception):
+    """An answer was not what it should have been."""
+
+
+@dataclass
+class Load:
+    """Requests, over and over: each of `targets` in turn, which are pairs of path and token."""
+
+    targets: list
+    connections: int = 64
+    method: str = "GET"
+    headers: tuple = ()
+    body: bytes = b""
+    tls: bool = False
+    streams: int = 0  # at a time on each connection; 0: HTTP/1.1
+    once: bool = False  # each target once at most
+    status: int = 200
+    length: int | None = 200  # of the body; None: any
+    tolerant: bool = False  # failures are counted, not raised
+
+
+@dataclass
+class Counted:
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    bytes: int
+    failed: int
+    used: int = 0
+    by: dict = field(default_factory=dict)
+
+
+class Generator:
+    """A load, written down so that a program can read it."""
+
+    def __init__(self, load, rig):
+        self.load, self._rig = load, rig
+        self._home = rig.new_home("load")
+        self._environment = {**os.environ, "OPENSSL_CONF": str(rig.openssl)}
+        requests = [f"{path} {token or '-'}\n" for path, token in load.targets]
+        (self._home / "requests").write_text("".join(requests))
+        (self._home / "body").write_bytes(load.body)
+        (self._home / "headers").write_text("".join(f"{name}: {value}\r\n" for name, value in load.headers))
+
+    def run(self, port, seconds):
+        counted = self._h2load(port, seconds) if self.load.streams else self._wrk(port, seconds)
+        if counted.requests == 0:
+            raise Wrong(f"nothing was answered: {counted.by}")
+        if counted.failed and not self.load.tolerant:
+            raise Wrong(f"{counted.failed} of {counted.requests} failed: {counted.by}")
+        return counted
+
+    def _run(self, command):
+        pinned = ["taskset", "-c", machine.LOAD_CORE, *map(str, command)]
+        done = subprocess.run(pinned, capture_output=True, text=True, env=self._environment)
+        if done.returncode != 0:
+            raise Wrong(f"{command[0]} failed: {(done.stderr or done.stdout)[-500:]}")
+        return done.stdout
+
+    def _wrk(self, port, seconds):
+        load = self.load
+        scheme = "https" if load.tls else "http"
+        out = self._run(
+            ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", _LUA,
+             f"{scheme}://127.0.0.1:{port}/", "--", self._home, load.method]
+        )  # fmt: skip
+        said = json.loads(out[out.index("{\"requests") :].splitlines()[0])
+        errors = said["errors"]
+        if load.status >= 400:
+            # wrk calls these errors; here the others would be.
+            errors["not refused"] = said["requests"] - errors.pop("status")
+        failed = sum(errors.values())
+        if load.once and said["used"] > len(load.targets):
+            raise Wrong(f"only {len(load.targets)} tokens for {said['used']} requests")
+        return Counted(
+            said["requests"], said["microseconds"] / 1e6, said["p50"], said["p99"], said["bytes"], failed, said["used"],
+            errors,
+        )  # fmt: skip
+
+    def _h2load(self, port, seconds):
+        load, log = self.load, self._home / "times"
+        log.unlink(missing_ok=True)
+        path, token = load.targets[0]
+        out = self._run(
+            ["h2load", "-t1", f"-c{load.connections}", f"-m{load.streams}", f"-D{seconds}", f"--log-file={log}",
+             "-H", f"authorization: Bearer {token}", f"http://127.0.0.1:{port}{path}"]
+        )  # fmt: skip
+        done, good, failed, errored, timeout = (
+            int(re.search(rf"(\d+) {word}", out).group(1))
+            for word in ("done", "succeeded", "failed", "errored", "timeout")
+        )
+        data = int(re.search(r"\((\d+)\) data", out).group(1))
+        # Time of start, status, duration; streams that the end of the run cut off have a status of -1.
+        rows = [line.split("\t") for line in log.read_text().splitlines()]
+        times = sorted(int(row[2]) for row in rows if row[1] == str(load.status))
+        wrong = {row[1] for row in rows} - {str(load.status), "-1"}
+        if wrong or not times:
+            raise Wrong(f"answers with the status {wrong or 'of nobody'}")
+        if load.length is not None and data < done * load.length:
+            raise Wrong(f"{done} answers have {data} bytes of bodies")
+        return Counted(
+            len(times), float(seconds), times[len(times) // 2], times[len(times) * 99 // 100], data,
+            max(0, done - good), 0, {"failed": failed, "errored": errored, "timeout": timeout},
+        )  # fmt: skip

@@ -1,0 +1,93 @@
+"""The machine: its cores, and what the kernel has counted for a process. Numbers of CPU time are in seconds, of memory in bytes."""
+
+import datetime
+import os
+import platform
+import re
+import resource
+import socket
+import subprocess
+from pathlib import Path
+
+CORES = os.cpu_count()
+GATEWAY_CORE, LOAD_CORE = "0", "1"
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def processes(pid):
+    """A process and all that descend from it."""
+    found = [pid]
+    for each in found:
+        try:
+            threads = list(Path(f"/proc/{each}/task").iterdir())
+            found += [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def cpu_seconds(pid):
+    """User and system time so far of a process and its children, of all their threads, also of those that have ended."""
+    user = system = 0
+    for each in processes(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
+        user, system = user + int(fields[11]), system + int(fields[12])
+    return user / _TICKS_PER_SECOND, system / _TICKS_PER_SECOND
+
+
+def resident_bytes(pid):
+    """Resident memory of a process and its children; what several of them share is counted once."""
+    total = 0
+    for each in processes(pid):
+        text = Path(f"/proc/{each}/smaps_rollup").read_text()
+        total += int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024
+    return total
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def allow_descriptors(wanted):
+    """Raises the limit for this program and its children, beyond the hard one if the kernel lets it; returns what it is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (max(wanted, hard), hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return limit
+        except (ValueError, OSError):
+            continue
+    return soft
+
+
+def _says(command, pattern):
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=30)
+        found = re.search(pattern, done.stdout + done.stderr)
+        return found.group(1) if found else "unknown"
+    except (OSError, subprocess.TimeoutExpired):
+        return "not there"
+
+
+def description(tools):
+    """What a reader must know to compare figures of this run with others."""
+    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    return {
+        "cpu": model.group(1).strip() if model else platform.machine(),
+        "cores": CORES,
+        "memory_gib": round(int(memory.group(1)) / 1024**2, 1),
+        "kernel": platform.release(),
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "postern": _says([tools.postern, "--version"], r"postern (\S+)"),
+            "nginx": _says(["nginx", "-v"], r"nginx/(\S+)"),
+            "haproxy": _says(["haproxy", "-v"], r"version (\S+)"),
+            "envoy": _says([tools.envoy, "--version"], r"/([\d.]+)/") if tools.envoy else "not there",
+            "wrk": _says(["wrk", "--version"], r"wrk (?:debian/)?(\S+)"),
+            "h2load": _says(["h2load", "--version"], r"nghttp2/(\S+)"),
+            "openssl": _says(["openssl", "version"], r"OpenSSL (\S+)"),
+        },
+    }

@@ -1,0 +1,48 @@
+"""What was measured: for each case and gateway some figures, each a list with one value for every round."""
+
+import statistics
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Results:
+    figures: dict = field(default_factory=dict)  # (case, gateway) -> {name: [value of each round]}
+    titles: dict = field(default_factory=dict)  # case -> what it is, in the order of the run
+    absent: dict = field(default_factory=dict)  # (case, gateway) -> True: it cannot, or what was wrong
+    notes: list = field(default_factory=list)
+
+    def put(self, case, gateway, **values):
+        kept = self.figures.setdefault((case, gateway), {})
+        for name, value in values.items():
+            kept.setdefault(name, []).append(value)
+
+    def entitle(self, case, title):
+        self.titles.setdefault(case, title)
+
+    def cannot(self, case, gateway):
+        self.absent[case, gateway] = True
+
+    def wrong(self, case, gateway, what):
+        self.absent[case, gateway] = str(what)
+        self.figures.pop((case, gateway), None)
+        print(f"  {case}: {gateway} is left out: {what}", flush=True)
+
+    def faults(self):
+        return [(key, what) for key, what in self.absent.items() if what is not True]
+
+    def median(self, case, gateway, name):
+        """None where it was not measured."""
+        values = self.figures.get((case, gateway), {}).get(name)
+        return statistics.median(values) if values else None
+
+    def spread(self, case, gateway, name):
+        """How far apart the rounds are, as a part of the median."""
+        values = self.figures.get((case, gateway), {}).get(name)
+        if not values or not statistics.median(values):
+            return None
+        return (max(values) - min(values)) / statistics.median(values)
+
+    def note(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+            print(f"  note: {text}", flush=True)

@@ -1,0 +1,123 @@
+"""Measures gateways side by side: all of a group stand at once, one is asked at a time, and the rounds are interleaved, so that
+what else the machine does falls on all of them."""
+
+import contextlib
+from dataclasses import dataclass, field
+
+from . import gateways, probe
+from .gateways import GATEWAYS
+from .load import Generator, Load, Wrong
+from .servers import Cannot, Setup
+
+
+@dataclass
+class Case:
+    """One load, and which gateways it is put on."""
+
+    name: str
+    title: str
+    load: Load
+    setup: Setup = Setup()
+    gateways: tuple = tuple(GATEWAYS)
+    setups: dict = field(default_factory=dict)  # of gateways for which it is another
+    fresh: bool = False  # each round a new process, that has seen none of the tokens
+    warm: Load = None  # before it is measured; the same load if left out
+    meanwhile: object = None  # what happens while it is measured: a context manager made from what runs
+    seconds: int = 0  # 0: as the run has it
+
+    def setup_of(self, gateway):
+        return self.setups.get(gateway, self.setup)
+
+
+class Entrant:
+    """A gateway in a case."""
+
+    def __init__(self, rig, case, gateway, results):
+        self.case, self.gateway, self._rig, self._results = case, gateway, rig, results
+        self._running = self._generator = self._warmer = None
+        self._whole = 0
+
+    def begin(self, stack):
+        self._generator = Generator(self.case.load, self._rig)
+        self._warmer = Generator(self.case.warm, self._rig) if self.case.warm else self._generator
+        if not self.case.fresh:
+            self._start(stack)
+
+    def _start(self, stack):
+        self._running = gateways.start(self._rig, self.gateway, self.case.setup_of(self.gateway))
+        stack.enter_context(self._running)
+        if not self.case.load.streams:
+            self._look_at_answer()
+        self._warmer.run(self._running.port, 1 if self._rig.quick else 2)
+
+    def _look_at_answer(self):
+        """That one is right, and how long it is, to which all the others are held."""
+        load = (self.case.warm or self.case.load) if self.case.fresh else self.case.load
+        path, token = load.targets[0]
+        answer = probe.ask(
+            self._running.port, path, token, load.tls, load.method, load.body or None, dict(load.headers)
+        )
+        if answer.status != load.status or load.length not in (None, answer.body):
+            raise Wrong(f"{path} is answered {answer.status} with {answer.body} bytes; see {self._running.child.log}")
+        self._whole = answer.whole
+
+    def measure(self):
+        with contextlib.ExitStack() as stack:
+            if self.case.fresh:
+                self._start(stack)
+            if self.case.meanwhile:
+                stack.enter_context(self.case.meanwhile(self._rig, self._running))
+            (user, system), seconds = self._running.cpu(), self.case.seconds or self._rig.seconds
+            counted = self._generator.run(self._running.port, seconds)
+            user, system = (after - before for after, before in zip(self._running.cpu(), (user, system)))
+            self._hold_lengths(counted)
+            self._put(counted, user, system)
+
+    def _hold_lengths(self, counted):
+        """The load generator adds up what it read; a field may vary by some bytes, and the last answers were cut off."""
+        load = self.case.load
+        if load.streams or load.tolerant:
+            return
+        least, most = (counted.requests * (self._whole + margin) for margin in (-16, 16))
+        if not least <= counted.bytes <= most + load.connections * self._whole:
+            raise Wrong(f"{counted.requests} answers of {self._whole} bytes came to {counted.bytes}")
+
+    def _put(self, counted, user, system):
+        each = {"cpu": user + system, "user": user, "system": system}
+        each = {name: seconds / counted.requests * 1e6 for name, seconds in each.items()}
+        moved = (self.case.load.length or 0) + len(self.case.load.body)
+        self._results.put(
+            self.case.name, self.gateway, rate=counted.requests / counted.seconds, p50=counted.p50, p99=counted.p99,
+            memory=self._running.memory(), busy=(user + system) / counted.seconds, failed=counted.failed,
+            requests=counted.requests, bytes_a_cpu_second=moved * counted.requests / max(user + system, 0.01), **each,
+        )  # fmt: skip
+        print(
+            f"  {self.case.name:14} {self.gateway:12} {each['cpu']:9.2f} us CPU {counted.requests / counted.seconds:9,.0f}/s",
+            flush=True,
+        )
+
+
+def measure(rig, results, cases):
+    """Measures these cases together."""
+    with contextlib.ExitStack() as stack:
+        entrants = []
+        for case in cases:
+            results.entitle(case.name, case.title)
+            for gateway in (name for name in rig.gateways if name in case.gateways):
+                entrant = Entrant(rig, case, gateway, results)
+                if _succeeds(results, entrant, lambda: entrant.begin(stack)):
+                    entrants.append(entrant)
+        for _ in range(rig.rounds):
+            entrants = [entrant for entrant in entrants if _succeeds(results, entrant, entrant.measure)]
+
+
+def _succeeds(results, entrant, what):
+    case, gateway = entrant.case.name, entrant.gateway
+    try:
+        what()
+        return True
+    except Cannot:
+        results.cannot(case, gateway)
+    except (Wrong, OSError) as error:
+        results.wrong(case, gateway, error)
+    return False

@@ -1,0 +1,61 @@
+"""(i) A reload every second, beside the same without: whether any request fails for it, and what it does to the slowest."""
+
+import contextlib
+import re
+import threading
+import urllib.request
+
+from .. import machine
+from ..load import Load, Wrong
+from ..rounds import Case, measure as measure_cases
+from ..servers import Setup, postern
+from .warm import targets
+
+
+def _applied(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return int(re.search(r'postern_config_reloads_total\{[^}]*"applied"[^}]*\} (\d+)', text).group(1))
+
+
+@contextlib.contextmanager
+def every_second(rig, running):
+    """Puts another configuration in its place each second, as `mv` does, and sees to it that they were taken up."""
+    enough, written = threading.Event(), 0
+
+    def write():
+        nonlocal written
+        while not enough.wait(1 if written else 0.5):
+            written += 1
+            mark = 1 + written % 2
+            text = postern.configuration(running.home, running.port, running.setup, rig, mark)
+            (running.home / "next.toml").write_text(text)
+            (running.home / "next.toml").rename(running.home / "postern.toml")
+
+    before = _applied(running.setup.admin_port)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        writer.join()
+    applied = _applied(running.setup.admin_port) - before
+    # The last one may still be standing still for the moment that it has to.
+    if applied < max(1, written - 2):
+        raise Wrong(f"of {written} configurations that were written only {applied} were applied")
+
+
+def measure(rig, results):
+    load = Load(targets(rig), tolerant=True)
+    cases = [
+        Case(
+            f"i-{name}", title, load, Setup(admin_port=machine.free_port()), ("postern",), meanwhile=meanwhile,
+            seconds=max(3, rig.seconds),
+        )
+        for name, title, meanwhile in (
+            ("still", "as (a), for comparison", None),
+            ("reloads", "as (a), with a reload every second", every_second),
+        )
+    ]  # fmt: skip
+    measure_cases(rig, results, cases)
