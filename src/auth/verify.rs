@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::{
-    BearerToken, Claims, Credential, CredentialField, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken, TokenStanding,
-    TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, Withdrawal,
+    BearerToken, Claims, Credential, CredentialField, CredentialHeader, Issuer, Issuers, KeyStanding, OpaqueToken,
+    TokenStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, Withdrawal,
     WorkerTokenCache,
     introspected::{asked_about, verify_introspected},
     revocation::{Presented, Verdict},

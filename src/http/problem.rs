@@ -211,7 +211,8 @@ mod tests {
     fn whatever_is_said_is_json() {
         let request_id = RequestId::parse(b"r-1").unwrap();
         for detail in ["plain", "", "\"", "a\\b", "line\nbreak", "\u{0}\u{1f}\u{7f}\u{2028}", "café \u{1f600}"] {
-            let problem = Problem { status: StatusCode::NOT_FOUND, reason: "no_route", detail, request_id: &request_id };
+            let problem =
+                Problem { status: StatusCode::NOT_FOUND, reason: "no_route", detail, request_id: &request_id };
             let read: serde_json::Value = serde_json::from_slice(problem.response().body()).unwrap();
             let expected = serde_json::json!({
                 "type": "about:blank", "title": "Not Found", "status": 404, "detail": detail, "reason": "no_route",
