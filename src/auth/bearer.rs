@@ -141,10 +141,10 @@ pub(super) fn after_scheme(authorization: &HeaderValue) -> Result<&[u8], Credent
 /// The one token of a field's value. A comma is in no token: it begins another credential (RFC 9110 section 5.3 lets fields
 /// be joined by commas).
 pub(super) fn from_list_of_one(value: &[u8]) -> Result<BearerToken<'_>, CredentialError> {
-    if memchr::memchr(b',', value).is_some() {
-        return Err(CredentialError::Several);
-    }
-    BearerToken::parse(std::str::from_utf8(value).map_err(|_| CredentialError::Malformed)?)
+    let text = std::str::from_utf8(value).map_err(|_| CredentialError::Malformed);
+    // Looked for only in what is no token.
+    text.and_then(BearerToken::parse)
+        .map_err(|error| if value.contains(&b',') { CredentialError::Several } else { error })
 }
 
 #[cfg(test)]

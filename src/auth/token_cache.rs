@@ -132,9 +132,8 @@ impl SharedTokenCache {
 
     /// Where to look for a token. Keyed at random, so nobody can aim at a place; entries tell whole texts apart, so
     /// sharing a place is harmless.
-    pub(super) fn place(&self, text: impl AsRef<[u8]>) -> u64 {
-        let bytes = text.as_ref();
-        let end = bytes.get(bytes.len().saturating_sub(HASHED_BYTES)..).unwrap_or(bytes);
+    pub(super) fn place(&self, text: &[u8]) -> u64 {
+        let end = text.get(text.len().saturating_sub(HASHED_BYTES)..).unwrap_or(text);
         let mut hasher = self.hashing.build_hasher();
         hasher.write(end);
         hasher.finish()
@@ -311,7 +310,8 @@ mod tests {
         let end = "s".repeat(HASHED_BYTES);
         worker.remember(entry(&format!("a{end}"), 10));
         assert!(worker.find(&format!("a{end}")).is_some());
-        assert_eq!(worker.shared().place(&format!("a{end}")), worker.shared().place(&format!("b{end}")));
+        let place = |text: String| worker.shared().place(text.as_bytes());
+        assert_eq!(place(format!("a{end}")), place(format!("b{end}")));
         assert!(worker.find(&format!("b{end}")).is_none());
     }
 
@@ -322,7 +322,7 @@ mod tests {
         first.remember(entry("token", 10));
         settle(&shared);
         assert!(second.find("token").is_some());
-        shared.forget(shared.place("token"));
+        shared.forget(shared.place(b"token"));
         settle(&shared);
         assert!(second.find("token").is_some(), "it is in the second worker's slots by now");
         second.forget("token");

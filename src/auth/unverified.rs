@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Claims, Issuer, Issuers, VerifyError};
-use crate::jose::{CompactJws, JoseHeader};
+use crate::jose::{CompactJws, JoseHeader, member};
 
 /// A token whose signature has not been looked at.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<'a> UnverifiedToken<'a> {
     /// There is none.
     pub fn choose_issuer<'i>(&self, issuers: &'i Issuers) -> Result<&'i Arc<Issuer>, VerifyError> {
         // RFC 7519 section 4.1.1: one string. A list would let one token belong to two issuers.
-        let claim = match self.unverified_claims().get("iss") {
+        let claim = match member(self.unverified_claims(), "iss") {
             Some(Value::String(claim)) => claim,
             Some(_) => return Err(VerifyError::InvalidClaim { name: "iss" }),
             None => return Err(VerifyError::MissingClaim { name: "iss".into() }),

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
 
 use super::{
     BearerToken, Credential, Fault, Issuers, OpaqueToken, SharedTokenCache, VerifiedToken, VerifyError, Withdrawal,
-    WorkerTokenCache, extract,
+    WorkerTokenCache, credential_field,
     forge::{EC, ED, FixedKeys, FixedStanding, SigningKey, changed, issuers_with_standing},
-    verify,
+    recall, verify,
 };
 use crate::{clock::UnixTime, config::Config, http::headers::X_API_KEY, id::TokenId, jose::Algorithm};
 
@@ -53,13 +54,20 @@ impl World {
         runtime.block_on(verify(credential, &self.issuers, None, &self.cache, UnixTime::from_seconds(seconds)))
     }
 
+    /// As requests do it: by the short way, if it is open.
+    fn field_at(&self, name: HeaderName, value: &str, seconds: u64) -> Result<Arc<VerifiedToken>, VerifyError> {
+        let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
+        let field = credential_field(&headers, None, true).unwrap().unwrap();
+        let recalled = recall(field, &self.issuers, &self.cache, UnixTime::from_seconds(seconds));
+        recalled.unwrap_or_else(|| self.verify_at(field.read().unwrap(), seconds))
+    }
+
     fn bearer(&self, token: &str) -> Result<Arc<VerifiedToken>, VerifyError> {
-        self.verify_at(BearerToken::parse(token).unwrap().into(), NOW)
+        self.field_at(AUTHORIZATION, &format!("Bearer {token}"), NOW)
     }
 
     fn api_key_at(&self, token: &str, seconds: u64) -> Result<Arc<VerifiedToken>, VerifyError> {
-        let headers = http::HeaderMap::from_iter([(X_API_KEY, token.parse().unwrap())]);
-        self.verify_at(extract(&headers, None, true).unwrap().unwrap(), seconds)
+        self.field_at(X_API_KEY, token, seconds)
     }
 
     fn api_key(&self, token: &str) -> Result<Arc<VerifiedToken>, VerifyError> {
@@ -122,6 +130,55 @@ fn a_token_is_judged_on_every_request() {
         world.restore(name);
         assert_eq!(reason(world.bearer(&token)), "verified", "what ends is good again");
     }
+}
+
+/// By the short way a token fares as by the long one, whatever has become of it.
+#[test]
+fn what_is_recalled_is_what_would_be_verified() {
+    let world = World::new();
+    let name = TokenId::generate();
+    let (token, key) = (
+        own(json!({ "jti": name.to_string(), "nbf": NOW - 5 })),
+        own(json!({ "type": "userAccessToken", "jti": TokenId::generate().to_string() })),
+    );
+    let of = |header: HeaderName, value: &str, seconds: u64| {
+        let headers = HeaderMap::from_iter([(header, value.parse().unwrap())]);
+        let field = credential_field(&headers, None, true).unwrap().unwrap();
+        let recalled = recall(field, &world.issuers, &world.cache, UnixTime::from_seconds(seconds));
+        (recalled.map(reason), reason(world.verify_at(field.read().unwrap(), seconds)))
+    };
+    let bearer = format!("Bearer {token}");
+    assert_eq!(of(AUTHORIZATION, &bearer, NOW), (None, "verified"), "nobody has seen it yet");
+    assert_eq!(of(AUTHORIZATION, &format!("Bearer {key}"), NOW), (None, "wrong_credential_header"));
+    for (header, value, seconds) in [
+        (AUTHORIZATION, bearer.clone(), NOW),
+        (AUTHORIZATION, bearer.clone(), NOW + 1000),
+        (AUTHORIZATION, bearer.clone(), NOW - 1000),
+        (AUTHORIZATION, format!("bearer   {token}"), NOW),
+        (AUTHORIZATION, format!("Bearer {key}"), NOW),
+        (X_API_KEY, key.clone(), NOW),
+        (X_API_KEY, token.clone(), NOW),
+    ] {
+        let (recalled, verified) = of(header, &value, seconds);
+        assert_eq!(recalled, Some(verified), "{value} at {seconds}");
+    }
+    for (changed, back) in [
+        (
+            (|world, name| world.withdraw(name, Withdrawal::TokenRevoked)) as fn(&World, TokenId),
+            (|world, name| world.restore(name)) as fn(&World, TokenId),
+        ),
+        (
+            |world, _| world.standing.is_off.store(true, Ordering::SeqCst),
+            |world, _| world.standing.is_off.store(false, Ordering::SeqCst),
+        ),
+    ] {
+        changed(&world, name);
+        let (recalled, verified) = of(AUTHORIZATION, &bearer, NOW);
+        assert!(recalled == Some(verified) && verified != "verified", "{recalled:?} {verified}");
+        back(&world, name);
+    }
+    let other = format!("Bearer {token}A");
+    assert_eq!(of(AUTHORIZATION, &other, NOW).0, None, "another text is another token");
 }
 
 #[test]

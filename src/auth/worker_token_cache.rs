@@ -34,8 +34,8 @@ impl WorkerTokenCache {
         &self.shared
     }
 
-    pub(super) fn find(&self, text: impl AsRef<[u8]>) -> Option<Arc<CachedToken>> {
-        let text = text.as_ref();
+    pub(super) fn find(&self, text: &str) -> Option<Arc<CachedToken>> {
+        let text = text.as_bytes();
         let place = self.shared.place(text);
         let own =
             self.slots.borrow().get(slot(place)).and_then(Option::as_ref).filter(|entry| entry.is_of(text)).cloned();
@@ -55,14 +55,14 @@ impl WorkerTokenCache {
     }
 
     pub(super) fn remember(&self, entry: CachedToken) {
-        let place = self.shared.place(entry.text());
+        let place = self.shared.place(entry.text().as_bytes());
         let entry = Arc::new(entry);
         self.keep(place, &entry);
         self.shared.remember(place, entry);
     }
 
     pub(super) fn forget(&self, text: &str) {
-        let place = self.shared.place(text);
+        let place = self.shared.place(text.as_bytes());
         if let Some(slot) = self.slots.borrow_mut().get_mut(slot(place)) {
             *slot = None;
         }

@@ -140,10 +140,11 @@ impl Gateway {
             bridge.form(&mut parts);
         }
         let deadline = record.deadline(timeout);
-        let limits = self.rewrite(&mut parts, (route, deadline), &arrival, connection, record);
+        let upgrades = requested_upgrade(&parts).is_some();
+        let limits = self.rewrite(&mut parts.headers, (route, deadline, upgrades), &arrival, connection, record);
         told.add_to(&mut parts.headers);
         parts.uri = target.into();
-        let upgrading = take_upgrade(&mut parts, &body);
+        let upgrading = upgrades.then(|| take_upgrade(&mut parts, &body)).flatten();
         let hold = websocket::take_hold(&mut parts);
         let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
@@ -182,18 +183,16 @@ impl Gateway {
     /// Takes out what must not reach the upstream, then puts in what the gateway itself says; gives the body's bounds.
     fn rewrite(
         &self,
-        parts: &mut Parts,
-        (route, deadline): (&Route, Instant),
+        headers: &mut HeaderMap,
+        (route, deadline, upgrades): (&Route, Instant, bool),
         arrival: &Arrival,
         connection: &ConnectionInfo,
         record: &mut Record,
     ) -> BodyLimits {
-        let upgrade = requested_upgrade(parts).is_some();
-        let headers = &mut parts.headers;
         if !route.identity.keeps_authorization {
             strip_credentials(headers, record.snapshot().issuers.accepts_api_keys());
         }
-        strip_hop_by_hop_from_request(headers, upgrade);
+        strip_hop_by_hop_from_request(headers, upgrades);
         record.snapshot().identity_headers.strip(headers);
         // RFC 9110 section 10.1.1: whoever reads the body answers 100 Continue, and that is the gateway.
         headers.remove(header::EXPECT);
@@ -253,7 +252,6 @@ fn presented_token(snapshot: &Snapshot, route: &Route, permit: &Permit, headers:
 }
 
 fn take_upgrade(parts: &mut Parts, body: &DownstreamBody) -> Option<DownstreamUpgrade> {
-    requested_upgrade(parts)?;
     let of_stream = || parts.extensions.remove::<OnUpgrade>().map(DownstreamUpgrade::of_stream);
     body.upgrade().or_else(of_stream)
 }

@@ -25,7 +25,14 @@ pub struct Arrival {
 pub struct Arrivals {
     peer: IpAddr,
     tls: bool,
-    last: RefCell<Option<(Box<[u8]>, Rc<Arrival>)>>,
+    last: RefCell<Option<Last>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    /// The host as it came.
+    asked: Box<[u8]>,
+    arrival: Rc<Arrival>,
 }
 
 impl Arrivals {
@@ -41,16 +48,16 @@ impl Arrivals {
     /// Those of [`NormalHost::from_request`].
     pub fn of(&self, request: &request::Parts) -> Result<Rc<Arrival>, HostError> {
         let asked = only_host(request);
-        if let (Some(asked), Some((last, arrival))) = (asked, &*self.last.borrow())
-            && *asked == **last
+        if let (Some(asked), Some(last)) = (asked, &*self.last.borrow())
+            && *asked == *last.asked
         {
-            return Ok(Rc::clone(arrival));
+            return Ok(Rc::clone(&last.arrival));
         }
         let host = NormalHost::from_request(request)?.detached();
         let hop = OwnHop::new(&Hop { peer: self.peer, tls: self.tls, host: &host });
         let arrival = Rc::new(Arrival { host, hop });
         if let Some(asked) = asked {
-            *self.last.borrow_mut() = Some((asked.into(), Rc::clone(&arrival)));
+            *self.last.borrow_mut() = Some(Last { asked: asked.into(), arrival: Rc::clone(&arrival) });
         }
         Ok(arrival)
     }

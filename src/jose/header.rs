@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Algorithm, JwsError, key_id};
+use super::{Algorithm, JwsError, json::member, key_id};
 
 /// Members that end the reading, whatever their value.
 ///
@@ -35,9 +35,9 @@ impl JoseHeader {
     pub(super) fn parse(members: &Map<String, Value>) -> Result<Self, JwsError> {
         refuse_forbidden(members)?;
         Ok(Self {
-            algorithm: algorithm(members.get("alg"))?,
-            key_id: key_id(members.get("kid"))?,
-            token_type: token_type(members.get("typ"))?,
+            algorithm: algorithm(member(members, "alg"))?,
+            key_id: key_id(member(members, "kid"))?,
+            token_type: token_type(member(members, "typ"))?,
         })
     }
 
@@ -61,7 +61,7 @@ impl JoseHeader {
 }
 
 pub(super) fn refuse_forbidden(members: &Map<String, Value>) -> Result<(), JwsError> {
-    match FORBIDDEN.into_iter().find(|member| members.contains_key(*member)) {
+    match FORBIDDEN.into_iter().find(|name| member(members, name).is_some()) {
         Some(member) => Err(JwsError::ForbiddenMember { member }),
         None => Ok(()),
     }

@@ -23,7 +23,7 @@ pub use self::{
     client_assertion::{AssertionAlgorithm, ClientAssertion, MacKey},
     compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
     header::{JoseHeader, TokenType},
-    json::{JsonFault, parse_object},
+    json::{JsonFault, member, parse_object},
     jws_error::{JwsError, Part},
     key_document::{KeyDocument, KeyDocumentError, SkippedKey},
     skip_reason::SkipReason,
