@@ -1,13 +1,13 @@
 //! How long a configuration of ten thousand routes takes from its text until it could be put in force.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has to stop")]
 
-use std::{collections::BTreeMap, fmt::Write as _, hint::black_box};
+use std::{collections::BTreeMap, fmt::Write as _, hint::black_box, sync::Arc};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use postern::{
     app::offline_surroundings,
     config::{self, Environment},
-    snapshot::load_and_compile,
+    snapshot::{Activation, Commit, Reloader, Snapshot, load_and_compile},
 };
 
 const ROUTES: usize = 10_000;
@@ -43,6 +43,19 @@ fn text() -> String {
     text
 }
 
+/// Nothing lives in a benchmark.
+struct Nothing;
+
+impl Activation for Nothing {
+    fn before_first(&self, _: &Arc<Snapshot>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn prepare(self: Arc<Self>, _: &Arc<Snapshot>, _: Option<&Snapshot>) -> Result<Commit, String> {
+        Ok(Box::new(|| {}))
+    }
+}
+
 fn configuration(criterion: &mut Criterion) {
     let text = text();
     let environment: &dyn Environment = &BTreeMap::new();
@@ -62,6 +75,12 @@ fn configuration(criterion: &mut Criterion) {
     group.bench_function("read_and_compile", |bencher| bencher.iter(|| compile(None)));
     // What a reload does: everything that is still the same is taken over.
     group.bench_function("reload", |bencher| bencher.iter(|| compile(Some(&applied))));
+    // The same, with what changed told and the snapshot put in force, and the one before it let go of.
+    let first = config::load(&files, environment);
+    let environment = Arc::new(BTreeMap::<String, String>::new());
+    let reloader = Reloader::start(files.to_vec(), environment, first, offline_surroundings(), Arc::new(Nothing));
+    let reloader = reloader.map_err(|rejection| rejection.to_string()).expect("reloader");
+    group.bench_function("reload_and_swap", |bencher| bencher.iter(|| reloader.reload().expect("reload")));
     group.finish();
 }
 

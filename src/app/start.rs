@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use aws_lc_rs::rand;
 use tokio::{runtime::Builder, sync::watch};
 use tracing::{info, warn};
 
@@ -40,6 +41,7 @@ const CONTROL_THREADS: usize = 2;
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub fn start(options: Options) -> Result<Running, StartError> {
+    gather_randomness();
     // What is read at start only has to be known before the rest can be compiled. The reloader reports what is wrong with it.
     let loaded = config::load(&options.files, &*options.environment);
     let first = loaded.0.draft().map(Arc::clone).unwrap_or_default();
@@ -141,6 +143,15 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         admin_address,
         hangup,
     }))
+}
+
+/// Asks for the first random bytes on a thread of its own. The library then measures how unsteady the processor's clock is, 400 million
+/// instructions, which would otherwise be waited for once the configuration has been read.
+fn gather_randomness() {
+    let gather = || rand::fill(&mut [0; 1]);
+    if let Err(error) = thread::Builder::new().name("postern-random".to_owned()).spawn(gather) {
+        tracing::debug!(%error, "no thread for the first random bytes: whoever needs some asks for them");
+    }
 }
 
 /// Each connection from downstream takes a descriptor, and while a request is under way one towards its upstream, too.

@@ -70,7 +70,8 @@ impl KeyPath {
     /// The path one step further down.
     #[must_use]
     pub fn child(&self, segment: Segment) -> Self {
-        let mut segments = self.segments.clone();
+        let mut segments = Vec::with_capacity(self.segments.len() + 1);
+        segments.extend_from_slice(&self.segments);
         segments.push(segment);
         Self { segments }
     }

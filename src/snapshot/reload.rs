@@ -106,7 +106,7 @@ impl Reloader {
         activation: Arc<dyn Activation>,
     ) -> Result<Self, Box<ReloadRejection>> {
         let (loaded, diagnostics) = first;
-        let Attempt { outcome, read_files } = attempted(compile_loaded(loaded, diagnostics, None, &surroundings));
+        let Attempt { outcome, read_files, .. } = attempted(compile_loaded(loaded, diagnostics, None, &surroundings));
         let snapshot = outcome?;
         activation.before_first(&snapshot).map_err(ReloadRejection::of_activation)?;
         let commit = Arc::clone(&activation).prepare(&snapshot, None).map_err(ReloadRejection::of_activation)?;
@@ -158,7 +158,7 @@ impl Reloader {
             return Err(ReloadRejection::of_activation("the program is stopping".to_owned()));
         }
         let previous = self.current.load_full();
-        let Attempt { outcome, read_files } =
+        let Attempt { outcome, read_files, sources: _freed_at_the_end } =
             attempt(&self.files, &*self.environment, Some(&previous), &self.surroundings);
         let outcome = outcome.and_then(|next| self.apply(&previous, next));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,6 +222,8 @@ impl ReloadRejection {
 struct Attempt {
     outcome: Result<Arc<Snapshot>, Box<ReloadRejection>>,
     read_files: BTreeMap<PathBuf, Contents>,
+    /// Where everything stood: many small things, which are let go of when nobody waits for what came of them any more.
+    sources: Sources,
 }
 
 fn attempt(
@@ -254,7 +256,7 @@ fn attempted(judged: Judged) -> Attempt {
         }
         None => Err(Box::new(ReloadRejection::of_diagnostics(&sources, &diagnostics))),
     };
-    Attempt { outcome, read_files }
+    Attempt { outcome, read_files, sources }
 }
 
 /// The diagnostics for a log: a line each, with file and line.

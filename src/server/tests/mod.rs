@@ -2,6 +2,7 @@
 
 mod conduct;
 mod drain;
+mod footprint;
 mod http1;
 mod http2;
 mod limits;
