@@ -5,8 +5,12 @@ use std::{future::Future, hint::black_box, pin::Pin, sync::Arc};
 
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
+    rand::SystemRandom,
     rsa::KeySize,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+        ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
+    },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -106,6 +110,43 @@ fn tokens(criterion: &mut Criterion) {
     }
 }
 
+/// A public key, ready to verify with, and a signature of `message`.
+fn key_and_signature(algorithm: Algorithm, message: &[u8]) -> (ParsedPublicKey, Vec<u8>) {
+    let random = SystemRandom::new();
+    match algorithm {
+        Algorithm::ES256 => {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("key");
+            let signature = pair.sign(&random, message).expect("signature").as_ref().to_vec();
+            (ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key()).expect("key"), signature)
+        }
+        Algorithm::EdDSA => {
+            let pair = Ed25519KeyPair::generate().expect("key");
+            let signature = pair.sign(message).as_ref().to_vec();
+            (ParsedPublicKey::new(&ED25519, pair.public_key()).expect("key"), signature)
+        }
+        _ => {
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("key");
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("signature");
+            (ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key()).expect("key"), signature)
+        }
+    }
+}
+
+/// The signature alone, by the library that does it and nothing of ours: what `benches/compare` holds a new token's cost to.
+fn verify_bare(criterion: &mut Criterion) {
+    // As long as what is signed of a token of the comparison.
+    let message = [b'x'; 400];
+    let mut group = criterion.benchmark_group("verify_bare");
+    for (name, algorithm) in [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)] {
+        let (key, signature) = key_and_signature(algorithm, &message);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| key.verify_sig(black_box(&message), black_box(&signature)).expect("its signature"));
+        });
+    }
+    group.finish();
+}
+
 /// Signing alone: what the embedded issuer does for a token beside authenticating the client and recording the token.
 fn signing(criterion: &mut Criterion) {
     let now = UnixTime::from_seconds(NOW);
@@ -130,5 +171,5 @@ fn signing(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, tokens, signing);
+criterion_group!(benches, tokens, verify_bare, signing);
 criterion_main!(benches);

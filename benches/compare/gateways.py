@@ -79,9 +79,8 @@ def start(rig, name, setup):
     setup = replace(setup, enforce=enforces and not setup.fixed_401 and not setup.issues)
     home, port = rig.new_home(name), machine.free_port()
     command = product.command(home, port, setup, rig)
-    cores = machine.GATEWAY_CORE if setup.workers == 1 else f"0-{setup.workers - 1}"
     begun = time.monotonic()
-    child = Child(cores, command, home / "log", folder=home)
+    child = Child(setup.cores or machine.GATEWAY_CORE, command, home / "log", folder=home)
     try:
         if not _is_ready(rig, setup, port, child):
             raise Wrong(f"it does not run; its last words:\n{child.last_words()}")

@@ -1,9 +1,11 @@
-"""The load: wrk for HTTP/1.1 and h2load for HTTP/2, on the load's core, and what they counted. Times are in microseconds."""
+"""The load: wrk for HTTP/1.1, h2load for HTTP/2, and a program of our own for handshakes, on the load's core; and what they
+counted. Times are in microseconds."""
 
 import json
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,10 +29,13 @@ class Load:
     body: bytes = b""
     tls: bool = False
     streams: int = 0  # at a time on each connection; 0: HTTP/1.1
+    handshakes: bool = False  # each request on a connection of its own, with a whole handshake
     once: bool = False  # each target once at most
     status: int = 200
     length: int | None = 200  # of the body; None: any
     tolerant: bool = False  # failures are counted, not raised
+    threads: int = 1
+    cores: str = machine.LOAD_CORE
 
 
 @dataclass
@@ -58,7 +63,12 @@ class Generator:
         (self._home / "headers").write_text("".join(f"{name}: {value}\r\n" for name, value in load.headers))
 
     def run(self, port, seconds):
-        counted = self._h2load(port, seconds) if self.load.streams else self._wrk(port, seconds)
+        if self.load.streams:
+            counted = self._h2load(port, seconds)
+        elif self.load.handshakes:
+            counted = self._handshakes(port, seconds)
+        else:
+            counted = self._wrk(port, seconds)
         if counted.requests == 0:
             raise Wrong(f"nothing was answered: {counted.by}")
         if counted.failed and not self.load.tolerant:
@@ -66,7 +76,7 @@ class Generator:
         return counted
 
     def _run(self, command):
-        pinned = ["taskset", "-c", machine.LOAD_CORE, *map(str, command)]
+        pinned = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", self.load.cores, *map(str, command)]
         done = subprocess.run(pinned, capture_output=True, text=True, env=self._environment)
         if done.returncode != 0:
             raise Wrong(f"{command[0]} failed: {(done.stderr or done.stdout)[-500:]}")
@@ -76,10 +86,17 @@ class Generator:
         load = self.load
         scheme = "https" if load.tls else "http"
         out = self._run(
-            ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", _LUA,
+            ["wrk", f"-t{load.threads}", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", _LUA,
              f"{scheme}://127.0.0.1:{port}/", "--", self._home, load.method]
         )  # fmt: skip
-        said = json.loads(out[out.index("{\"requests") :].splitlines()[0])
+        return self._heard(out)
+
+    def _handshakes(self, port, seconds):
+        program = Path(__file__).with_name("handshakes.py")
+        return self._heard(self._run([sys.executable, "-B", program, self._home, port, seconds, self.load.connections]))
+
+    def _heard(self, out):
+        load, said = self.load, json.loads(out[out.index('{"requests') :].splitlines()[0])
         errors = said["errors"]
         if load.status >= 400:
             # wrk calls these errors; here the others would be.

@@ -1,7 +1,10 @@
 """One request at a time, read to its end and looked at: whether somebody answers yet, and whether the answer is right."""
 
 import http.client
+import os
+import re
 import ssl
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -37,6 +40,18 @@ def ask(port, path, token=None, tls=False, method="GET", body=None, headers=None
         return Answer(response.status, length, head + length)
     finally:
         connection.close()
+
+
+def agreed_in_tls(port, configuration):
+    """Version with cipher suite, and the curve, that the server and a caller with this configuration of OpenSSL choose."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+        env={**os.environ, "OPENSSL_CONF": str(configuration)},
+    )  # fmt: skip
+    suite = re.search(r"^New, (TLSv\S+), Cipher is (\S+)", done.stdout, re.MULTILINE)
+    curve = re.search(r"^Server Temp Key: (.+?), \d+ bits", done.stdout, re.MULTILINE)
+    return (suite.groups() if suite else (None, None)) + (curve.group(1) if curve else None,)
 
 
 def until_answered(port, path, token=None, tls=False, wanted=200, seconds=30, gone=lambda: False):

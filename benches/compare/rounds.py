@@ -10,6 +10,9 @@ from .load import Generator, Load, Wrong
 from .servers import Cannot, Setup
 
 
+TLS_FOR_ALL = ("TLSv1.3", "TLS_AES_128_GCM_SHA256", "ECDH, prime256v1")
+
+
 @dataclass
 class Case:
     """One load, and which gateways it is put on."""
@@ -60,6 +63,10 @@ class Entrant:
         if answer.status != load.status or load.length not in (None, answer.body):
             raise Wrong(f"{path} is answered {answer.status} with {answer.body} bytes; see {self._running.child.log}")
         self._whole = answer.whole
+        if load.tls:
+            agreed = probe.agreed_in_tls(self._running.port, self._rig.openssl)
+            if agreed != TLS_FOR_ALL:
+                raise Wrong(f"agrees on {agreed} in TLS, should be {TLS_FOR_ALL}")
 
     def measure(self):
         with contextlib.ExitStack() as stack:

@@ -15,6 +15,7 @@ class Setup:
     http2: bool = False
     routes: int = 0  # 0: one for /orders/, else so many, and /orders/ too
     workers: int = 1
+    cores: str = ""  # else that of the gateway
     fixed_401: bool = False  # answer so, without an upstream
     issues: bool = False  # an embedded token endpoint
     admin_port: int = 0
