@@ -71,7 +71,7 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.exchange.is_none()
+        self.source.is_ended()
     }
 
     fn size_hint(&self) -> SizeHint {

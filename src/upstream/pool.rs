@@ -1,10 +1,11 @@
 //! Owns: the connections of one worker: idle HTTP/1.1 ones, the last used on top, and shared HTTP/2 ones.
 //! Refuses: being shared between threads; more connections to an endpoint than it may have over all workers.
-//! Always holds: an idle connection is closed when its idle timeout is over; one that its endpoint closes is forgotten at once.
+//! Always holds: an idle connection is closed when its idle timeout is over, up to a moment later; one that its endpoint closes or speaks
+//! on is let go of at once, or a moment after its last use.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     future::{Future, poll_fn},
     pin::pin,
     rc::{Rc, Weak},
@@ -40,7 +41,7 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(50);
 /// The connections of one worker to all endpoints.
 pub struct WorkerPools<B: RequestBody> {
     /// By the address of the endpoint, which the pool keeps alive and so unique.
-    pools: RefCell<HashMap<*const Endpoint, Rc<EndpointPool<B>>>>,
+    pools: RefCell<BTreeMap<*const Endpoint, Rc<EndpointPool<B>>>>,
 }
 
 /// The connections of one worker to one endpoint.

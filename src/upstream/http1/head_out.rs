@@ -7,9 +7,8 @@ use http::{
 };
 use http_body::Body;
 
-/// What is written of a head beside its fields, and what is written of a field beside its name and its value.
-const AROUND_HEAD: usize = 32;
-const AROUND_FIELD: usize = 4;
+/// As much room as most heads take, so that the buffer does not grow field by field.
+const USUAL_HEAD: usize = 1024;
 
 /// How a request's body is framed.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,11 +35,11 @@ pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> 
     let framing = frame(request);
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let method = request.method().as_str();
-    let lengths = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + AROUND_FIELD);
-    buffer.reserve(method.len() + target.len() + AROUND_HEAD + lengths.sum::<usize>());
-    for part in [method, " ", target, " HTTP/1.1\r\n"] {
-        buffer.extend_from_slice(part.as_bytes());
-    }
+    buffer.reserve(USUAL_HEAD);
+    buffer.extend_from_slice(method.as_bytes());
+    buffer.push(b' ');
+    buffer.extend_from_slice(target.as_bytes());
+    buffer.extend_from_slice(b" HTTP/1.1\r\n");
     let mut closes = false;
     for (name, value) in request.headers() {
         closes = closes || (name == CONNECTION && names(value, "close"));
@@ -52,9 +51,10 @@ pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> 
 
 /// Writes one field and the end of its line.
 pub(super) fn write_field(name: &HeaderName, value: &HeaderValue, buffer: &mut Vec<u8>) {
-    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-        buffer.extend_from_slice(part);
-    }
+    buffer.extend_from_slice(name.as_str().as_bytes());
+    buffer.extend_from_slice(b": ");
+    buffer.extend_from_slice(value.as_bytes());
+    buffer.extend_from_slice(b"\r\n");
 }
 
 /// Whether a list of tokens names one.
