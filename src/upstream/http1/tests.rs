@@ -316,7 +316,7 @@ fn what_is_around_chunks_is_bounded() {
         format!("0\r\nx: {}", "a".repeat(17 * 1024)),
         format!("0\r\n{}\r\n", "x: y\r\n".repeat(101)),
     ] {
-        assert!(read(&format!("{head}{endless}")).is_err(), "{}", &endless[..20]);
+        assert!(read(&format!("{head}{endless}")).is_err(), "{} bytes", endless.len());
     }
 }
 
