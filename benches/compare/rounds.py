@@ -51,7 +51,7 @@ class Entrant:
         stack.enter_context(self._running)
         if not self.case.load.streams:
             self._look_at_answer()
-        self._warmer.run(self._running.port, 1 if self._rig.quick else 2)
+        self._warmer.run(self._running.port, 1 if self._rig.quick else 2, warming=True)
 
     def _look_at_answer(self):
         """That one is right, and how long it is, to which all the others are held."""
@@ -92,11 +92,13 @@ class Entrant:
     def _put(self, counted, user, system):
         each = {"cpu": user + system, "user": user, "system": system}
         each = {name: seconds / counted.requests * 1e6 for name, seconds in each.items()}
-        moved = (self.case.load.length or 0) + len(self.case.load.body)
+        # Of downloads also what the end of the run cut off has passed through; of uploads nobody counts it.
+        body = len(self.case.load.body)
+        moved = counted.requests * body if body else counted.bytes
         self._results.put(
             self.case.name, self.gateway, rate=counted.requests / counted.seconds, p50=counted.p50, p99=counted.p99,
             memory=self._running.memory(), busy=(user + system) / counted.seconds, failed=counted.failed,
-            requests=counted.requests, bytes_a_cpu_second=moved * counted.requests / max(user + system, 0.01), **each,
+            requests=counted.requests, bytes_a_cpu_second=moved / max(user + system, 0.01), **each,
         )  # fmt: skip
         print(
             f"  {self.case.name:14} {self.gateway:12} {each['cpu']:9.2f} us CPU {counted.requests / counted.seconds:9,.0f}/s",
