@@ -13,8 +13,6 @@ use super::{
 const MOST_MORE_PERCENT: f64 = 3.0;
 /// How many instructions more are none: of the smallest cases, three in a hundred are one or two.
 const MORE_THAT_IS_NONE: f64 = 12.0;
-/// By how much of itself a count of some ten thousand differs from run to run, which is more of a small difference between two of them.
-const CHANCE: f64 = 0.003;
 /// How much less is worth a new baseline, so that what was won is not lost again unnoticed.
 const MUCH_LESS_PERCENT: f64 = -10.0;
 
@@ -44,8 +42,9 @@ pub(crate) fn rows(
 }
 
 fn slack(name: &str, baseline: &BTreeMap<String, u64>) -> f64 {
-    let of_derived =
-        |derived: &Derived| baseline.get(derived.whole).map(|whole| exact(*whole) * CHANCE / f64::from(derived.parts));
+    let of_derived = |derived: &Derived| {
+        baseline.get(derived.whole).map(|whole| exact(*whole) * derived.chance / f64::from(derived.parts))
+    };
     let of_name = DERIVED.iter().find(|derived| derived.name == name).and_then(of_derived);
     of_name.unwrap_or_default().max(MORE_THAT_IS_NONE)
 }

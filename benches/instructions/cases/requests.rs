@@ -17,7 +17,7 @@ use postern::{
 use super::{Counter, scene};
 
 /// How many tables of routes are asked.
-const TABLES: u32 = 8;
+const TABLES: u32 = 4;
 
 /// Reading the host.
 pub(crate) fn host(counter: &mut Counter) {
