@@ -13,6 +13,8 @@ pub(super) struct Chunks {
     /// What is left of the chunk, or the part of its size that was read.
     left: u64,
     digits: u8,
+    /// How many bytes stood behind the sizes of chunks.
+    extensions: usize,
     /// The trailer section, as it stands.
     trailers: Vec<u8>,
 }
@@ -40,6 +42,9 @@ pub(super) enum Then {
 
 /// The most bytes that trailers may have.
 const MOST_TRAILER_BYTES: usize = 16 * 1024;
+
+/// The most bytes that the extensions of all chunks may have together (RFC 9112 section 7.1.1 asks for a bound).
+const MOST_EXTENSION_BYTES: usize = 16 * 1024;
 
 /// The most digits of a chunk's size, beyond which even leading zeros are no honest size.
 const MOST_DIGITS: u8 = 16;
@@ -93,7 +98,7 @@ impl Chunks {
                 return Followed { framing: at, then: if data == 0 { Then::More } else { Then::Data(data) } };
             }
             let Some(byte) = bytes.get(at) else { return Followed { framing: at, then: Then::More } };
-            let Some(place) = self.after(*byte).filter(|_| self.keep_trailer(*byte)) else {
+            let Some(place) = self.after(*byte).filter(|_| self.has_room_for(*byte)) else {
                 return Followed { framing: at, then: Then::Broken };
             };
             self.place = place;
@@ -117,13 +122,19 @@ impl Chunks {
         (!trailers.is_empty()).then_some(trailers)
     }
 
-    /// Notes a byte of the trailer section, if it stands there; `false` if there are too many.
-    fn keep_trailer(&mut self, byte: u8) -> bool {
-        let of_trailers = [Place::TrailerStart, Place::TrailerName, Place::TrailerValue, Place::TrailerLineFeed];
-        if of_trailers.contains(&self.place) {
-            self.trailers.push(byte);
+    /// Notes a byte of what is bounded; `false` if there are too many.
+    fn has_room_for(&mut self, byte: u8) -> bool {
+        match self.place {
+            Place::TrailerStart | Place::TrailerName | Place::TrailerValue | Place::TrailerLineFeed => {
+                self.trailers.push(byte);
+                self.trailers.len() <= MOST_TRAILER_BYTES
+            }
+            Place::BeforeExtension | Place::Extension(_) => {
+                self.extensions = self.extensions.saturating_add(1);
+                self.extensions <= MOST_EXTENSION_BYTES
+            }
+            _ => true,
         }
-        self.trailers.len() <= MOST_TRAILER_BYTES
     }
 
     /// The place behind `byte`; nothing if it may not stand here.
@@ -223,6 +234,11 @@ mod tests {
         assert!(chunks.trailers().is_none());
         let endless = format!("0\r\n{}", "a: b\r\n".repeat(MOST_TRAILER_BYTES / 6 + 1));
         assert_eq!(followed(&endless).1, Then::Broken);
+        for extended in
+            [format!("5;{}", "a".repeat(MOST_EXTENSION_BYTES + 1)), "1 ;a\r\nx\r\n".repeat(MOST_EXTENSION_BYTES / 3)]
+        {
+            assert_eq!(followed(&extended).1, Then::Broken);
+        }
     }
 
     #[test]

@@ -41,11 +41,10 @@ enum Stage<F, B> {
     /// Waiting for the answer to a request.
     Answering { answer: Pin<Box<F>>, said: Said, keep_alive: bool },
     /// Sending a body.
-    Sending { body: Pin<Box<B>>, framing: Framing, keep_alive: bool },
-    /// Sending what is left to be sent.
-    Flushing { keep_alive: bool },
-    /// The answer is sent, and somebody still reads the request.
-    Lingering,
+    Sending { body: Pin<Box<B>>, framing: Framing, is_ended: bool, keep_alive: bool },
+    /// Sending what is left to be sent, and then waiting for whoever still reads the request. As long as somebody does, the answer's
+    /// body is held: the request is under way.
+    Lingering { body: Option<Pin<Box<B>>>, keep_alive: bool },
     /// The last of it is HTTP, what follows is not.
     Switching,
     /// Nothing follows.
@@ -88,39 +87,49 @@ where
                 let keep_alive = *keep_alive && !self.is_closing;
                 Poll::Ready(Ok(send(&self.wire, response, *said, keep_alive)))
             }
-            Stage::Sending { body, framing, keep_alive } => {
-                let keep_alive = *keep_alive;
+            Stage::Sending { body, framing, is_ended, keep_alive } => {
                 loop {
                     if !self.wire.write(|output| output.has_room()) {
                         ready!(self.wire.poll_flush(context))?;
                     }
-                    let Poll::Ready(frame) = body.as_mut().poll_frame(context) else {
-                        if let Poll::Ready(Err(error)) = self.wire.poll_flush(context) {
-                            return Poll::Ready(Err(error.into()));
-                        }
-                        return self.wire.poll_meanwhile(context).map(left);
-                    };
-                    let is_last = take_in(&self.wire, framing, frame)? || body.is_end_stream();
-                    if is_last {
+                    if *is_ended {
                         self.wire.write(|output| framing.end(output, None))?;
-                        return Poll::Ready(Ok(Stage::Flushing { keep_alive }));
+                        break;
                     }
+                    let Poll::Ready(frame) = body.as_mut().poll_frame(context) else {
+                        // Whoever left gets no end: half an answer must not look like one that ends with its connection.
+                        return self
+                            .wire
+                            .poll_meanwhile(context)
+                            .map(|gone| Err(gone.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()).into()));
+                    };
+                    *is_ended = take_in(&self.wire, framing, frame)? || body.is_end_stream();
                 }
+                let (keep_alive, stage) = (*keep_alive, std::mem::replace(&mut self.stage, Stage::Closing));
+                let body = match stage {
+                    Stage::Sending { body, .. } if self.wire.body_state(context) == BodyState::Held => Some(body),
+                    _ => None,
+                };
+                Poll::Ready(Ok(Stage::Lingering { body, keep_alive }))
             }
-            Stage::Flushing { keep_alive } => {
+            Stage::Lingering { body, keep_alive } => {
                 ready!(self.wire.poll_flush(context))?;
-                let goes_on = *keep_alive && !self.is_closing;
-                Poll::Ready(Ok(if goes_on { Stage::Lingering } else { Stage::Closing }))
-            }
-            Stage::Lingering => match self.wire.body_state(context) {
-                BodyState::Held => Poll::Pending,
-                BodyState::Broken => Poll::Ready(Ok(Stage::Closing)),
-                BodyState::Left if !self.wire.discard_body(context) => Poll::Ready(Ok(Stage::Closing)),
-                BodyState::Left | BodyState::Whole => {
-                    self.wire.next_request();
-                    Poll::Ready(Ok(Stage::Reading))
+                let state = self.wire.body_state(context);
+                if state == BodyState::Held {
+                    return Poll::Pending;
                 }
-            },
+                drop(body.take());
+                let is_whole = match state {
+                    BodyState::Whole => true,
+                    BodyState::Left => self.wire.discard_body(context),
+                    BodyState::Held | BodyState::Broken => false,
+                };
+                if !is_whole || !*keep_alive || self.is_closing {
+                    return Poll::Ready(Ok(Stage::Closing));
+                }
+                self.wire.next_request();
+                Poll::Ready(Ok(Stage::Reading))
+            }
             Stage::Switching | Stage::Closing => Poll::Pending,
         }
     }
@@ -143,17 +152,27 @@ fn left<F, B>(gone: io::Result<()>) -> Result<Stage<F, B>, ConnectionError> {
 
 /// Begins to send an answer.
 fn send<F, B: Body<Data = Bytes>>(wire: &Wire, response: Response<B>, said: Said, mut keep_alive: bool) -> Stage<F, B> {
-    let (parts, body) = response.into_parts();
-    let length = body.size_hint().exact();
+    let (mut parts, body) = response.into_parts();
+    let mut body = Some(body);
+    let is_101 = parts.status.as_u16() == 101;
+    if parts.status.is_informational() && !(is_101 && said.upgrade) {
+        // It would be taken for the first of two answers (RFC 9110 section 15.2), and the next one for the second.
+        parts = Response::new(()).into_parts().0;
+        parts.status = 500_u16.try_into().unwrap_or_default();
+        (body, keep_alive) = (None, false);
+    }
+    // Behind what cannot be read, or may be sent or not, nothing can be.
+    keep_alive &= wire.begin_answer();
+    let length = body.as_ref().map_or(Some(0), |body| body.size_hint().exact());
     let framing = wire.write(|output| encoder::write_head(output.gather(), &parts, said, length, &mut keep_alive));
     let is_switch = if said.is_connect { parts.status.is_success() } else { parts.status.as_u16() == 101 };
-    if is_switch {
-        return Stage::Switching;
+    match body {
+        _ if is_switch => Stage::Switching,
+        Some(body) if !matches!(framing, Framing::Empty | Framing::Length(0)) => {
+            Stage::Sending { body: Box::pin(body), framing, is_ended: false, keep_alive }
+        }
+        _ => Stage::Lingering { body: None, keep_alive },
     }
-    if matches!(framing, Framing::Empty | Framing::Length(0)) {
-        return Stage::Flushing { keep_alive };
-    }
-    Stage::Sending { body: Box::pin(body), framing, keep_alive }
 }
 
 /// Takes in what a body gave; whether that was the last of it.
@@ -213,5 +232,12 @@ where
 {
     fn shut_down(self: Pin<&mut Self>) {
         self.get_mut().is_closing = true;
+    }
+}
+
+impl<S, F, B> Drop for Http1Connection<S, F, B> {
+    fn drop(&mut self) {
+        // Whoever still has the body of a request would keep the socket open.
+        self.wire.abandon();
     }
 }

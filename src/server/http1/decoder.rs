@@ -164,6 +164,9 @@ impl Decoder {
         let whole = matches!(self.place, Place::Behind);
         if whole {
             self.place = Place::Head(HeadScan::default());
+            if self.received.is_empty() {
+                self.received = BytesMut::new();
+            }
         }
         whole
     }
@@ -175,7 +178,7 @@ impl Decoder {
     }
 
     /// What came behind the last request, which is not HTTP any more.
-    pub(super) fn into_rest(&mut self) -> Bytes {
+    pub(super) fn take_rest(&mut self) -> Bytes {
         self.place = Place::Nowhere;
         std::mem::take(&mut self.received).freeze()
     }

@@ -6,13 +6,14 @@ use std::{cell::RefCell, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue,
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
         HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
     },
     response::Parts,
 };
+use hyper::ext::ReasonPhrase;
 use thiserror::Error;
 
 use super::{grammar::trimmed, head::Said, output::Output};
@@ -61,8 +62,10 @@ pub(super) fn write_head(
     keep_alive: &mut bool,
 ) -> Framing {
     let switches = said.is_connect && parts.status.is_success();
-    let is_bare = parts.status.is_informational() || parts.status == StatusCode::NO_CONTENT || switches;
-    let is_empty = is_bare || said.is_head || parts.status == StatusCode::NOT_MODIFIED;
+    let status = parts.status.as_u16();
+    let is_switch = switches || status == 101;
+    let is_bare = parts.status.is_informational() || status == 204 || switches;
+    let is_empty = is_bare || said.is_head || status == 304;
     *keep_alive &= !lists(&parts.headers, CONNECTION, b"close");
     let framing = if is_empty {
         Framing::Empty
@@ -78,12 +81,14 @@ pub(super) fn write_head(
     output.extend_from_slice(if said.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     output.extend_from_slice(parts.status.as_str().as_bytes());
     output.push(b' ');
-    output.extend_from_slice(parts.status.canonical_reason().unwrap_or_default().as_bytes());
+    let reason = parts.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    output.extend_from_slice(reason.unwrap_or(parts.status.canonical_reason().unwrap_or_default().as_bytes()));
     output.extend_from_slice(b"\r\n");
     let mut is_dated = false;
     for (name, value) in &parts.headers {
         // The framing is said below; but an answer without a body may say how long it would be.
-        if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && (!is_empty || is_bare)) {
+        let is_said_below = name == CONNECTION && !*keep_alive && !is_switch;
+        if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && (!is_empty || is_bare)) || is_said_below {
             continue;
         }
         is_dated |= name == DATE;
@@ -98,8 +103,7 @@ pub(super) fn write_head(
         Framing::Chunked(_) => output.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Framing::Empty | Framing::UntilClose => {}
     }
-    let is_switch = switches || parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    if !*keep_alive && !is_switch && !lists(&parts.headers, CONNECTION, b"close") {
+    if !*keep_alive && !is_switch {
         output.extend_from_slice(b"connection: close\r\n");
     } else if *keep_alive && said.is_http10 && !lists(&parts.headers, CONNECTION, b"keep-alive") {
         output.extend_from_slice(b"connection: keep-alive\r\n");

@@ -252,7 +252,7 @@ fn what_follows_a_wish_to_switch_waits_for_the_answer() {
         assert_eq!(read(&mut decoder, &mut String::new()), End::AfterAnswer);
         decoder.receive(b"\0 no HTTP");
         assert!(decoder.head().unwrap().is_none(), "{wish}");
-        assert_eq!(decoder.into_rest(), &b"\0 no HTTP"[..]);
+        assert_eq!(decoder.take_rest(), &b"\0 no HTTP"[..]);
         assert!(decoder.head().unwrap().is_none() && decoder.is_nowhere());
     }
 }

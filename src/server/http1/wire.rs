@@ -57,6 +57,10 @@ struct Inner {
     body_is_held: bool,
     /// Whether the sender of the body waits to be told to send it.
     continue_awaited: bool,
+    /// Whether an answer has begun: then nothing may be said before it any more.
+    answer_begun: bool,
+    /// Who reads the body, if it waits for more.
+    reader: Option<Waker>,
     /// The connection, if it waits for the body.
     connection: Option<Waker>,
     upgrade: Option<oneshot::Sender<Http1Upgraded>>,
@@ -84,6 +88,8 @@ impl Wire {
             number: 0,
             body_is_held: false,
             continue_awaited: false,
+            answer_begun: false,
+            reader: None,
             connection: None,
             upgrade: None,
         };
@@ -146,13 +152,18 @@ impl Wire {
                 }
                 Ok(None) => {}
             }
-            if std::mem::take(&mut inner.continue_awaited) && inner.decoder.held() == 0 {
+            if inner.continue_awaited && !inner.answer_begun {
+                inner.continue_awaited = false;
                 inner.output.gather().extend_from_slice(CONTINUE);
                 if inner.poll_flush(context).is_pending() {
                     inner.wake_connection(None);
                 }
             }
-            match ready!(inner.poll_receive_body(context)) {
+            let Poll::Ready(received) = inner.poll_receive_body(context) else {
+                inner.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            };
+            match received {
                 Ok(0) => {
                     inner.decoder.give_up();
                     return Poll::Ready(Err(Http1BodyError::Ended));
@@ -163,6 +174,26 @@ impl Wire {
                     return Poll::Ready(Err(Http1BodyError::Io(error)));
                 }
             }
+        }
+    }
+
+    /// An answer begins; whether another request may be read behind this one.
+    pub(super) fn begin_answer(&self) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        inner.answer_begun = true;
+        !inner.continue_awaited && !inner.decoder.is_nowhere()
+    }
+
+    /// The connection is over. Whoever still reads the body is told so.
+    pub(super) fn abandon(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.decoder.give_up();
+        let reader = inner.reader.take();
+        let (stream, upgrade) = (inner.stream.take(), inner.upgrade.take());
+        drop(inner);
+        drop((stream, upgrade));
+        if let Some(reader) = reader {
+            reader.wake();
         }
     }
 
@@ -224,6 +255,7 @@ impl Wire {
         let mut inner = self.inner.borrow_mut();
         inner.decoder.next();
         inner.number = inner.number.wrapping_add(1);
+        (inner.answer_begun, inner.reader) = (false, None);
         inner.upgrade = None;
         // What was read ahead may be the beginning of a head.
         if inner.decoder.held() > 0
@@ -256,9 +288,9 @@ impl Wire {
             return Poll::Ready(Err(error));
         }
         match self.body_state(context) {
-            BodyState::Whole => self.poll_gone(context),
+            BodyState::Whole | BodyState::Left => self.poll_gone(context),
             // Whoever reads the body notices, and behind what is broken nothing is read.
-            BodyState::Held | BodyState::Left | BodyState::Broken => Poll::Pending,
+            BodyState::Held | BodyState::Broken => Poll::Pending,
         }
     }
 
@@ -299,9 +331,14 @@ impl Wire {
     /// Hands the stream over; if nobody waits for it, it is closed.
     pub(super) fn hand_over(&self) {
         let mut inner = self.inner.borrow_mut();
-        let rest = inner.decoder.into_rest();
-        if let (Some(stream), Some(upgrade)) = (inner.stream.take(), inner.upgrade.take()) {
+        let rest = inner.decoder.take_rest();
+        let (stream, upgrade, reader) = (inner.stream.take(), inner.upgrade.take(), inner.reader.take());
+        drop(inner);
+        if let (Some(stream), Some(upgrade)) = (stream, upgrade) {
             drop(upgrade.send(Http1Upgraded::new(stream, rest)));
+        }
+        if let Some(reader) = reader {
+            reader.wake();
         }
     }
 }
@@ -327,7 +364,11 @@ impl Inner {
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.stream {
-            Some(stream) => self.output.poll_write(stream, context),
+            Some(stream) => {
+                ready!(self.output.poll_write(stream, context))?;
+                // Under TLS what is written may not be sent yet.
+                Pin::new(stream).poll_flush(context)
+            }
             None => Poll::Ready(Ok(())),
         }
     }
