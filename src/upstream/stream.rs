@@ -4,7 +4,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
@@ -62,6 +62,15 @@ impl Stream {
 
     pub(super) const fn is_tls(&self) -> bool {
         matches!(self.transport, Transport::Tls(_))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Transport::Tls(stream) = &mut self.transport {
+            // RFC 8446 section 6.1: an end that was not said looks like a cut. The few bytes nearly always find room.
+            let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

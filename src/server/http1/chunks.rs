@@ -235,7 +235,7 @@ mod tests {
         let endless = format!("0\r\n{}", "a: b\r\n".repeat(MOST_TRAILER_BYTES / 6 + 1));
         assert_eq!(followed(&endless).1, Then::Broken);
         for extended in
-            [format!("5;{}", "a".repeat(MOST_EXTENSION_BYTES + 1)), "1 ;a\r\nx\r\n".repeat(MOST_EXTENSION_BYTES / 3)]
+            [format!("5;{}", "a".repeat(MOST_EXTENSION_BYTES + 1)), "1 ;a\r\nx\r\n".repeat(MOST_EXTENSION_BYTES / 2)]
         {
             assert_eq!(followed(&extended).1, Then::Broken);
         }

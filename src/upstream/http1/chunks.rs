@@ -154,7 +154,8 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
 
 /// Blanks, and behind them extensions, which mean nothing to us: anything but another kind of line end.
 fn is_extension(rest: &[u8]) -> bool {
-    let rest = rest.trim_ascii_start();
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = rest.get(blanks..).unwrap_or_default();
     rest.is_empty()
         || rest.starts_with(b";") && rest.iter().all(|byte| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f)
 }

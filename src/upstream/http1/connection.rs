@@ -3,13 +3,17 @@
 //! Always holds: nothing runs beside whoever uses it; at rest it keeps no buffers for long.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
+use tokio::{
+    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf},
+    task::coop::unconstrained,
+};
 
 use super::{
     super::{pool::Counted, stream::Stream},
@@ -31,6 +35,8 @@ pub(in super::super) struct Http1Connection {
     written: usize,
     /// Whether anything of the last request was written.
     has_written: bool,
+    /// How much was ever written; goes round.
+    total: u64,
     _counted: Counted,
 }
 
@@ -44,14 +50,18 @@ pub(super) struct Behind {
 impl Http1Connection {
     pub(in super::super) fn new(stream: Stream, counted: Counted) -> Self {
         let (read, write) = (BytesMut::new(), Vec::new());
-        Self { stream, read, write, written: 0, has_written: false, _counted: counted }
+        Self { stream, read, write, written: 0, has_written: false, total: 0, _counted: counted }
     }
 
     /// Whether nothing has come over it since its last response, not even its end. Costs a system call only if something has.
     pub(super) fn is_at_rest(&mut self) -> bool {
-        self.is_clean()
-            && !(self.stream.may_have_something()
-                && self.poll_disturbed(&mut Context::from_waker(Waker::noop())).is_ready())
+        self.is_clean() && !(self.stream.may_have_something() && self.has_something())
+    }
+
+    /// Looks whatever else the task has done in its turn: one that had done enough would be told that there is nothing.
+    fn has_something(&mut self) -> bool {
+        let look = unconstrained(poll_fn(|cx| self.poll_disturbed(cx)));
+        pin!(look).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// Ready as soon as something comes over it, be it its end.
@@ -125,6 +135,7 @@ impl Http1Connection {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.has_written = true;
+            self.total = self.total.wrapping_add(written as u64);
             let of_buffer = written.min(unwritten.len());
             self.written = self.written.saturating_add(of_buffer);
             behind.wrote(written.saturating_sub(of_buffer));
@@ -132,14 +143,19 @@ impl Http1Connection {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Whether anything of the request was written.
-    pub(super) const fn has_written(&self) -> bool {
-        self.has_written
+    /// Whether anything of the request may have been written. Under TLS that is not known: a record may be on its way before its end is.
+    pub(super) const fn may_have_written(&self) -> bool {
+        self.has_written || self.stream.is_tls()
     }
 
-    /// Whether nothing of the request can have left. Under TLS that is not known: a record may be on its way before its end is.
+    /// How much was ever written; goes round.
+    pub(super) const fn total_written(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether nothing of the request can have left.
     pub(super) const fn is_untouched(&self) -> bool {
-        !self.has_written && !self.stream.is_tls()
+        !self.may_have_written()
     }
 }
 

@@ -122,7 +122,7 @@ impl<B: RequestBody> Http1Exchange<B> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.sending = None,
                 // What it said before it had anything of the request is no answer.
-                Poll::Ready(Err(error @ Http1Error::Write(_))) if connection.has_written() => {
+                Poll::Ready(Err(error @ Http1Error::Write(_))) if connection.may_have_written() => {
                     (self.sending, self.persists) = (None, false);
                     awaited.unwritten = Some(error);
                 }
@@ -133,8 +133,8 @@ impl<B: RequestBody> Http1Exchange<B> {
             let read = match connection.poll_read(cx, 0) {
                 Poll::Ready(Ok(0)) => Err(Http1Error::Closed),
                 Poll::Ready(read) => read,
-                Poll::Pending if awaited.unwritten.is_none() => return Poll::Pending,
-                Poll::Pending => Err(Http1Error::Closed),
+                // Also when not all could be written: what it said before may be there, and not known of yet.
+                Poll::Pending => return Poll::Pending,
             };
             let read = read.map_err(|error| awaited.unwritten.take().unwrap_or(error))?;
             awaited.heard = awaited.heard.saturating_add(read);

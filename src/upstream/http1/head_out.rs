@@ -38,6 +38,10 @@ pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> 
     buffer.reserve(USUAL_HEAD);
     buffer.extend_from_slice(method.as_bytes());
     buffer.push(b' ');
+    // A query alone has no path to stand behind.
+    if target.starts_with('?') {
+        buffer.push(b'/');
+    }
     buffer.extend_from_slice(target.as_bytes());
     buffer.extend_from_slice(b" HTTP/1.1\r\n");
     let mut closes = false;

@@ -5,17 +5,25 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use tokio::task::JoinHandle;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use super::{
     super::{outgoing::RequestBody, pool::EndpointPool},
     Http1Connection, Http1Error,
     body_out::Sending,
 };
+
+/// How long nothing may move of the rest of a request whose response has ended: nobody else waits for it.
+const LONGEST_STANDSTILL: Duration = Duration::from_secs(30);
 
 /// The rest of a request, as the side that reads the response sees it. Dropping it ends the sending.
 pub(super) struct Rest<B: RequestBody> {
@@ -88,6 +96,8 @@ impl<B: RequestBody> Drop for Rest<B> {
 }
 
 async fn send<B: RequestBody>(shared: Rc<Shared<B>>, mut sending: Box<Sending<B>>) {
+    let mut patience = pin!(sleep(LONGEST_STANDSTILL));
+    let mut written = None;
     let sent = poll_fn(|cx| {
         let mut connection = shared.connection.borrow_mut();
         if let Poll::Ready(sent) = sending.poll_send(cx, &mut connection) {
@@ -95,8 +105,13 @@ async fn send<B: RequestBody>(shared: Rc<Shared<B>>, mut sending: Box<Sending<B>
         }
         shared.sender.replace(Some(cx.waker().clone()));
         // Nobody else would see it end.
-        if shared.stage.get() == Stage::Sending && connection.poll_disturbed(cx).is_ready() {
-            return Poll::Ready(Err(Http1Error::Closed));
+        if shared.stage.get() == Stage::Sending {
+            if written.replace(connection.total_written()) != Some(connection.total_written()) {
+                patience.as_mut().reset(Instant::now() + LONGEST_STANDSTILL);
+            }
+            if connection.poll_disturbed(cx).is_ready() || patience.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Http1Error::Closed));
+            }
         }
         Poll::Pending
     })
