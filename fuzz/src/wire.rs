@@ -12,12 +12,11 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use postern::{
     clock::UnixTime,
     config,
     diagnostic::Diagnostics,
-    server::{ConnectionInfo, Handler, Listeners, RequestFault, Server, run_worker},
+    server::{ConnectionInfo, DownstreamBody, Handler, Listeners, RequestFault, Server, run_worker},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -61,7 +60,7 @@ struct Listening {
 impl Handler for Listening {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body> {
+    async fn handle(&self, request: Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body> {
         let (head, body) = request.into_parts();
         // What was there of a body that broke off is a matter of chance.
         let body = body.collect().await.ok().map(|body| body.to_bytes());
@@ -76,7 +75,7 @@ impl Handler for Listening {
         Response::default()
     }
 
-    fn overloaded(&self, _: &Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
+    fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
         panic!("there is one connection at a time")
     }
 }

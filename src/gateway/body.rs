@@ -12,7 +12,6 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 
 use super::{
     lifeline::{Lifeline, Part},
@@ -22,20 +21,21 @@ use super::{
 };
 use crate::{
     http::{BodyEnd, BodyError, MeteredBody, OnBodyEnd, headers::strip_trailers},
+    server::DownstreamBody,
     upstream::UpstreamBody,
 };
 
 /// A request's body on its way to the upstream. Its trailers go through the same hands as its headers: whoever may not say
 /// who calls in the one may not say it in the other (RFC 9110 section 6.5.1).
 pub struct RequestBody {
-    body: MeteredBody<Incoming, RequestBytes>,
+    body: MeteredBody<DownstreamBody, RequestBytes>,
     snapshot: Rc<InForce>,
     tie: Option<Lifeline>,
 }
 
 impl RequestBody {
     pub(super) const fn new(
-        body: MeteredBody<Incoming, RequestBytes>,
+        body: MeteredBody<DownstreamBody, RequestBytes>,
         snapshot: Rc<InForce>,
         tie: Option<Lifeline>,
     ) -> Self {

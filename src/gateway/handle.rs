@@ -5,7 +5,7 @@
 use std::{rc::Rc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use super::{
@@ -26,7 +26,7 @@ use crate::{
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
-    server::{ConnectionInfo, Handler, Protocol, RequestFault},
+    server::{ConnectionInfo, DownstreamBody, DownstreamUpgrade, Handler, Protocol, RequestFault},
     snapshot::{Destination, Route, Snapshot},
     telemetry::WorkerMetrics,
     token_endpoint::DropReason,
@@ -50,7 +50,11 @@ impl Gateway {
 impl Handler for Gateway {
     type Body = ResponseBody;
 
-    async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+    async fn handle(
+        &self,
+        request: Request<DownstreamBody>,
+        connection: &Rc<ConnectionInfo>,
+    ) -> Response<ResponseBody> {
         let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
         let grpc = speaks_grpc(&request);
         match self.exchange(request, connection, &mut record).await {
@@ -64,7 +68,7 @@ impl Handler for Gateway {
         drop(self.worker.snapshot());
     }
 
-    fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
+    fn overloaded(&self, request: &Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
         let record = Record::begin(&self.worker, self.worker.snapshot(), connection, request);
         respond::reject(&Rejection::Overloaded, speaks_grpc(request), record)
     }
@@ -88,7 +92,7 @@ pub(super) enum Answer {
 impl Gateway {
     async fn exchange(
         &self,
-        request: Request<Incoming>,
+        request: Request<DownstreamBody>,
         connection: &Rc<ConnectionInfo>,
         record: &mut Record,
     ) -> Result<Answer, Rejection> {
@@ -140,7 +144,7 @@ impl Gateway {
         let limits = self.rewrite(&mut parts.headers, (route, deadline, upgrades), &arrival, connection, record);
         told.add_to(&mut parts.headers);
         parts.uri = target.into();
-        let upgrading = upgrades.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
+        let upgrading = upgrades.then(|| take_upgrade(&mut parts, &body)).flatten();
         let hold = websocket::take_hold(&mut parts);
         let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
@@ -247,11 +251,16 @@ fn presented_token(snapshot: &Snapshot, route: &Route, permit: &Permit, headers:
     is_of_use.then(|| headers.get(header::AUTHORIZATION).cloned()).flatten()
 }
 
+fn take_upgrade(parts: &mut Parts, body: &DownstreamBody) -> Option<DownstreamUpgrade> {
+    let of_stream = || parts.extensions.remove::<OnUpgrade>().map(DownstreamUpgrade::of_stream);
+    body.upgrade().or_else(of_stream)
+}
+
 fn metered(
-    body: Incoming,
+    body: DownstreamBody,
     limits: BodyLimits,
     record: &Record,
-) -> Result<MeteredBody<Incoming, RequestBytes>, Rejection> {
+) -> Result<MeteredBody<DownstreamBody, RequestBytes>, Rejection> {
     if !limits.allow(&http_body::Body::size_hint(&body)) {
         return Err(BodyError::TooLarge { limit_bytes: limits.bytes.unwrap_or_default() }.into());
     }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tracing::{debug, error};
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     http::{BodyLimits, MeteredBody, PathParameters, forwarded},
-    server::ConnectionInfo,
+    server::{ConnectionInfo, DownstreamBody},
     snapshot::Snapshot,
     token_endpoint::{
         Arrival, Managed, ManagementRefusal, Managing, Operation, TokenEndpoint, TokenIssuer, TokenRefusal,
@@ -28,7 +27,7 @@ use crate::{
 /// Answers a request to a token endpoint.
 pub(super) async fn issue(
     (endpoint, operation): (&TokenEndpoint, Operation),
-    request: Request<Incoming>,
+    request: Request<DownstreamBody>,
     connection: &ConnectionInfo,
     snapshot: &Snapshot,
     record: &mut Record,
@@ -56,7 +55,7 @@ pub(super) async fn issue(
 pub(super) async fn manage(
     worker: &Worker,
     (endpoint, operation, parameters): (&TokenEndpoint, Operation, &PathParameters),
-    request: Request<Incoming>,
+    request: Request<DownstreamBody>,
     connection: &ConnectionInfo,
     snapshot: &Snapshot,
     record: &mut Record,
@@ -85,10 +84,10 @@ fn log(refusal: &ManagementRefusal, status: StatusCode, record: &Record) {
 
 /// The request with its body under watch, and who sent it, as far as that can be believed.
 fn admitted(
-    request: Request<Incoming>,
+    request: Request<DownstreamBody>,
     connection: &ConnectionInfo,
     record: &mut Record,
-) -> (Request<MeteredBody<Incoming, RequestBytes>>, IpAddr) {
+) -> (Request<MeteredBody<DownstreamBody, RequestBytes>>, IpAddr) {
     let limits = &connection.settings().limits;
     // How much may be read is the endpoint's own matter; how slowly is the listener's.
     let deadline = Some(record.deadline(limits.body_idle_timeout));

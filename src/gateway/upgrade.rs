@@ -1,18 +1,17 @@
 //! Owns: a connection that has become something else than HTTP, from the 101 to its end.
 //! Always holds: only a request that had a permit gets here; where the route says so, it ends with its token.
 
-use hyper::upgrade::OnUpgrade;
 use tracing::debug;
 
 use super::lifeline::{Lifeline, Part};
 use crate::{
-    server::{ConnectionInfo, StreamHold},
+    server::{ConnectionInfo, DownstreamUpgrade, StreamHold},
     upstream::{UpstreamUpgrade, upgrade},
 };
 
 /// Joins both sides until either ends (which lets go of the hold on downstream's connection), or `tie` does, which `on_cut` is then told; beside whatever else the worker does.
 pub(super) fn join_in_background(
-    (downstream, hold): (OnUpgrade, Option<StreamHold>),
+    (downstream, hold): (DownstreamUpgrade, Option<StreamHold>),
     upstream: UpstreamUpgrade,
     connection: &ConnectionInfo,
     tie: Option<Lifeline>,

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{conduct::http1::Conversation, handler::Protocol, tether::Tether};
+use super::{handler::Protocol, tether::Tether};
 
 /// What goes on on one connection. Atomic because hyper wants the stream to be `Send`, written by one thread only: so a
 /// load and a store stand where a locked addition would.
@@ -25,11 +25,10 @@ pub(super) struct Activity {
     read_ended: AtomicBool,
     close_wanted: AtomicBool,
     flooded: AtomicBool,
+    framing_broken: AtomicBool,
     at_rest: AtomicBool,
     write_blocked_since: Moment,
     shutdown_since: Moment,
-    /// What the guard of an HTTP/1.1 connection is told, and tells.
-    pub(super) conversation: Conversation,
     /// For when the stream becomes an upgrade.
     pub(super) tether: Tether,
 }
@@ -51,10 +50,10 @@ impl Activity {
             read_ended: AtomicBool::new(false),
             close_wanted: AtomicBool::new(false),
             flooded: AtomicBool::new(false),
+            framing_broken: AtomicBool::new(false),
             at_rest: AtomicBool::new(false),
             write_blocked_since: Moment::default(),
             shutdown_since: Moment::default(),
-            conversation: Conversation::default(),
             tether: Tether::default(),
         };
         activity.idle_since.set_now(opened);
@@ -132,6 +131,16 @@ impl Activity {
 
     pub(super) fn want_close(&self) {
         self.close_wanted.store(true, Relaxed);
+    }
+
+    /// The framing of a body is broken: nothing can be read behind it.
+    pub(super) fn framing_broke(&self) {
+        self.framing_broken.store(true, Relaxed);
+    }
+
+    /// Whether the framing of a body broke.
+    pub(super) fn is_framing_broken(&self) -> bool {
+        self.framing_broken.load(Relaxed)
     }
 
     pub(super) fn flood_noticed(&self) {

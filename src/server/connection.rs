@@ -9,6 +9,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use http::{
 use http_body::Body;
 use hyper::{
     body::Incoming,
-    server::conn::{http1, http2},
+    server::conn::http2,
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,12 +32,14 @@ use tokio::{
 
 use super::{
     activity::Activity,
-    conduct::{Conduct, RequestFault},
+    body::DownstreamBody,
+    conduct::FrameMeter,
     counters::WorkerCounters,
     drain::Drain,
-    drive::{Ending, HttpConnection, drive},
+    drive::{ConnectionError, Ending, HttpConnection, drive},
     executor::LocalExecutor,
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol, WholeAnswer},
+    http1::{HeadBounds, Http1Body, Http1Connection, RequestFault},
     limits::Limits,
     listener::{Listener, ListenerSettings},
     overload::Gauge,
@@ -49,9 +52,6 @@ use super::{
     tls::TlsSettings,
 };
 use crate::http::Arrivals;
-
-/// Header fields for which hyper's HTTP/1.1 parser needs no allocation.
-const HEADERS_ON_STACK: usize = 100;
 
 /// How much of a body, either way, hyper may hold for one HTTP/1.1 connection or one HTTP/2 stream.
 const BUFFER: usize = 64 * 1024;
@@ -117,8 +117,8 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, seat: Seat<H>) {
     let mut prefix = Prefix::default();
     let Some(protocol) = protocol(&mut transport, &mut prefix, opened, &settings.limits, &seat).await else { return };
     let activity = Arc::new(Activity::new(protocol, opened));
-    let conduct = Conduct::new(protocol, &settings.limits, opened);
-    let stream = DownstreamStream::new(transport, prefix, conduct, Arc::clone(&activity), slot);
+    let meter = (protocol == Protocol::Http2).then(|| FrameMeter::new(opened));
+    let stream = DownstreamStream::new(transport, prefix, meter, Arc::clone(&activity), slot);
     let arrivals = Arrivals::new(peer.ip(), tls.is_some());
     let info = Rc::new(ConnectionInfo { listener: Arc::clone(&seat.listener), peer, local, protocol, tls, arrivals });
     let tally = Rc::new(Tally { activity, worker: Arc::clone(&seat.worker) });
@@ -189,39 +189,35 @@ async fn protocol<H>(
 impl<H: Handler> Opened<H> {
     async fn serve_http1(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let this = Rc::clone(&self);
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = move |request: Result<Request<Option<Http1Body>>, RequestFault>| {
             let this = Rc::clone(&this);
-            let activity = &this.tally.activity;
-            let number = activity.begun().wrapping_add(1);
-            let fault = activity.conversation.fault_of(number);
-            let guard = RequestGuard::begin(&this.tally, fault.is_some() || !request.body().is_end_stream());
+            let has_body = request
+                .as_ref()
+                .map_or(true, |request| request.body().as_ref().is_some_and(|body| !body.is_end_stream()));
+            let guard = RequestGuard::begin(&this.tally, has_body);
             async move {
-                let is_connect = request.method() == Method::CONNECT;
-                let mut response = match fault {
-                    Some(fault) => this.put_aside(fault),
-                    None => this.answer(request, &guard).await,
+                let mut response = match request {
+                    Ok(request) => {
+                        let request = request.map(|body| body.map_or(DownstreamBody::Empty, DownstreamBody::Http1));
+                        this.answer(request, &guard).await
+                    }
+                    Err(fault) => this.put_aside(fault),
                 };
-                this.tally.activity.conversation.answered(number, is_switch(&response, is_connect));
                 if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
                     close_after(&mut response);
                 }
-                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, None)))
+                response.map(|body| TrackedBody::new(body, guard, None))
             }
-        });
-        let header_bytes = limits.header_size();
-        let mut builder = http1::Builder::new();
-        // Our own clock tells a slow head from an idle connection; hyper's runs through both.
-        builder.header_read_timeout(None).max_header_size(header_bytes).max_buf_size(header_bytes.max(BUFFER));
-        if limits.headers != HEADERS_ON_STACK {
-            builder.max_headers(limits.headers);
-        }
-        self.finish(builder.serve_connection(TokioIo::new(stream), service).with_upgrades(), limits).await;
+        };
+        let bounds = HeadBounds { bytes: limits.header_size(), fields: limits.headers };
+        self.finish(Http1Connection::new(stream, bounds, service), limits).await;
     }
 
     async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
         let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(DownstreamBody::Http2);
             let this = Rc::clone(&this);
             let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
             let turn = streams.stream_begins();
@@ -251,11 +247,11 @@ impl<H: Handler> Opened<H> {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN)
             .serve_connection(TokioIo::new(stream), service);
-        self.finish(connection, limits).await;
+        self.finish(Http2Connection { connection }, limits).await;
     }
 
     /// Answers a request, at the door if there is enough to do.
-    async fn answer(&self, request: Request<Incoming>, guard: &RequestGuard) -> Response<H::Body> {
+    async fn answer(&self, request: Request<DownstreamBody>, guard: &RequestGuard) -> Response<H::Body> {
         if self.seat.gauge.sheds() {
             return self.seat.handler.overloaded(&request, &self.info);
         }
@@ -283,7 +279,7 @@ impl<H: Handler> Opened<H> {
                 drive(connection, activity, Timekeeper::new(limits, activity.opened()), &self.seat.drain).await;
             // Counted before the connection is dropped: whoever sees it closed finds it in the counters.
             self.seat.count(&ending);
-            if activity.conversation.is_broken() {
+            if activity.is_framing_broken() {
                 self.seat.listener.counters().malformed.increment();
             }
             if activity.is_flooded() {
@@ -307,21 +303,13 @@ impl<H> Seat<H> {
             Ending::HeaderTimeout => counters.header_timeouts.increment(),
             Ending::Stalled => counters.stalled.increment(),
             Ending::Failed(error) => {
-                if error.is_parse() {
+                if matches!(error, ConnectionError::Http2(error) if error.is_parse()) {
                     counters.malformed.increment();
                 }
-                tracing::debug!(listener = %self.listener.name(), %error, "connection ended");
+                let error = error as &dyn std::error::Error;
+                tracing::debug!(listener = %self.listener.name(), error, "connection ended");
             }
         }
-    }
-}
-
-/// Whether what follows `response` is not HTTP any more (RFC 9110 sections 7.8 and 9.3.6).
-fn is_switch<B>(response: &Response<B>, is_connect: bool) -> bool {
-    match response.status().as_u16() {
-        101 => true,
-        200..300 => is_connect,
-        _ => false,
     }
 }
 
@@ -333,19 +321,30 @@ fn close_after<B>(response: &mut Response<B>) {
     }
 }
 
-impl<S, B> HttpConnection for http1::UpgradeableConnection<TokioIo<DownstreamStream>, S>
+/// hyper's connection, whose errors are ours.
+struct Http2Connection<S, B>
 where
     S: HttpService<Incoming, ResBody = TrackedBody<B>>,
+{
+    connection: http2::Connection<TokioIo<DownstreamStream>, S, LocalExecutor>,
+}
+
+impl<S, B> Future for Http2Connection<S, B>
+where
+    S: HttpService<Incoming, ResBody = TrackedBody<B>>,
+    S::Future: 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + 'static,
+    B: Body<Data = bytes::Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    fn shut_down(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    type Output = Result<(), ConnectionError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.get_mut().connection).poll(context).map_err(ConnectionError::Http2)
     }
 }
 
-impl<S, B> HttpConnection for http2::Connection<TokioIo<DownstreamStream>, S, LocalExecutor>
+impl<S, B> HttpConnection for Http2Connection<S, B>
 where
     S: HttpService<Incoming, ResBody = TrackedBody<B>>,
     S::Future: 'static,
@@ -354,6 +353,6 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn shut_down(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+        Pin::new(&mut self.get_mut().connection).graceful_shutdown();
     }
 }

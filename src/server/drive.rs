@@ -4,22 +4,45 @@
 
 use std::{
     future::poll_fn,
+    io,
     pin::{Pin, pin},
     task::Poll,
 };
 
-use tokio::time::{Instant, sleep_until};
+use thiserror::Error;
+use tokio::{
+    task::coop::has_budget_remaining,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     activity::Activity,
     drain::Drain,
+    http1::LengthNotKept,
     timekeeper::{Due, Timekeeper},
 };
 
-/// What hyper's connections have in common, and say nowhere.
-pub(super) trait HttpConnection: Future<Output = hyper::Result<()>> {
+/// What connections have in common.
+pub(super) trait HttpConnection: Future<Output = Result<(), ConnectionError>> {
     /// Nothing more is begun; what is under way is finished.
     fn shut_down(self: Pin<&mut Self>);
+}
+
+/// Why a connection failed.
+#[derive(Debug, Error)]
+pub(super) enum ConnectionError {
+    /// HTTP/2 failed.
+    #[error("HTTP/2 failed")]
+    Http2(#[source] hyper::Error),
+    /// The socket failed.
+    #[error("the socket failed")]
+    Io(#[from] io::Error),
+    /// The body of an answer failed; its reader sees that it is not whole.
+    #[error("the body of an answer failed")]
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An answer is not what its head says.
+    #[error(transparent)]
+    Length(#[from] LengthNotKept),
 }
 
 /// How a connection ended.
@@ -32,7 +55,7 @@ pub(super) enum Ending {
     /// The other side stopped reading.
     Stalled,
     /// By an error.
-    Failed(hyper::Error),
+    Failed(ConnectionError),
 }
 
 /// Carries `connection` to its end.
@@ -75,7 +98,8 @@ pub(super) async fn drive<C: HttpConnection>(
             if armed && !alarm.is_elapsed() {
                 return Poll::Pending;
             }
-            armed = true;
+            // An alarm that is asked by a task which has done enough for now does not take note of it.
+            armed = has_budget_remaining();
             if alarm.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }

@@ -9,11 +9,11 @@ use arc_swap::Guard;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use rustls_pki_types::CertificateDer;
 
 use super::{
-    conduct::RequestFault,
+    body::DownstreamBody,
+    http1::RequestFault,
     listener::{Listener, ListenerSettings},
 };
 use crate::http::Arrivals;
@@ -27,11 +27,12 @@ pub trait Handler: Clone + 'static {
     ///
     /// The connection is closed after the response if the response carries `Connection: close` (HTTP/1.1) or the
     /// extension [`CloseConnection`] (either protocol). An HTTP/1.1 upgrade (RFC 9110 section 7.8) works through
-    /// `hyper::upgrade::on`: until the upgraded stream is dropped it keeps its place among the listener's connections. Over HTTP/2 it works
-    /// for CONNECT that is answered with a 2xx (RFC 8441), and the [`super::StreamHold`] in the request's extensions is to be held as long.
+    /// [`DownstreamBody::upgrade`]: until the upgraded stream is dropped it keeps its place among the listener's connections. Over HTTP/2 it
+    /// works for CONNECT that is answered with a 2xx (RFC 8441), through the `hyper::upgrade::OnUpgrade` in the request's extensions
+    /// ([`super::DownstreamUpgrade::of_stream`]), and the [`super::StreamHold`] beside it is to be held as long.
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<DownstreamBody>,
         connection: &Rc<ConnectionInfo>,
     ) -> impl Future<Output = Response<Self::Body>>;
 
@@ -40,7 +41,7 @@ pub trait Handler: Clone + 'static {
     fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
     /// Answers a request that comes while there is enough to do (RFC 9110 section 15.6.4). Nothing is to be waited for.
-    fn overloaded(&self, request: &Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
+    fn overloaded(&self, request: &Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
     /// Another configuration is in force. Asked on every worker, also on those without requests, so that what only the
     /// one before needed can be let go of.

@@ -10,6 +10,7 @@
 mod accept;
 mod activity;
 mod bind;
+mod body;
 mod conduct;
 mod connection;
 mod control;
@@ -18,6 +19,7 @@ mod drain;
 mod drive;
 mod executor;
 mod handler;
+mod http1;
 mod limits;
 mod listener;
 mod overload;
@@ -36,10 +38,11 @@ mod tests;
 
 pub use self::{
     bind::BindError,
-    conduct::RequestFault,
+    body::{DownstreamBody, DownstreamBodyError, DownstreamUpgrade, DownstreamUpgraded, NotUpgraded},
     control::{Applied, Bindings, Server, WorkerSeat},
     counters::{ListenerCounters, WorkerCounters},
     handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo, WholeAnswer},
+    http1::{Http1Body, Http1BodyError, RequestFault},
     limits::Limits,
     listener::{Listener, ListenerSettings, Listeners},
     request::{StreamHold, TrackedBody},

@@ -17,12 +17,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{
-    activity::Activity,
-    conduct::{Conduct, http1::Source},
-    slots::ConnectionSlot,
-    sniff::Prefix,
-};
+use super::{activity::Activity, conduct::FrameMeter, slots::ConnectionSlot, sniff::Prefix};
 
 /// How bytes are carried.
 pub(super) enum Transport {
@@ -30,11 +25,12 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The stream that hyper reads and writes.
+/// The stream that a connection reads and writes.
 pub(super) struct DownstreamStream {
     transport: Transport,
     prefix: Prefix,
-    conduct: Conduct,
+    /// Counts the frames, if HTTP/2 is spoken.
+    meter: Option<FrameMeter>,
     activity: Arc<Activity>,
     shut_down: bool,
     _slot: ConnectionSlot,
@@ -53,11 +49,15 @@ impl DownstreamStream {
     pub(super) const fn new(
         transport: Transport,
         prefix: Prefix,
-        conduct: Conduct,
+        meter: Option<FrameMeter>,
         activity: Arc<Activity>,
         slot: ConnectionSlot,
     ) -> Self {
-        Self { transport, prefix, conduct, activity, shut_down: false, _slot: slot }
+        Self { transport, prefix, meter, activity, shut_down: false, _slot: slot }
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -69,7 +69,7 @@ impl DownstreamStream {
     }
 
     fn note_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let (Conduct::Http2(meter), Poll::Ready(Ok(bytes))) = (&mut self.conduct, &written) {
+        if let (Some(meter), Poll::Ready(Ok(bytes))) = (&mut self.meter, &written) {
             meter.written(*bytes);
         }
         self.note(written)
@@ -140,55 +140,36 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// The bytes as they come in.
-struct Arrivals<'a> {
-    transport: &'a mut Transport,
-    prefix: &'a mut Prefix,
-    activity: &'a Activity,
-}
-
-impl Source for Arrivals<'_> {
-    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.prefix.give(buffer) {
-            self.activity.bytes_received();
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut *self.transport).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.activity.bytes_received();
-        } else {
-            self.activity.read_ended();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
 impl AsyncRead for DownstreamStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, prefix, conduct, activity, .. } = &mut *self;
+        let Self { transport, prefix, meter, activity, .. } = &mut *self;
         activity.tether.before_read(context)?;
-        let mut arrivals = Arrivals { transport, prefix, activity };
-        match conduct {
-            Conduct::Http1(guard) => guard.poll_read(&mut arrivals, &activity.conversation, context, buffer),
-            Conduct::Http2(meter) => {
-                if meter.has_ended() {
-                    meter.say_farewell(buffer);
-                    return Poll::Ready(Ok(()));
-                }
-                let before = buffer.filled().len();
-                ready!(arrivals.poll_read(context, buffer))?;
-                meter.read(buffer, before);
-                if meter.is_overdrawn() {
-                    activity.flood_noticed();
-                }
-                Poll::Ready(Ok(()))
+        if let Some(meter) = meter
+            && meter.has_ended()
+        {
+            meter.say_farewell(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        if !prefix.give(buffer) {
+            ready!(Pin::new(transport).poll_read(context, buffer))?;
+        }
+        if buffer.filled().len() > before {
+            activity.bytes_received();
+        } else {
+            activity.read_ended();
+        }
+        if let Some(meter) = meter {
+            meter.read(buffer, before);
+            if meter.is_overdrawn() {
+                activity.flood_noticed();
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
 

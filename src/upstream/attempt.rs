@@ -4,8 +4,7 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Request, Response, header::CONTENT_LENGTH};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use http::{HeaderValue, Request, header::CONTENT_LENGTH};
 use tokio::{
     pin, select,
     time::{Instant, sleep_until, timeout_at},
@@ -16,10 +15,10 @@ use super::{
     body::{Exchange, UpstreamBody},
     connect::ConnectError,
     endpoint::{Endpoint, UnderWay},
-    error::ForwardError,
+    error::{ExchangeError, ForwardError},
     forward::{Forwarded, Timings},
     framing::Framing,
-    lease::{Lease, SendFailure},
+    lease::{Answer, Lease, SendFailure},
     outgoing::{Outgoing, Progress, RequestBody},
     pool::{AcquireError, EndpointPool, WorkerPools},
     request,
@@ -60,17 +59,17 @@ pub(super) enum Failure<B: RequestBody> {
 /// Why a connection gave no response.
 enum Unanswered<B: RequestBody> {
     /// It was closed before anything was sent: here is the request again.
-    Unsent(Box<Request<Outgoing<B>>>, hyper::Error),
+    Unsent(Box<Request<Outgoing<B>>>, ExchangeError),
     /// It failed.
     Failed(ForwardError),
 }
 
 impl<B: RequestBody> Attempt<'_, '_, B> {
     /// Tries the endpoint.
-    pub(super) async fn run(&self, mut request: Request<Outgoing<B>>) -> Result<Forwarded<B>, Failure<B>> {
+    pub(super) async fn run(&self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, Failure<B>> {
         let endpoint = self.endpoint;
         let Some(mut under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
-            return Err(Failure::NotSent(Box::new(request), self.upstream.saturated()));
+            return Err(Failure::NotSent(request, self.upstream.saturated()));
         };
         let pool = self.pools.of(endpoint);
         let mut stale = 0;
@@ -78,7 +77,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             let mut lease = match self.acquire(&pool, stale > 0).await {
                 Ok(lease) => lease,
                 Err(error @ ForwardError::Deadline { .. }) => return Err(Failure::Final(error)),
-                Err(error) => return Err(Failure::NotSent(Box::new(request), error)),
+                Err(error) => return Err(Failure::NotSent(request, error)),
             };
             under_way.note_connection();
             // There is room: whoever waits behind may move up.
@@ -88,13 +87,13 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
             let connected = Instant::now();
             let (unsent, error) = match self.send(&mut lease, request, connected).await {
-                Ok(response) => {
+                Ok(answer) => {
                     let timings = Timings {
                         connection: connected.duration_since(self.began),
                         response_header: connected.elapsed(),
                         reused: !lease.is_fresh(),
                     };
-                    return self.receive(response, lease, under_way, timings).map_err(Failure::Final);
+                    return self.receive(answer, lease, under_way, timings).map_err(Failure::Final);
                 }
                 Err(Unanswered::Failed(error)) => {
                     if let ForwardError::ResponseHeaderTimeout { .. } | ForwardError::Deadline { .. } = error {
@@ -112,7 +111,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             }
             endpoint.note_stale_connection();
             stale += 1;
-            request = *unsent;
+            request = unsent;
         }
     }
 
@@ -139,9 +138,9 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
     async fn send(
         &self,
         lease: &mut Lease<B>,
-        request: Request<Outgoing<B>>,
+        request: Box<Request<Outgoing<B>>>,
         connected: Instant,
-    ) -> Result<Response<Incoming>, Unanswered<B>> {
+    ) -> Result<Answer, Unanswered<B>> {
         let patience = self.limits().response_header_timeout;
         let label = || Arc::clone(self.endpoint.label());
         let response = lease.send(request);
@@ -181,11 +180,11 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
     }
 
     /// Whose failure it was.
-    fn judge(&self, source: hyper::Error, endpoint: Arc<str>) -> ForwardError {
+    fn judge(&self, source: ExchangeError, endpoint: Arc<str>) -> ForwardError {
         if let Some(cause) = self.progress.as_ref().and_then(|body| body.take_failure()) {
             return ForwardError::RequestBody(cause);
         }
-        if source.is_parse() {
+        if source.is_protocol() {
             return ForwardError::Protocol { endpoint, source };
         }
         ForwardError::Reset { endpoint, source }
@@ -193,22 +192,21 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
 
     fn receive(
         &self,
-        mut response: Response<Incoming>,
+        answer: Answer,
         lease: Lease<B>,
         under_way: UnderWay,
         timings: Timings,
     ) -> Result<Forwarded<B>, ForwardError> {
         let endpoint = Arc::clone(self.endpoint.label());
-        // hyper puts this in when the upstream switched protocols, and only then.
-        if response.extensions().get::<OnUpgrade>().is_some() {
-            if !upgrade::is_asked(self.asked, response.headers()) {
-                return Err(ForwardError::UnaskedUpgrade { endpoint });
-            }
-            let upgraded = UpstreamUpgrade::new(hyper::upgrade::on(&mut response), under_way);
-            let response = response.map(UpstreamBody::detached);
+        let Answer { mut response, framing, is_switch } = answer;
+        if is_switch {
+            let switched = lease.into_switched().filter(|_| upgrade::is_asked(self.asked, response.headers()));
+            let Some((stream, ahead)) = switched else { return Err(ForwardError::UnaskedUpgrade { endpoint }) };
+            let upgraded = UpstreamUpgrade::new(stream, ahead, under_way);
+            let response = response.map(|_| UpstreamBody::detached());
             return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
         }
-        let reusable = match Framing::of(response.version(), response.headers()) {
+        let reusable = match framing {
             Framing::Clear => true,
             Framing::Twice => {
                 response.headers_mut().remove(CONTENT_LENGTH);

@@ -9,13 +9,17 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::{endpoint::UnderWay, lease::Lease, outgoing::RequestBody};
+use super::{
+    endpoint::UnderWay,
+    error::ExchangeError,
+    lease::{Lease, Source},
+    outgoing::RequestBody,
+};
 
 /// The body of an upstream's response.
 pub struct UpstreamBody<B: RequestBody> {
-    incoming: Incoming,
+    source: Source,
     exchange: Option<Exchange<B>>,
 }
 
@@ -27,40 +31,39 @@ pub(super) struct Exchange<B: RequestBody> {
 }
 
 impl<B: RequestBody> UpstreamBody<B> {
-    pub(super) fn new(incoming: Incoming, exchange: Exchange<B>) -> Self {
-        let mut body = Self { incoming, exchange: Some(exchange) };
-        if body.incoming.is_end_stream() {
+    pub(super) fn new(source: Source, exchange: Exchange<B>) -> Self {
+        let mut body = Self { source, exchange: Some(exchange) };
+        if body.source.is_ended() {
             body.end();
         }
         body
     }
 
-    /// A body that holds nothing: the connection has become something else.
-    pub(super) const fn detached(incoming: Incoming) -> Self {
-        Self { incoming, exchange: None }
+    /// No body, which holds nothing: the connection has become something else.
+    pub(super) const fn detached() -> Self {
+        Self { source: Source::empty(), exchange: None }
     }
 
     fn end(&mut self) {
         if let Some(Exchange { lease, reusable, under_way }) = self.exchange.take() {
             drop(under_way);
-            if reusable {
-                lease.give_back();
-            }
+            lease.end(reusable);
         }
     }
 }
 
 impl<B: RequestBody> Body for UpstreamBody<B> {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = ExchangeError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
         let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.incoming).poll_frame(cx));
+        let Some(exchange) = &mut this.exchange else { return Poll::Ready(None) };
+        let frame = ready!(exchange.lease.poll_frame(&mut this.source, cx));
         match &frame {
             Some(Err(_)) => drop(this.exchange.take()),
             // Nothing follows trailers (RFC 9112 section 7.1.2), and many a reader does not ask whether something does.
-            Some(Ok(frame)) if frame.is_trailers() || this.incoming.is_end_stream() => this.end(),
+            Some(Ok(frame)) if frame.is_trailers() || this.source.is_ended() => this.end(),
             Some(Ok(_)) => {}
             None => this.end(),
         }
@@ -68,16 +71,16 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.source.is_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.source.size_hint()
     }
 }
 
 impl<B: RequestBody> std::fmt::Debug for UpstreamBody<B> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("UpstreamBody").field("incoming", &self.incoming).finish_non_exhaustive()
+        formatter.debug_struct("UpstreamBody").field("source", &self.source).finish_non_exhaustive()
     }
 }

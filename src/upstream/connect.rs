@@ -12,6 +12,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     endpoint::{ConnectionSlot, Endpoint, EndpointTls, Protocol},
+    error::ExchangeError,
     names::LookupError,
     stream::Stream,
 };
@@ -47,7 +48,7 @@ pub enum ConnectError {
     Handshake(#[source] hyper::Error),
     /// It was closed before the request could be sent.
     #[error("the connection was closed before the request could be sent")]
-    Lost(#[source] hyper::Error),
+    Lost(#[source] ExchangeError),
     /// It took longer than `connect_timeout`.
     #[error("it took longer than {0:?}")]
     Timeout(Duration),

@@ -5,7 +5,28 @@ use std::{error::Error, sync::Arc};
 
 use thiserror::Error;
 
-use super::connect::ConnectError;
+use super::{connect::ConnectError, http1::Http1Error};
+
+/// What went wrong between a request and its response, or in the body of one.
+#[derive(Debug, Error)]
+pub enum ExchangeError {
+    /// Over HTTP/1.1.
+    #[error(transparent)]
+    Http1(#[from] Http1Error),
+    /// Over HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
+}
+
+impl ExchangeError {
+    /// Whether what came back is not HTTP.
+    pub(super) fn is_protocol(&self) -> bool {
+        match self {
+            Self::Http1(error) => error.is_protocol(),
+            Self::Http2(error) => error.is_parse(),
+        }
+    }
+}
 
 /// Why there is no response to pass on.
 #[derive(Debug, Error)]
@@ -44,7 +65,7 @@ pub enum ForwardError {
         endpoint: Arc<str>,
         /// How it looked from here.
         #[source]
-        source: hyper::Error,
+        source: ExchangeError,
     },
     /// What came back is not HTTP, or its head is larger than allowed.
     #[error("{endpoint} answered what is not HTTP")]
@@ -53,7 +74,7 @@ pub enum ForwardError {
         endpoint: Arc<str>,
         /// How it looked from here.
         #[source]
-        source: hyper::Error,
+        source: ExchangeError,
     },
     /// The response is under a transfer coding beside `chunked`, which nobody undoes (RFC 9112 section 6.1).
     #[error("{endpoint} answered under a transfer coding that is not undone")]

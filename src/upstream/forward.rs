@@ -100,7 +100,7 @@ pub async fn forward<B: RequestBody>(
         retrying: None,
         waiting: Cell::default(),
     };
-    forwarding.run(request).await
+    forwarding.run(Box::new(request)).await
 }
 
 /// One request, over all its tries.
@@ -124,7 +124,7 @@ struct Forwarding<'a, B: RequestBody> {
 }
 
 impl<B: RequestBody> Forwarding<'_, B> {
-    async fn run(mut self, mut request: Request<Outgoing<B>>) -> Result<Forwarded<B>, ForwardError> {
+    async fn run(mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
         let mut endpoint = self.find().await?;
         loop {
             let attempt = Attempt {
@@ -185,7 +185,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
         &mut self,
         failure: Failure<B>,
         endpoint: Arc<Endpoint>,
-    ) -> Result<(Arc<Endpoint>, Request<Outgoing<B>>), ForwardError> {
+    ) -> Result<(Arc<Endpoint>, Box<Request<Outgoing<B>>>), ForwardError> {
         let (error, cause) = match failure {
             Failure::Final(error) => return Err(error),
             // Passing on to the next endpoint for want of room costs nobody anything.
@@ -193,7 +193,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 self.tried.add_full(endpoint);
                 self.may_repeat = false;
                 self.failure = Some(error);
-                return Ok((self.find().await?, *request));
+                return Ok((self.find().await?, request));
             }
             Failure::NotSent(request, error) => {
                 if !self.may_try_again(Cause::Connect) {
@@ -203,7 +203,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 self.may_repeat = false;
                 self.failure = Some(error);
                 let next = self.find().await?;
-                let again = self.begin_again(Cause::Connect).then_some((next, *request));
+                let again = self.begin_again(Cause::Connect).then_some((next, request));
                 return again.ok_or_else(|| self.failure());
             }
             Failure::Refused(error) => (error, Cause::Connect),
@@ -217,7 +217,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
         &mut self,
         cause: Cause,
         endpoint: Arc<Endpoint>,
-    ) -> Option<(Arc<Endpoint>, Request<Outgoing<B>>)> {
+    ) -> Option<(Arc<Endpoint>, Box<Request<Outgoing<B>>>)> {
         let is_harmless = |spare: &Spare<B>| cause == Cause::Connect || spare.is_idempotent();
         let may_be = self.spare.as_ref().is_some_and(|spare| is_harmless(spare) && spare.is_whole());
         if !may_be || !self.may_try_again(cause) {
@@ -230,7 +230,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
         if !self.spare.as_ref()?.is_whole() || !self.begin_again(cause) {
             return None;
         }
-        Some((next, self.spare.as_ref()?.request()?))
+        Some((next, Box::new(self.spare.as_ref()?.request()?)))
     }
 
     /// Whether there may be another try.

@@ -1,5 +1,5 @@
 //! Owns: what a response says of where it ends (RFC 9112 section 6).
-//! Refuses: a coding that hyper reads as if it were not there: its body would go on under a name that it does not have; a length that is
+//! Refuses: a coding that nobody undoes: its body would go on under a name that it does not have; a length that is
 //! said more than once.
 //! Always holds: a response that could be read in two ways is the last one of its connection.
 

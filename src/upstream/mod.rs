@@ -60,8 +60,9 @@ pub use self::{
     compile::compile,
     connect::ConnectError,
     endpoint::{Endpoint, EndpointCounts},
-    error::{Fault, ForwardError},
+    error::{ExchangeError, Fault, ForwardError},
     forward::{Forwarded, Timings, forward},
+    http1::Http1Error,
     names::{LookupError, NameStatus},
     outgoing::RequestBody,
     pool::WorkerPools,
@@ -184,7 +185,9 @@ impl Upstream {
 
     /// Notes how an attempt at one of its endpoints ended.
     fn note(&self, endpoint: &Arc<Endpoint>, outcome: Outcome) {
-        self.vigilance.note(&self.members.current(), endpoint, outcome);
+        if self.vigilance.outlier.is_some() {
+            self.vigilance.note(&self.members.current(), endpoint, outcome);
+        }
     }
 
     /// Whether requests go to those of its endpoints that are available, because there are any.

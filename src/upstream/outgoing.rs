@@ -58,10 +58,10 @@ enum Stage {
     Ended,
 }
 
-/// Says to hyper that the body failed; the cause is kept in [`Progress`].
+/// Says to the protocol that the body failed; the cause is kept in [`Progress`].
 #[derive(Debug, Error)]
 #[error("the request's body failed")]
-pub(super) struct BodyFailed;
+pub struct BodyFailed;
 
 impl<B: RequestBody> Outgoing<B> {
     /// A body that is sent once.

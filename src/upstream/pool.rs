@@ -1,39 +1,38 @@
 //! Owns: the connections of one worker: idle HTTP/1.1 ones, the last used on top, and shared HTTP/2 ones.
 //! Refuses: being shared between threads; more connections to an endpoint than it may have over all workers.
-//! Always holds: an idle connection is closed when its idle timeout is over; one that its endpoint closes is forgotten at once.
+//! Always holds: an idle connection is closed when its idle timeout is over, up to a moment later; one that its endpoint closes or speaks
+//! on is let go of at once, or a moment after its last use.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
-    future::Future,
+    collections::{BTreeMap, HashSet},
+    future::{Future, poll_fn},
     pin::pin,
     rc::{Rc, Weak},
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::{
+    select,
     sync::Notify,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
     Limits, Upstreams,
     connect::{Agreed, ConnectError, connect},
     endpoint::{ConnectionSlot, Endpoint, Protocol},
-    http1::{Hearing, Http1Sender},
+    http1::Http1Connection,
     http2::SharedHttp2,
     lease::Lease,
     opening::{Opening, OpeningGuard, Outcome},
     outgoing::RequestBody,
 };
 
-/// The largest head of a response, in bytes. Beside it stands hyper's own bound of 100 headers, which costs no allocation.
-const HEAD_BYTES: usize = 64 * 1024;
-/// The most that is kept of a body in each direction while the other side is slow, in bytes.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// A connection is watched, and its idle time counted, from a moment after its last use: one that is used again at once costs nothing.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// How long a request waits for a connection that another worker keeps without using it. Closing one takes no time; whoever
 /// waits longer waits for connections that are in use.
@@ -42,23 +41,32 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(50);
 /// The connections of one worker to all endpoints.
 pub struct WorkerPools<B: RequestBody> {
     /// By the address of the endpoint, which the pool keeps alive and so unique.
-    pools: RefCell<HashMap<*const Endpoint, Rc<EndpointPool<B>>>>,
+    pools: RefCell<BTreeMap<*const Endpoint, Rc<EndpointPool<B>>>>,
 }
 
 /// The connections of one worker to one endpoint.
 pub(super) struct EndpointPool<B: RequestBody> {
     endpoint: Arc<Endpoint>,
-    idle: RefCell<Vec<IdleHttp1<B>>>,
+    idle: RefCell<Vec<IdleHttp1>>,
+    /// Whether some of them are not watched yet, and who is woken when that becomes so.
+    any_unwatched: Cell<bool>,
+    watcher: Cell<Option<Waker>>,
     shared: RefCell<Vec<Rc<SharedHttp2<B>>>>,
     opening: RefCell<Option<Rc<Opening>>>,
     agreed: Cell<Option<Agreed>>,
-    connections: Cell<usize>,
+    connections: Rc<Cell<usize>>,
     sweeping: Cell<bool>,
 }
 
-struct IdleHttp1<B: RequestBody> {
-    sender: Http1Sender<B>,
-    expires: Instant,
+struct IdleHttp1 {
+    connection: Rc<RefCell<Http1Connection>>,
+    /// Set when it begins to be watched.
+    expires: Option<Instant>,
+}
+
+/// One open connection of a pool; counted until it is dropped.
+pub(super) struct Counted {
+    connections: Rc<Cell<usize>>,
 }
 
 /// Why there is no connection.
@@ -103,10 +111,12 @@ impl<B: RequestBody> EndpointPool<B> {
         Self {
             endpoint,
             idle: RefCell::default(),
+            any_unwatched: Cell::new(false),
+            watcher: Cell::new(None),
             shared: RefCell::default(),
             opening: RefCell::default(),
             agreed: Cell::new(None),
-            connections: Cell::new(0),
+            connections: Rc::default(),
             sweeping: Cell::new(false),
         }
     }
@@ -116,8 +126,8 @@ impl<B: RequestBody> EndpointPool<B> {
         if let Some(shared) = self.shared_with_room() {
             return Some(Lease::http2(shared, limits.idle_timeout, false));
         }
-        let sender = if fresh { None } else { self.take_idle() }?;
-        Some(Lease::http1(sender, Rc::clone(self), limits.idle_timeout, false))
+        let connection = if fresh { None } else { self.take_idle() }?;
+        Some(Lease::http1(connection, Rc::clone(self), false))
     }
 
     /// A connection for one exchange, also if it has to be opened.
@@ -144,9 +154,15 @@ impl<B: RequestBody> EndpointPool<B> {
     }
 
     /// Keeps a connection whose exchange has ended in good order, unless its endpoint has left meanwhile.
-    pub(super) fn keep(&self, sender: Http1Sender<B>, idle_timeout: Duration) {
-        if !sender.is_closed() && !self.endpoint.has_left() {
-            self.idle.borrow_mut().push(IdleHttp1 { sender, expires: Instant::now() + idle_timeout });
+    pub(super) fn keep(&self, connection: Rc<RefCell<Http1Connection>>) {
+        if self.endpoint.has_left() || !connection.borrow().is_clean() {
+            return;
+        }
+        self.idle.borrow_mut().push(IdleHttp1 { connection, expires: None });
+        if !self.any_unwatched.replace(true)
+            && let Some(watcher) = self.watcher.take()
+        {
+            watcher.wake();
         }
     }
 
@@ -154,12 +170,9 @@ impl<B: RequestBody> EndpointPool<B> {
         self.shared.borrow().iter().find(|shared| shared.has_room()).map(Rc::clone)
     }
 
-    /// The connection used last, so that those not needed grow old. One that is not ready is still sending the body of a request
-    /// that was answered early: it is left for later.
-    fn take_idle(&self) -> Option<Http1Sender<B>> {
-        let mut idle = self.idle.borrow_mut();
-        let position = idle.iter().rposition(|entry| entry.sender.is_ready() && !entry.sender.is_closed())?;
-        Some(idle.remove(position).sender)
+    /// The connection used last, so that those not needed grow old.
+    fn take_idle(&self) -> Option<Rc<RefCell<Http1Connection>>> {
+        self.idle.borrow_mut().pop().map(|entry| entry.connection)
     }
 
     /// Whether a connection to the endpoint is, or may turn out to be, one for many requests.
@@ -209,15 +222,8 @@ impl<B: RequestBody> EndpointPool<B> {
         self.agreed.set(Some(agreed));
         let lease = match agreed {
             Agreed::Http1 => {
-                let hearing = Arc::new(Hearing::default());
-                let (sender, connection) = http1::Builder::new()
-                    .max_header_size(HEAD_BYTES)
-                    .max_buf_size(BUFFER_BYTES)
-                    .handshake(TokioIo::new(stream.heard_by(Arc::clone(&hearing))))
-                    .await
-                    .map_err(ConnectError::Handshake)?;
-                self.drive(connection.with_upgrades());
-                Lease::http1(Http1Sender::new(sender, hearing), Rc::clone(self), idle_timeout, true)
+                let connection = Http1Connection::new(stream, self.counted());
+                Lease::http1(Rc::new(RefCell::new(connection)), Rc::clone(self), true)
             }
             Agreed::Http2 => {
                 let (shared, driver) = SharedHttp2::begin(stream).await.map_err(ConnectError::Handshake)?;
@@ -234,23 +240,31 @@ impl<B: RequestBody> EndpointPool<B> {
 
     /// Runs a connection to its end, and then forgets it.
     fn drive(self: &Rc<Self>, connection: impl Future<Output = hyper::Result<()>> + 'static) {
-        self.connections.set(self.connections.get() + 1);
+        let counted = self.counted();
         let pool = Rc::downgrade(self);
         let endpoint = Arc::clone(self.endpoint.label());
         drop(tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%endpoint, error = &error as &dyn std::error::Error, "an upstream connection failed");
             }
+            drop(counted);
             if let Some(pool) = pool.upgrade() {
-                pool.connections.set(pool.connections.get().saturating_sub(1));
-                pool.forget_closed();
+                pool.shared.borrow_mut().retain(|shared| !shared.is_closed());
             }
         }));
     }
 
-    fn forget_closed(&self) {
-        self.idle.borrow_mut().retain(|entry| !entry.sender.is_closed());
-        self.shared.borrow_mut().retain(|shared| !shared.is_closed());
+    fn counted(&self) -> Counted {
+        self.connections.set(self.connections.get() + 1);
+        Counted { connections: Rc::clone(&self.connections) }
+    }
+
+    /// Closes the connections that are watched and not at rest any more, and goes on watching the others.
+    fn watch(&self, cx: &mut Context<'_>) {
+        self.watcher.set(Some(cx.waker().clone()));
+        let mut is_quiet =
+            |connection: &RefCell<Http1Connection>| connection.borrow_mut().poll_disturbed(cx).is_pending();
+        self.idle.borrow_mut().retain(|entry| entry.expires.is_none() || is_quiet(&entry.connection));
     }
 
     /// One task for all connections of the pool closes the idle ones in time; it ends when there are no connections.
@@ -281,15 +295,28 @@ impl<B: RequestBody> EndpointPool<B> {
             self.idle.borrow_mut().clear();
             self.shared.borrow_mut().clear();
         }
-        self.idle.borrow_mut().retain(|entry| entry.expires > now);
+        self.any_unwatched.set(false);
+        self.idle.borrow_mut().retain_mut(|entry| {
+            let expires = *entry.expires.get_or_insert_with(|| {
+                entry.connection.borrow_mut().rest();
+                now + idle_timeout
+            });
+            expires > now
+        });
         self.shared.borrow_mut().retain(|shared| !shared.is_expired(now));
         if self.connections.get() == 0 {
             return None;
         }
         // What is in use now cannot expire before an idle timeout from now.
-        let idle = self.idle.borrow().iter().map(|entry| entry.expires).min();
+        let idle = self.idle.borrow().iter().filter_map(|entry| entry.expires).min();
         let shared = self.shared.borrow().iter().filter_map(|shared| shared.expires()).min();
         Some([idle, shared].into_iter().flatten().fold(now + idle_timeout, Instant::min))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.connections.set(self.connections.get().saturating_sub(1));
     }
 }
 
@@ -304,10 +331,23 @@ async fn sweep<B: RequestBody>(pool: Weak<EndpointPool<B>>, idle_timeout: Durati
         };
         drop(strong);
         // The pool is not kept alive by waiting for it.
-        if timeout_at(next, recall).await.is_ok()
-            && let Some(strong) = pool.upgrade()
-        {
-            strong.close_one_idle();
+        let mut timer = pin!(sleep_until(next));
+        let mut is_told = false;
+        let due = poll_fn(|cx| {
+            let Some(strong) = pool.upgrade() else { return Poll::Ready(()) };
+            strong.watch(cx);
+            if strong.any_unwatched.get() && !is_told {
+                is_told = true;
+                timer.as_mut().reset(next.min(Instant::now() + MOMENT.min(idle_timeout)));
+            }
+            timer.as_mut().poll(cx)
+        });
+        select! {
+            biased;
+            () = recall => if let Some(strong) = pool.upgrade() {
+                strong.close_one_idle();
+            },
+            () = due => {}
         }
     }
 }

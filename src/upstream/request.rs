@@ -36,7 +36,7 @@ pub(super) fn form<B: Body>(
 }
 
 /// Makes the headers that frame a body agree with the body there is: a length that promises more would make the upstream take the
-/// next request for the rest of this one, and hyper sends no body of unknown length with a GET unless it is told to.
+/// next request for the rest of this one, and a body of unknown length is sent in chunks.
 fn frame<B: Body>(request: &mut Request<B>) {
     say_length_once(request.headers_mut());
     if request.body().is_end_stream() {

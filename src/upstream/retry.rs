@@ -13,6 +13,7 @@ use std::{
 
 use http::Method;
 
+use super::error::ExchangeError;
 use crate::config::Percent;
 
 /// How many may be tried again at a time however few requests there are.
@@ -141,7 +142,8 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
 
 /// Whether the other side says itself that it did nothing with the request: a refused stream, or one that came after those that a
 /// GOAWAY still counts (RFC 9113 sections 8.7 and 6.8).
-pub(super) fn is_refused(error: &hyper::Error) -> bool {
+pub(super) fn is_refused(error: &ExchangeError) -> bool {
+    let ExchangeError::Http2(error) = error else { return false };
     let mut cause = error.source();
     while let Some(found) = cause {
         if let Some(error) = found.downcast_ref::<h2::Error>() {

@@ -4,23 +4,20 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{endpoint::ConnectionSlot, http1::Hearing};
+use super::endpoint::ConnectionSlot;
 
 /// An open connection to an endpoint.
 pub(super) struct Stream {
     transport: Transport,
-    /// If HTTP/1.1 is spoken.
-    hearing: Option<Arc<Hearing>>,
     _slot: ConnectionSlot,
 }
 
@@ -47,25 +44,39 @@ macro_rules! either {
 
 impl Stream {
     pub(super) const fn clear(stream: TcpStream, slot: ConnectionSlot) -> Self {
-        Self { transport: Transport::Clear(stream), hearing: None, _slot: slot }
+        Self { transport: Transport::Clear(stream), _slot: slot }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>, slot: ConnectionSlot) -> Self {
-        Self { transport: Transport::Tls(Box::new(stream)), hearing: None, _slot: slot }
+        Self { transport: Transport::Tls(Box::new(stream)), _slot: slot }
     }
 
-    /// Tells `hearing` of all that is read.
-    pub(super) fn heard_by(self, hearing: Arc<Hearing>) -> Self {
-        Self { hearing: Some(hearing), ..self }
+    /// Whether there may be something to read, its end included. Costs no system call.
+    pub(super) fn may_have_something(&self) -> bool {
+        match &self.transport {
+            Transport::Clear(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
+            // What was deciphered already is seen only by reading it.
+            Transport::Tls(_) => true,
+        }
+    }
+
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Transport::Tls(stream) = &mut self.transport {
+            // RFC 8446 section 6.1: an end that was not said looks like a cut. The few bytes nearly always find room.
+            let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(either!(self.as_mut(), transport => transport.poll_read(cx, buffer)))?;
-        let heard = self.hearing.as_ref().map(|hearing| hearing.heard(buffer.filled().len().saturating_sub(before)));
-        Poll::Ready(heard.unwrap_or(Ok(())))
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, transport => transport.poll_read(cx, buffer))
     }
 }
 

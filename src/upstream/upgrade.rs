@@ -5,15 +5,15 @@
 
 use std::{
     cell::{Cell, RefCell},
+    error::Error,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderValue, header::UPGRADE};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy, copy_bidirectional_with_sizes, sink},
@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{endpoint::UnderWay, websocket_frames::WebSocketFrames};
+use super::{endpoint::UnderWay, stream::Stream, websocket_frames::WebSocketFrames};
 
 /// What is kept of each direction while the other side is slow, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -32,9 +32,10 @@ const POLICY_CLOSE: &[u8] = b"\x88\x16\x03\xF0The token has ended.";
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The upstream's side of an upgrade that it agreed to.
-#[derive(Debug)]
 pub struct UpstreamUpgrade {
-    on_upgrade: OnUpgrade,
+    stream: Stream,
+    /// What was read of it already.
+    ahead: Bytes,
     under_way: UnderWay,
 }
 
@@ -66,20 +67,32 @@ pub enum JoinEnd {
     Broken(#[source] io::Error),
     /// One side never became an upgraded connection.
     #[error("the upgrade was not completed")]
-    NotUpgraded(#[source] hyper::Error),
+    NotUpgraded(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// The upstream's socket, and what was read of it before.
+struct Rewound {
+    stream: Stream,
+    ahead: Bytes,
 }
 
 /// Counts what is written through it and notes when anything last moved.
-struct Watched<'a> {
-    io: TokioIo<Upgraded>,
+struct Watched<'a, S> {
+    io: S,
     written: &'a Cell<u64>,
     last_moved: &'a Cell<Instant>,
     frames: Option<&'a RefCell<WebSocketFrames>>,
 }
 
 impl UpstreamUpgrade {
-    pub(super) const fn new(on_upgrade: OnUpgrade, under_way: UnderWay) -> Self {
-        Self { on_upgrade, under_way }
+    pub(super) const fn new(stream: Stream, ahead: Bytes, under_way: UnderWay) -> Self {
+        Self { stream, ahead, under_way }
+    }
+}
+
+impl std::fmt::Debug for UpstreamUpgrade {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("UpstreamUpgrade").field("under_way", &self.under_way).finish_non_exhaustive()
     }
 }
 
@@ -87,32 +100,31 @@ impl UpstreamUpgrade {
 /// nothing has moved for `idle_timeout`, or `cut` is over: then downstream is told by a closing frame, if there is room for one between
 /// two others. Dropping the future closes both.
 ///
-/// `downstream` is had from the request by `hyper::upgrade::on` before the response is sent; this future is to run while it is.
-pub async fn join(
-    downstream: OnUpgrade,
+/// `downstream` is had from the request before the response is sent; this future is to run while it is.
+pub async fn join<D, E>(
+    downstream: impl Future<Output = Result<D, E>>,
     upstream: UpstreamUpgrade,
     idle_timeout: Duration,
     cut: impl Future<Output = ()>,
-) -> Joined {
-    let UpstreamUpgrade { on_upgrade, under_way: _under_way } = upstream;
+) -> Joined
+where
+    D: AsyncRead + AsyncWrite + Unpin,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let UpstreamUpgrade { stream, ahead, under_way: _under_way } = upstream;
     let ended = |end| Joined { bytes_to_upstream: 0, bytes_to_downstream: 0, end };
-    let both = async { Ok((downstream.await?, on_upgrade.await?)) };
-    let (downstream, upstream) = match timeout(idle_timeout, both).await {
-        Ok(Ok(both)) => both,
-        Ok(Err(error)) => return ended(JoinEnd::NotUpgraded(error)),
+    let downstream = match timeout(idle_timeout, downstream).await {
+        Ok(Ok(downstream)) => downstream,
+        Ok(Err(error)) => return ended(JoinEnd::NotUpgraded(error.into())),
         Err(_elapsed) => return ended(JoinEnd::Idle),
     };
     let (to_upstream, to_downstream) = (Cell::new(0), Cell::new(0));
     let last_moved = Cell::new(Instant::now());
     let frames = RefCell::new(WebSocketFrames::default());
-    let mut downstream = Watched {
-        io: TokioIo::new(downstream),
-        written: &to_downstream,
-        last_moved: &last_moved,
-        frames: Some(&frames),
-    };
-    let mut upstream =
-        Watched { io: TokioIo::new(upstream), written: &to_upstream, last_moved: &last_moved, frames: None };
+    let mut downstream =
+        Watched { io: downstream, written: &to_downstream, last_moved: &last_moved, frames: Some(&frames) };
+    let upstream = Rewound { stream, ahead };
+    let mut upstream = Watched { io: upstream, written: &to_upstream, last_moved: &last_moved, frames: None };
     let end = {
         let copy = copy_bidirectional_with_sizes(&mut downstream, &mut upstream, BUFFER_BYTES, BUFFER_BYTES);
         let timer = sleep_until(last_moved.get() + idle_timeout);
@@ -142,7 +154,7 @@ pub async fn join(
 
 /// Closes in order, and reads away what still comes: to close a socket with something unread would be to reset it, and with it what was
 /// said last.
-async fn say_farewell(downstream: &mut Watched<'_>) -> io::Result<()> {
+async fn say_farewell<S: AsyncRead + AsyncWrite + Unpin>(downstream: &mut Watched<'_, S>) -> io::Result<()> {
     downstream.write_all(POLICY_CLOSE).await?;
     downstream.shutdown().await?;
     copy(downstream, &mut sink()).await.map(|_| ())
@@ -160,7 +172,7 @@ pub(super) fn is_asked(asked: &[HeaderValue], response: &HeaderMap) -> bool {
     !switched_to.is_empty() && offers.any(|offer| offer.trim_ascii().eq_ignore_ascii_case(switched_to))
 }
 
-impl Watched<'_> {
+impl<S> Watched<'_, S> {
     fn moved(&self) {
         self.last_moved.set(Instant::now());
     }
@@ -177,7 +189,7 @@ impl Watched<'_> {
     }
 }
 
-impl AsyncRead for Watched<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = ready!(Pin::new(&mut this.io).poll_read(cx, buffer));
@@ -186,7 +198,7 @@ impl AsyncRead for Watched<'_> {
     }
 }
 
-impl AsyncWrite for Watched<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
@@ -222,5 +234,44 @@ impl AsyncWrite for Watched<'_> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ahead.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        }
+        let length = this.ahead.len().min(buffer.remaining());
+        buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
+        this.ahead.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }

@@ -101,3 +101,69 @@ async fn what_is_no_http_is_counted() {
     assert!(closed(&mut stream).await);
     eventually(|| server.listener().counters().malformed() > 0).await;
 }
+
+#[tokio::test]
+async fn an_answer_in_chunks_ends_behind_its_last_piece() {
+    let server = TestServer::with_limits(LimitsConfig::default());
+    let mut stream = server.connect().await;
+    for _ in 0..2 {
+        send(&mut stream, "GET /pieces HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(answer(&mut stream).await.head.contains("transfer-encoding: chunked"));
+        for size in ["fff", "1000", "11170"] {
+            let length = usize::from_str_radix(size, 16).unwrap();
+            let mut chunk = vec![0; size.len() + 2 + length + 2];
+            soon(stream.read_exact(&mut chunk)).await.unwrap();
+            assert!(chunk.starts_with(format!("{size}\r\nx").as_bytes()) && chunk.ends_with(b"x\r\n"), "{size}");
+        }
+        let mut end = [0; 5];
+        soon(stream.read_exact(&mut end)).await.unwrap();
+        assert_eq!(&end, b"0\r\n\r\n");
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_taken_for_the_first_of_two_answers_is_none() {
+    let server = TestServer::with_limits(LimitsConfig::default());
+    let mut stream = server.connect().await;
+    send(&mut stream, "GET /early HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut said = String::new();
+    soon(stream.read_to_string(&mut said)).await.unwrap();
+    assert!(
+        said.starts_with("HTTP/1.1 500 ")
+            && said.contains("connection: close")
+            && said.matches("HTTP/1.1").count() == 1,
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_read_beside_its_answer_is_read_whole() {
+    for (last, what) in [("", "the connection stays"), ("connection: close\r\n", "it is closed")] {
+        let mut server = TestServer::with_limits(LimitsConfig::default());
+        let mut stream = server.connect().await;
+        let size = 1 << 20;
+        send(&mut stream, &format!("POST /later HTTP/1.1\r\nhost: a\r\n{last}content-length: {size}\r\n\r\n")).await;
+        server.arrived("/later").await;
+        send(&mut stream, &"y".repeat(size / 2)).await;
+        assert_eq!(answer(&mut stream).await.body, "at once", "{what}");
+        send(&mut stream, &"y".repeat(size / 2)).await;
+        server.arrived(&format!("Some({size})")).await;
+        if last.is_empty() {
+            assert_eq!(get(&mut stream, "/").await.body, "hello");
+        } else {
+            assert!(closed(&mut stream).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_a_request_is_told_that_its_connection_is_gone() {
+    let mut server = TestServer::with_limits(LimitsConfig::default());
+    let mut stream = server.connect().await;
+    send(&mut stream, "POST /later HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf").await;
+    server.arrived("/later").await;
+    answer(&mut stream).await;
+    drop(stream);
+    server.arrived("None").await;
+    eventually(|| server.listener().connections_open() == 0).await;
+}

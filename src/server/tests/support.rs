@@ -1,14 +1,23 @@
 //! A server on its own threads, a handler that does what the path says, and clients that see every byte.
 
 use std::{
-    convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::Path, rc::Rc, sync::Arc, thread::JoinHandle,
+    collections::VecDeque,
+    convert::Infallible,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::Path,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body, Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
@@ -19,7 +28,8 @@ use tokio::{
 };
 
 use super::super::{
-    CloseConnection, ConnectionInfo, DrainReport, Handler, Listener, Listeners, RequestFault, Server, run_worker,
+    CloseConnection, ConnectionInfo, DownstreamBody, DrainReport, Handler, Listener, Listeners, RequestFault, Server,
+    run_worker,
 };
 use crate::{
     clock::{Clock, UnixTime},
@@ -166,6 +176,25 @@ pub(super) struct Scripted {
     arrived: mpsc::UnboundedSender<String>,
 }
 
+/// The length of what `/large` answers.
+pub(super) const LARGE: usize = 8 << 20;
+
+/// A body that knows when it ends, but not how long it is.
+struct KnownPieces(VecDeque<Bytes>);
+
+impl Body for KnownPieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 pub(super) type TestBody = BoxBody<Bytes, Infallible>;
 
 pub(super) fn text(text: impl Into<Bytes>) -> TestBody {
@@ -175,7 +204,7 @@ pub(super) fn text(text: impl Into<Bytes>) -> TestBody {
 impl Handler for Scripted {
     type Body = TestBody;
 
-    async fn handle(&self, request: Request<Incoming>, connection: &Rc<ConnectionInfo>) -> Response<TestBody> {
+    async fn handle(&self, request: Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<TestBody> {
         let path = request.uri().path().to_owned();
         let _ = self.arrived.send(path.clone());
         match path.as_str() {
@@ -187,6 +216,19 @@ impl Handler for Scripted {
             "/endless" => {
                 let piece = || Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])));
                 Response::new(BodyExt::boxed(StreamBody::new(futures_util::stream::repeat_with(piece))))
+            }
+            "/large" => Response::new(text(vec![b'x'; LARGE])),
+            "/pieces" => Response::new(BodyExt::boxed(KnownPieces(
+                [4095, 4096, 70_000].map(|size| Bytes::from(vec![b'x'; size])).into(),
+            ))),
+            "/early" => Response::builder().status(103).body(text("early")).unwrap(),
+            "/later" => {
+                let arrived = self.arrived.clone();
+                tokio::task::spawn_local(async move {
+                    let read = request.into_body().collect().await.map(|body| body.to_bytes().len());
+                    let _ = arrived.send(format!("{:?}", read.ok()));
+                });
+                Response::new(text("at once"))
             }
             "/last" => {
                 let mut response = Response::new(text("last"));
@@ -211,10 +253,10 @@ impl Handler for Scripted {
                 )))
             }
             "/upgrade" => {
-                let upgrade = hyper::upgrade::on(request);
+                let upgrade = request.body().upgrade().unwrap();
                 tokio::task::spawn_local(async move {
                     let Ok(upgraded) = upgrade.await else { return };
-                    let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
+                    let (mut reader, mut writer) = tokio::io::split(upgraded);
                     let _ = tokio::io::copy(&mut reader, &mut writer).await;
                 });
                 Response::builder()
@@ -228,7 +270,7 @@ impl Handler for Scripted {
         }
     }
 
-    fn overloaded(&self, _: &Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
+    fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
         Response::builder().status(503).body(text("overloaded")).unwrap()
     }
 

@@ -104,6 +104,20 @@ async fn alpn_settles_the_protocol() {
 }
 
 #[tokio::test]
+async fn a_slow_reader_gets_all_of_an_answer() {
+    let setting = Setting::new();
+    let server = TestServer::start(&public(&setting.listener()));
+    let mut stream = connect(&server, &Arc::new(setting.client(&["http/1.1"], None)), "default.test").await.unwrap();
+    for _ in 0..3 {
+        send(&mut stream, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        // As long as nothing is read, the last of it waits to be sent.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(answer(&mut stream).await.body.len(), LARGE);
+    }
+    assert_eq!(get(&mut stream, "/").await.body, "hello");
+}
+
+#[tokio::test]
 async fn the_name_asked_for_chooses_the_certificate() {
     let setting = Setting::new();
     let mut listener = setting.listener();

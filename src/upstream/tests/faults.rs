@@ -311,7 +311,10 @@ fn an_answer_before_the_whole_request_is_passed_on() {
         assert_eq!(forwarded.response.status().as_u16(), 413);
         assert_eq!(forwarded.response.into_body().collect().await.unwrap().to_bytes(), "no");
         // The connection still belongs to the unfinished request: the next one has its own.
-        worker.send(get("/next")).await.unwrap();
+        let next = worker.send(get("/next")).await.unwrap();
         assert_eq!(worker.counts().connections_open, 2);
+        // One that is dropped is closed at once.
+        drop(next);
+        assert_eq!(worker.counts().connections_open, 1);
     });
 }

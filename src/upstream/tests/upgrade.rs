@@ -1,5 +1,6 @@
 //! Upgrades: both sides joined, refused, and closed when nothing moves.
 
+use futures_util::TryFutureExt as _;
 use tokio::io::AsyncWriteExt;
 
 use super::{
@@ -42,7 +43,7 @@ async fn gateway(worker: Rc<Worker>, idle: Duration) -> (SocketAddr, tokio::task
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (worker, sender) = (Rc::clone(&worker), sender.take());
             async move {
-                let downstream = hyper::upgrade::on(&mut request);
+                let downstream = hyper::upgrade::on(&mut request).map_ok(TokioIo::new);
                 let forwarded = worker.send(upgrade_request()).await.unwrap();
                 let joining = tokio::task::spawn_local(join(
                     downstream,

@@ -1,36 +1,50 @@
-//! Owns: a chunked body, followed to its end (RFC 9112 section 7.1).
-//! Refuses: a size, an extension, a line's end or a trailer that another parser might read otherwise.
-//! Always holds: the data of chunks is skipped, not looked at.
+//! Owns: what frames a chunked body, followed to its end, and the trailers behind it (RFC 9112 section 7.1).
+//! Refuses: a size, an extension, a line's end or a trailer that another parser might read otherwise; trailers without an end.
+//! Always holds: the data of chunks is not looked at.
 
-use super::grammar::{hexadecimal, is_blank, is_text, is_token_character};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::grammar::{hexadecimal, is_blank, is_text, is_token_character, trimmed};
 
 /// Where in a chunked body the stream is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Chunks {
     place: Place,
     /// What is left of the chunk, or the part of its size that was read.
     left: u64,
     digits: u8,
+    /// How many bytes stood behind the sizes of chunks.
+    extensions: usize,
+    /// The trailer section, as it stands.
+    trailers: Vec<u8>,
 }
 
-/// How far the bytes were followed.
+/// What the bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Followed {
-    /// So many were good.
-    pub(super) bytes: usize,
-    pub(super) end: ChunksEnd,
+    /// So many that are good and no data.
+    pub(super) framing: usize,
+    pub(super) then: Then,
 }
 
-/// Why following ended.
+/// What comes behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChunksEnd {
-    /// There are no more bytes yet.
+pub(super) enum Then {
+    /// Nothing yet.
     More,
+    /// So many bytes of data.
+    Data(usize),
     /// The body is whole.
     Whole,
-    /// The next byte is none that may come there.
+    /// A byte that may not come there.
     Broken,
 }
+
+/// The most bytes that trailers may have.
+const MOST_TRAILER_BYTES: usize = 16 * 1024;
+
+/// The most bytes that the extensions of all chunks may have together (RFC 9112 section 7.1.1 asks for a bound).
+const MOST_EXTENSION_BYTES: usize = 16 * 1024;
 
 /// The most digits of a chunk's size, beyond which even leading zeros are no honest size.
 const MOST_DIGITS: u8 = 16;
@@ -69,27 +83,57 @@ enum Extension {
 }
 
 impl Chunks {
-    /// Follows `bytes`, which come next.
+    /// Follows `bytes`, which come next, up to data. Data that it tells of is taken to have been read.
     pub(super) fn follow(&mut self, bytes: &[u8]) -> Followed {
         let mut at = 0_usize;
         loop {
             if self.place == Place::Data {
                 let available = u64::try_from(bytes.len().saturating_sub(at)).unwrap_or(u64::MAX);
-                let skipped = self.left.min(available);
-                self.left = self.left.saturating_sub(skipped);
-                at = at.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX));
-                if self.left > 0 {
-                    return Followed { bytes: at, end: ChunksEnd::More };
+                let data = self.left.min(available);
+                self.left = self.left.saturating_sub(data);
+                if self.left == 0 {
+                    self.place = Place::DataReturn;
                 }
-                self.place = Place::DataReturn;
+                let data = usize::try_from(data).unwrap_or(usize::MAX);
+                return Followed { framing: at, then: if data == 0 { Then::More } else { Then::Data(data) } };
             }
-            let Some(byte) = bytes.get(at) else { return Followed { bytes: at, end: ChunksEnd::More } };
-            let Some(place) = self.after(*byte) else { return Followed { bytes: at, end: ChunksEnd::Broken } };
+            let Some(byte) = bytes.get(at) else { return Followed { framing: at, then: Then::More } };
+            let Some(place) = self.after(*byte).filter(|_| self.has_room_for(*byte)) else {
+                return Followed { framing: at, then: Then::Broken };
+            };
             self.place = place;
             at = at.saturating_add(1);
             if place == Place::Whole {
-                return Followed { bytes: at, end: ChunksEnd::Whole };
+                return Followed { framing: at, then: Then::Whole };
             }
+        }
+    }
+
+    /// What stood behind the last chunk; nothing if nothing did. For a body that is whole.
+    pub(super) fn trailers(&self) -> Option<HeaderMap> {
+        let lines = self.trailers.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+        let mut trailers = HeaderMap::new();
+        for line in lines.filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+            let name = HeaderName::from_bytes(name).ok()?;
+            let value = HeaderValue::from_bytes(trimmed(value.strip_prefix(b":")?)).ok()?;
+            trailers.try_append(name, value).ok()?;
+        }
+        (!trailers.is_empty()).then_some(trailers)
+    }
+
+    /// Notes a byte of what is bounded; `false` if there are too many.
+    fn has_room_for(&mut self, byte: u8) -> bool {
+        match self.place {
+            Place::TrailerStart | Place::TrailerName | Place::TrailerValue | Place::TrailerLineFeed => {
+                self.trailers.push(byte);
+                self.trailers.len() <= MOST_TRAILER_BYTES
+            }
+            Place::BeforeExtension | Place::Extension(_) => {
+                self.extensions = self.extensions.saturating_add(1);
+                self.extensions <= MOST_EXTENSION_BYTES
+            }
+            _ => true,
         }
     }
 
@@ -161,9 +205,40 @@ impl Extension {
 mod tests {
     use super::*;
 
-    fn followed(body: &str) -> (usize, ChunksEnd) {
-        let followed = Chunks::default().follow(body.as_bytes());
-        (followed.bytes, followed.end)
+    /// How many bytes are good, and what comes then.
+    fn follow(chunks: &mut Chunks, bytes: &[u8]) -> (usize, Then) {
+        let mut good = 0;
+        loop {
+            let Followed { framing, then } = chunks.follow(&bytes[good..]);
+            good += framing;
+            match then {
+                Then::Data(data) => good += data,
+                end => return (good, end),
+            }
+        }
+    }
+
+    fn followed(body: &str) -> (usize, Then) {
+        follow(&mut Chunks::default(), body.as_bytes())
+    }
+
+    #[test]
+    fn trailers_are_read_and_bounded() {
+        let mut chunks = Chunks::default();
+        assert_eq!(follow(&mut chunks, b"0\r\nA: b \r\nc:\t\r\nA: d\r\n\r\n").1, Then::Whole);
+        let trailers = chunks.trailers().unwrap();
+        assert_eq!(trailers.get_all("a").iter().collect::<Vec<_>>(), ["b", "d"]);
+        assert_eq!((&trailers["c"], trailers.len()), (&HeaderValue::from_static(""), 3));
+        let mut chunks = Chunks::default();
+        assert_eq!(follow(&mut chunks, b"0\r\n\r\n").1, Then::Whole);
+        assert!(chunks.trailers().is_none());
+        let endless = format!("0\r\n{}", "a: b\r\n".repeat(MOST_TRAILER_BYTES / 6 + 1));
+        assert_eq!(followed(&endless).1, Then::Broken);
+        for extended in
+            [format!("5;{}", "a".repeat(MOST_EXTENSION_BYTES + 1)), "1 ;a\r\nx\r\n".repeat(MOST_EXTENSION_BYTES / 2)]
+        {
+            assert_eq!(followed(&extended).1, Then::Broken);
+        }
     }
 
     #[test]
@@ -177,13 +252,12 @@ mod tests {
             "5 ; a = b ; c\r\nhello\r\n0\r\nx: y\r\nz:\t\u{e4}\r\n\r\n",
         ] {
             let with_more = format!("{body}GET");
-            assert_eq!(followed(&with_more), (body.len(), ChunksEnd::Whole), "{body:?}");
+            assert_eq!(followed(&with_more), (body.len(), Then::Whole), "{body:?}");
             for cut in 0..body.len() {
                 let (first, second) = body.as_bytes().split_at(cut);
                 let mut chunks = Chunks::default();
-                assert_eq!(chunks.follow(first), Followed { bytes: cut, end: ChunksEnd::More }, "{body:?} at {cut}");
-                let rest = Followed { bytes: second.len(), end: ChunksEnd::Whole };
-                assert_eq!(chunks.follow(second), rest, "{body:?} at {cut}");
+                assert_eq!(follow(&mut chunks, first), (cut, Then::More), "{body:?} at {cut}");
+                assert_eq!(follow(&mut chunks, second), (second.len(), Then::Whole), "{body:?} at {cut}");
             }
         }
     }
@@ -224,7 +298,7 @@ mod tests {
             ("0\r\n\n", 3),
             ("0\r\n\rx", 4),
         ] {
-            let end = if body.is_empty() { ChunksEnd::More } else { ChunksEnd::Broken };
+            let end = if body.is_empty() { Then::More } else { Then::Broken };
             assert_eq!(followed(body), (good, end), "{body:?}");
         }
     }

@@ -4,6 +4,8 @@
 //! Always holds: the verdict is the same into whatever pieces the bytes were cut, and no byte of a line is searched twice
 //! but one at a cut.
 
+use std::ops::Range;
+
 use http::Uri;
 
 use super::{
@@ -17,11 +19,14 @@ const LONGEST_NAME: usize = 65_535;
 /// The longest target that hyper can hold.
 const LONGEST_TARGET: usize = 65_534;
 
+/// For so many fields room is made at first.
+const USUAL_FIELDS: usize = 12;
+
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HeadBounds {
-    pub(super) bytes: usize,
-    pub(super) fields: usize,
+pub(in crate::server) struct HeadBounds {
+    pub(in crate::server) bytes: usize,
+    pub(in crate::server) fields: usize,
 }
 
 /// How a request's body is delimited.
@@ -32,13 +37,39 @@ pub(super) enum Framing {
 }
 
 /// A head that is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Head {
     /// Its bytes, the empty line included.
     pub(super) length: usize,
     pub(super) framing: Framing,
-    /// Whether the connection may be something else than HTTP after the answer: `CONNECT`, `Upgrade`.
-    pub(super) may_switch: bool,
+    pub(super) said: Said,
+    pub(super) layout: Layout,
+}
+
+/// What a head says about its connection and its message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) is_http10: bool,
+    pub(super) is_connect: bool,
+    pub(super) is_head: bool,
+    /// `Upgrade`.
+    pub(super) upgrade: bool,
+    /// `Connection: close` and `Connection: keep-alive` (RFC 9112 section 9.3).
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    /// `Expect: 100-continue` (RFC 9110 section 10.1.1).
+    pub(super) expects_continue: bool,
+    /// `TE: trailers` (RFC 9110 section 10.1.4).
+    pub(super) takes_trailers: bool,
+}
+
+/// Where in a head its parts stand.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    pub(super) method: Range<usize>,
+    pub(super) target: Range<usize>,
+    /// Names and values, without the white space around them.
+    pub(super) fields: Vec<(Range<usize>, Range<usize>)>,
 }
 
 /// How far a head has come.
@@ -56,8 +87,8 @@ pub(super) struct HeadScan {
 /// What was said so far.
 #[derive(Debug, Default)]
 struct Request {
-    is_http10: bool,
-    may_switch: bool,
+    said: Said,
+    layout: Layout,
     length: Option<u64>,
     coding: Option<Coding>,
 }
@@ -78,13 +109,14 @@ impl HeadScan {
             let Some(line_feed) = memchr::memchr(b'\n', unsearched).map(|at| self.searched.saturating_add(at)) else {
                 return self.part_of_line(unsearched, within.len(), bytes.len());
             };
-            let line = within.get(self.line..line_feed).unwrap_or_default();
+            let begin = self.line;
+            let line = within.get(begin..line_feed).unwrap_or_default();
             self.line = line_feed.saturating_add(1);
             self.searched = self.line;
             // Some take a line feed alone for the end of a line, and others do not.
             let line = line.strip_suffix(b"\r").ok_or(RequestFault::Malformed)?;
             if line.is_empty() {
-                if let Some(request) = &self.request {
+                if let Some(request) = self.request.take() {
                     return request.head(self.line).map(Some);
                 }
                 // RFC 9112 section 2.2: one too many after the body before.
@@ -97,14 +129,14 @@ impl HeadScan {
                 return Err(RequestFault::Malformed);
             }
             let Some(request) = &mut self.request else {
-                self.request = Some(Request::begun_by(line)?);
+                self.request = Some(Request::begun_by(line, begin)?);
                 continue;
             };
             self.fields = self.fields.saturating_add(1);
             if self.fields > bounds.fields {
                 return Err(RequestFault::TooManyFields);
             }
-            request.field(line)?;
+            request.field(line, begin)?;
         }
     }
 
@@ -124,7 +156,7 @@ impl HeadScan {
 
 impl Request {
     /// `method SP target SP version` (RFC 9112 section 3), and no other white space.
-    fn begun_by(line: &[u8]) -> Result<Self, RequestFault> {
+    fn begun_by(line: &[u8], begin: usize) -> Result<Self, RequestFault> {
         let parts = || {
             let (method, rest) = line.split_at_checked(memchr::memchr(b' ', line)?)?;
             let rest = rest.strip_prefix(b" ")?;
@@ -135,11 +167,24 @@ impl Request {
         if !is_token(method) || !is_target(target) || !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
             return Err(RequestFault::Malformed);
         }
-        Ok(Self { is_http10: version == b"HTTP/1.0", may_switch: method == b"CONNECT", length: None, coding: None })
+        let said = Said {
+            is_http10: version == b"HTTP/1.0",
+            is_connect: method == b"CONNECT",
+            is_head: method == b"HEAD",
+            ..Said::default()
+        };
+        let method_end = begin.saturating_add(method.len());
+        let target_begin = method_end.saturating_add(1);
+        let layout = Layout {
+            method: begin..method_end,
+            target: target_begin..target_begin.saturating_add(target.len()),
+            fields: Vec::with_capacity(USUAL_FIELDS),
+        };
+        Ok(Self { said, layout, length: None, coding: None })
     }
 
     /// `name ":" OWS value OWS` (RFC 9112 section 5). A line that goes on the one before (obs-fold) has no token for a name.
-    fn field(&mut self, line: &[u8]) -> Result<(), RequestFault> {
+    fn field(&mut self, line: &[u8], begin: usize) -> Result<(), RequestFault> {
         let colon = memchr::memchr(b':', line).ok_or(RequestFault::Malformed)?;
         let (name, value) = line.split_at_checked(colon).ok_or(RequestFault::Malformed)?;
         if !is_token(name) {
@@ -148,12 +193,25 @@ impl Request {
         if name.len() > LONGEST_NAME {
             return Err(RequestFault::HeadTooLarge);
         }
-        // Only three names matter here, and each has a length of its own.
+        let value = value.strip_prefix(b":").unwrap_or_default();
+        let without_start = value.trim_ascii_start();
+        let value_begin = begin.saturating_add(line.len()).saturating_sub(without_start.len());
+        let value = without_start.trim_ascii_end();
+        let value_end = value_begin.saturating_add(value.len());
+        self.layout.fields.push((begin..begin.saturating_add(colon), value_begin..value_end));
+        // Few names matter here, and each has a length of its own.
         match name.len() {
-            7 if name.eq_ignore_ascii_case(b"upgrade") => self.may_switch = true,
+            2 if name.eq_ignore_ascii_case(b"te") => self.said.takes_trailers |= lists(value, b"trailers"),
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                self.said.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.said.upgrade = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                self.said.close |= lists(value, b"close");
+                self.said.keep_alive |= lists(value, b"keep-alive");
+            }
             14 if is_read_as(name, b"content-length") => {
-                let length = value.strip_prefix(b":").and_then(|value| length(trimmed(value)));
-                let length = length.filter(|_| is_written_as(name, b"content-length"));
+                let length = length(value).filter(|_| is_written_as(name, b"content-length"));
                 let length = length.ok_or(RequestFault::FramingAmbiguous)?;
                 // Even where both say the same: not everybody sees both.
                 if self.length.replace(length).is_some() {
@@ -161,8 +219,7 @@ impl Request {
                 }
             }
             17 if is_read_as(name, b"transfer-encoding") => {
-                let coding = value.strip_prefix(b":").and_then(|value| coding(trimmed(value)));
-                let coding = coding.filter(|_| is_written_as(name, b"transfer-encoding"));
+                let coding = coding(value).filter(|_| is_written_as(name, b"transfer-encoding"));
                 let coding = coding.ok_or(RequestFault::FramingAmbiguous)?;
                 if self.coding.replace(coding).is_some() {
                     return Err(RequestFault::FramingAmbiguous);
@@ -174,16 +231,16 @@ impl Request {
     }
 
     /// The head, now that there is nothing more to be said.
-    fn head(&self, length: usize) -> Result<Head, RequestFault> {
+    fn head(self, length: usize) -> Result<Head, RequestFault> {
         let framing = match (self.coding, self.length) {
             (None, length) => Framing::Length(length.unwrap_or(0)),
             (Some(_), Some(_)) => return Err(RequestFault::FramingAmbiguous),
             // HTTP/1.0 has no transfer codings; who sends one is not who it says (RFC 9112 section 6.1).
-            (Some(_), None) if self.is_http10 => return Err(RequestFault::FramingAmbiguous),
+            (Some(_), None) if self.said.is_http10 => return Err(RequestFault::FramingAmbiguous),
             (Some(Coding::Other), None) => return Err(RequestFault::TransferCoding),
             (Some(Coding::Chunked), None) => Framing::Chunked,
         };
-        Ok(Head { length, framing, may_switch: self.may_switch })
+        Ok(Head { length, framing, said: self.said, layout: self.layout })
     }
 }
 
@@ -192,6 +249,11 @@ fn is_target(target: &[u8]) -> bool {
     let is_ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+:,;@!$'()*".contains(byte);
     let is_plain = target.starts_with(b"/") && target.len() <= LONGEST_TARGET && target.iter().all(is_ordinary);
     is_plain || Uri::try_from(target).is_ok()
+}
+
+/// Whether one member of a list is `member` (RFC 9110 section 5.6.1).
+fn lists(value: &[u8], member: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(|each| trimmed(each).eq_ignore_ascii_case(member))
 }
 
 fn is_written_as(name: &[u8], field: &[u8]) -> bool {

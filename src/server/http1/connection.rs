@@ -1,0 +1,243 @@
+//! Owns: the life of one HTTP/1.1 connection: a request, its answer, the next request.
+//! Refuses: a second request before the first is answered; going on behind a message whose end is not known.
+//! Always holds: who leaves is noticed while an answer is awaited, and what was begun for it is dropped.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+
+use super::{
+    body::Http1Body,
+    decoder::Decoded,
+    encoder::{self, Framing},
+    fault::RequestFault,
+    head::{HeadBounds, Said},
+    wire::{BodyState, Wire},
+};
+use crate::server::{
+    drive::{ConnectionError, HttpConnection},
+    stream::DownstreamStream,
+};
+
+/// One connection. It ends without an error when either side has ended it in order, or when it was handed over as an upgrade.
+pub(in crate::server) struct Http1Connection<S, F, B> {
+    wire: Rc<Wire>,
+    service: S,
+    stage: Stage<F, B>,
+    is_closing: bool,
+}
+
+/// What is under way.
+enum Stage<F, B> {
+    /// Waiting for a head.
+    Reading,
+    /// Waiting for the answer to a request.
+    Answering { answer: Pin<Box<F>>, said: Said, keep_alive: bool },
+    /// Sending a body.
+    Sending { body: Pin<Box<B>>, framing: Framing, is_ended: bool, keep_alive: bool },
+    /// Sending what is left to be sent, and then waiting for whoever still reads the request. As long as somebody does, the answer's
+    /// body is held: the request is under way.
+    Lingering { body: Option<Pin<Box<B>>>, keep_alive: bool },
+    /// The last of it is HTTP, what follows is not.
+    Switching,
+    /// Nothing follows.
+    Closing,
+}
+
+impl<S, F, B> Http1Connection<S, F, B>
+where
+    S: Fn(Result<Request<Option<Http1Body>>, RequestFault>) -> F + Unpin,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Serves `stream`; `service` answers, also in the place of a head that is none.
+    pub(in crate::server) fn new(stream: DownstreamStream, bounds: HeadBounds, service: S) -> Self {
+        let wire = Rc::new(Wire::new(stream, bounds));
+        Self { wire, service, stage: Stage::Reading, is_closing: false }
+    }
+
+    fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Result<Stage<F, B>, ConnectionError>> {
+        match &mut self.stage {
+            Stage::Reading => {
+                if self.is_closing && self.wire.is_at_rest() {
+                    return Poll::Ready(Ok(Stage::Closing));
+                }
+                Poll::Ready(Ok(match ready!(self.wire.poll_head(context))? {
+                    None => Stage::Closing,
+                    Some(Ok(decoded)) => self.begin(decoded),
+                    Some(Err(fault)) => Stage::Answering {
+                        answer: Box::pin((self.service)(Err(fault))),
+                        said: Said::default(),
+                        keep_alive: false,
+                    },
+                }))
+            }
+            Stage::Answering { answer, said, keep_alive } => {
+                let Poll::Ready(response) = answer.as_mut().poll(context) else {
+                    return self.wire.poll_meanwhile(context).map(left);
+                };
+                let keep_alive = *keep_alive && !self.is_closing;
+                Poll::Ready(Ok(send(&self.wire, response, *said, keep_alive)))
+            }
+            Stage::Sending { body, framing, is_ended, keep_alive } => {
+                loop {
+                    if !self.wire.write(|output| output.has_room()) {
+                        ready!(self.wire.poll_flush(context))?;
+                    }
+                    if *is_ended {
+                        self.wire.write(|output| framing.end(output, None))?;
+                        break;
+                    }
+                    let Poll::Ready(frame) = body.as_mut().poll_frame(context) else {
+                        // Whoever left gets no end: half an answer must not look like one that ends with its connection.
+                        return self
+                            .wire
+                            .poll_meanwhile(context)
+                            .map(|gone| Err(gone.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()).into()));
+                    };
+                    *is_ended = take_in(&self.wire, framing, frame)? || body.is_end_stream();
+                }
+                let (keep_alive, stage) = (*keep_alive, std::mem::replace(&mut self.stage, Stage::Closing));
+                let body = match stage {
+                    Stage::Sending { body, .. } if self.wire.body_state(context) == BodyState::Held => Some(body),
+                    _ => None,
+                };
+                Poll::Ready(Ok(Stage::Lingering { body, keep_alive }))
+            }
+            Stage::Lingering { body, keep_alive } => {
+                ready!(self.wire.poll_flush(context))?;
+                let state = self.wire.body_state(context);
+                if state == BodyState::Held {
+                    return Poll::Pending;
+                }
+                drop(body.take());
+                let is_whole = match state {
+                    BodyState::Whole => true,
+                    BodyState::Left => self.wire.discard_body(context),
+                    BodyState::Held | BodyState::Broken => false,
+                };
+                if !is_whole || !*keep_alive || self.is_closing {
+                    return Poll::Ready(Ok(Stage::Closing));
+                }
+                self.wire.next_request();
+                Poll::Ready(Ok(Stage::Reading))
+            }
+            Stage::Switching | Stage::Closing => Poll::Pending,
+        }
+    }
+
+    fn begin(&self, decoded: Decoded) -> Stage<F, B> {
+        let Decoded { request, said, length } = decoded;
+        let keep_alive = !said.close && (!said.is_http10 || said.keep_alive);
+        // What has no body and cannot become anything else needs nothing of the connection.
+        let needs_wire = length != Some(0) || said.upgrade || said.is_connect;
+        let body = needs_wire.then(|| Http1Body::new(Rc::clone(&self.wire), self.wire.number()));
+        let answer = Box::pin((self.service)(Ok(request.map(|()| body))));
+        Stage::Answering { answer, said, keep_alive }
+    }
+}
+
+/// What follows when the other side is gone.
+fn left<F, B>(gone: io::Result<()>) -> Result<Stage<F, B>, ConnectionError> {
+    gone.map(|()| Stage::Closing).map_err(ConnectionError::from)
+}
+
+/// Begins to send an answer.
+fn send<F, B: Body<Data = Bytes>>(wire: &Wire, response: Response<B>, said: Said, mut keep_alive: bool) -> Stage<F, B> {
+    let (mut parts, body) = response.into_parts();
+    let mut body = Some(body);
+    let is_101 = parts.status.as_u16() == 101;
+    if parts.status.is_informational() && !(is_101 && said.upgrade) {
+        // It would be taken for the first of two answers (RFC 9110 section 15.2), and the next one for the second.
+        parts = Response::new(()).into_parts().0;
+        parts.status = 500_u16.try_into().unwrap_or_default();
+        (body, keep_alive) = (None, false);
+    }
+    // Behind what cannot be read, or may be sent or not, nothing can be.
+    keep_alive &= wire.begin_answer();
+    let length = body.as_ref().map_or(Some(0), |body| body.size_hint().exact());
+    let framing = wire.write(|output| encoder::write_head(output.gather(), &parts, said, length, &mut keep_alive));
+    let is_switch = if said.is_connect { parts.status.is_success() } else { parts.status.as_u16() == 101 };
+    match body {
+        _ if is_switch => Stage::Switching,
+        Some(body) if !matches!(framing, Framing::Empty | Framing::Length(0)) => {
+            Stage::Sending { body: Box::pin(body), framing, is_ended: false, keep_alive }
+        }
+        _ => Stage::Lingering { body: None, keep_alive },
+    }
+}
+
+/// Takes in what a body gave; whether that was the last of it.
+fn take_in<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    wire: &Wire,
+    framing: &mut Framing,
+    frame: Option<Result<Frame<Bytes>, E>>,
+) -> Result<bool, ConnectionError> {
+    let Some(frame) = frame else { return Ok(true) };
+    let frame = frame.map_err(|error| ConnectionError::Body(error.into()))?;
+    match frame.into_data() {
+        Ok(piece) => wire.write(|output| framing.write(output, piece))?,
+        Err(frame) => {
+            let trailers = frame.into_trailers().ok();
+            wire.write(|output| framing.end(output, trailers))?;
+            *framing = Framing::Empty;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl<S, F, B> Future for Http1Connection<S, F, B>
+where
+    S: Fn(Result<Request<Option<Http1Body>>, RequestFault>) -> F + Unpin,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Output = Result<(), ConnectionError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            match &this.stage {
+                Stage::Closing => {
+                    ready!(this.wire.poll_flush(context))?;
+                    return this.wire.poll_shutdown(context).map_err(ConnectionError::from);
+                }
+                Stage::Switching => {
+                    ready!(this.wire.poll_flush(context))?;
+                    this.wire.hand_over();
+                    return Poll::Ready(Ok(()));
+                }
+                _ => this.stage = ready!(this.poll_stage(context))?,
+            }
+        }
+    }
+}
+
+impl<S, F, B> HttpConnection for Http1Connection<S, F, B>
+where
+    S: Fn(Result<Request<Option<Http1Body>>, RequestFault>) -> F + Unpin,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.get_mut().is_closing = true;
+    }
+}
+
+impl<S, F, B> Drop for Http1Connection<S, F, B> {
+    fn drop(&mut self) {
+        // Whoever still has the body of a request would keep the socket open.
+        self.wire.abandon();
+    }
+}

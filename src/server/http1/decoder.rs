@@ -1,0 +1,215 @@
+//! Owns: the bytes of one connection that were received and not taken yet, and where in a request they stand.
+//! Refuses: reading on behind what is at fault, and behind a request before it is answered.
+//! Always holds: what is found does not depend on how the bytes were cut.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http_body::Frame;
+use thiserror::Error;
+
+use super::{
+    chunks::{Chunks, Followed, Then},
+    fault::RequestFault,
+    head::{Framing, Head, HeadBounds, HeadScan, Layout, Said},
+};
+
+/// For so many fields there is room beside those of the request: what a gateway adds does not make a map grow.
+const ROOM_FOR_FIELDS: usize = 10;
+
+/// Reads the requests of one connection.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    bounds: HeadBounds,
+    received: BytesMut,
+    place: Place,
+}
+
+/// Where the next byte belongs.
+#[derive(Debug)]
+enum Place {
+    Head(HeadScan),
+    /// Into a body, of which so many bytes are left.
+    Length(u64),
+    Chunks(Box<Chunks>),
+    /// Behind a request that is whole.
+    Behind,
+    /// Behind a fault: nowhere.
+    Nowhere,
+}
+
+/// A request whose head is whole.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) request: Request<()>,
+    pub(super) said: Said,
+    /// How many bytes its body has, if that was said.
+    pub(super) length: Option<u64>,
+}
+
+/// The framing of a body is broken.
+#[derive(Debug, Error)]
+#[error("the framing of the body is broken")]
+pub(super) struct Broken;
+
+impl Decoder {
+    pub(super) fn new(bounds: HeadBounds) -> Self {
+        Self { bounds, received: BytesMut::new(), place: Place::Head(HeadScan::default()) }
+    }
+
+    /// Takes in what came. It is better to receive into [`Self::room`] what is large.
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// Room for what comes of a body.
+    pub(super) fn room(&mut self, bytes: usize) -> &mut BytesMut {
+        if self.received.capacity().saturating_sub(self.received.len()) < bytes / 2 {
+            self.received.reserve(bytes);
+        }
+        &mut self.received
+    }
+
+    /// How many bytes were received and not taken.
+    pub(super) fn held(&self) -> usize {
+        self.received.len()
+    }
+
+    /// Whether a request's body is yet to come, all or some of it.
+    pub(super) const fn is_in_body(&self) -> bool {
+        matches!(self.place, Place::Length(_) | Place::Chunks(_))
+    }
+
+    /// Whether nothing can be read any more.
+    pub(super) const fn is_nowhere(&self) -> bool {
+        matches!(self.place, Place::Nowhere)
+    }
+
+    /// How many bytes of a body are still to come, if that was said.
+    pub(super) const fn left(&self) -> Option<u64> {
+        match self.place {
+            Place::Length(left) => Some(left),
+            Place::Chunks(_) => None,
+            Place::Head(_) | Place::Behind | Place::Nowhere => Some(0),
+        }
+    }
+
+    /// The next head, if it is whole.
+    pub(super) fn head(&mut self) -> Result<Option<Decoded>, RequestFault> {
+        let Place::Head(scan) = &mut self.place else { return Ok(None) };
+        let head = scan.read(&self.received, self.bounds).and_then(|head| {
+            let Some(head) = head else { return Ok(None) };
+            // Usually it is all that came.
+            let bytes = if head.length == self.received.len() {
+                std::mem::take(&mut self.received).freeze()
+            } else {
+                self.received.split_to(head.length).freeze()
+            };
+            let request = request(&bytes, head.said, &head.layout)?;
+            Ok(Some((head, request)))
+        });
+        match head {
+            Ok(None) => Ok(None),
+            Ok(Some((Head { framing, said, .. }, request))) => {
+                let length = self.begin(framing);
+                Ok(Some(Decoded { request, said, length }))
+            }
+            Err(fault) => {
+                self.give_up();
+                Err(fault)
+            }
+        }
+    }
+
+    /// The next piece of the body, or its trailers; nothing if more must come first, or if it is whole.
+    pub(super) fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Broken> {
+        loop {
+            match &mut self.place {
+                Place::Length(left) => {
+                    let held = u64::try_from(self.received.len()).unwrap_or(u64::MAX);
+                    let taken = held.min(*left);
+                    if taken == 0 {
+                        return Ok(None);
+                    }
+                    *left = left.saturating_sub(taken);
+                    if *left == 0 {
+                        self.place = Place::Behind;
+                    }
+                    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+                    return Ok(Some(Frame::data(self.received.split_to(taken).freeze())));
+                }
+                Place::Chunks(chunks) => {
+                    let Followed { framing, then } = chunks.follow(&self.received);
+                    self.received.advance(framing);
+                    match then {
+                        Then::More => return Ok(None),
+                        Then::Data(data) => return Ok(Some(Frame::data(self.received.split_to(data).freeze()))),
+                        Then::Whole => {
+                            let trailers = chunks.trailers();
+                            self.place = Place::Behind;
+                            return Ok(trailers.map(Frame::trailers));
+                        }
+                        Then::Broken => {
+                            self.give_up();
+                            return Err(Broken);
+                        }
+                    }
+                }
+                Place::Head(_) | Place::Behind | Place::Nowhere => return Ok(None),
+            }
+        }
+    }
+
+    /// Goes on to the next request, if the one before is whole.
+    pub(super) fn next(&mut self) -> bool {
+        let whole = matches!(self.place, Place::Behind);
+        if whole {
+            self.place = Place::Head(HeadScan::default());
+            if self.received.is_empty() {
+                self.received = BytesMut::new();
+            }
+        }
+        whole
+    }
+
+    /// Reads nothing any more.
+    pub(super) fn give_up(&mut self) {
+        self.received = BytesMut::new();
+        self.place = Place::Nowhere;
+    }
+
+    /// What came behind the last request, which is not HTTP any more.
+    pub(super) fn take_rest(&mut self) -> Bytes {
+        self.place = Place::Nowhere;
+        std::mem::take(&mut self.received).freeze()
+    }
+
+    fn begin(&mut self, framing: Framing) -> Option<u64> {
+        let (place, length) = match framing {
+            Framing::Length(0) => (Place::Behind, Some(0)),
+            Framing::Length(length) => (Place::Length(length), Some(length)),
+            Framing::Chunked => (Place::Chunks(Box::default()), None),
+        };
+        self.place = place;
+        length
+    }
+}
+
+/// The request that a head is. What was found good in it cannot be refused here; but what cannot be is not taken for granted.
+fn request(head: &Bytes, said: Said, layout: &Layout) -> Result<Request<()>, RequestFault> {
+    let malformed = || RequestFault::Malformed;
+    let slice = |range: &std::ops::Range<usize>| head.get(range.clone()).ok_or_else(malformed);
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(slice(&layout.method)?).map_err(|_| malformed())?;
+    slice(&layout.target)?;
+    *request.uri_mut() = Uri::from_maybe_shared(head.slice(layout.target.clone())).map_err(|_| malformed())?;
+    *request.version_mut() = if said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let mut headers = HeaderMap::with_capacity(layout.fields.len().saturating_add(ROOM_FOR_FIELDS));
+    for (name, value) in &layout.fields {
+        let name = HeaderName::from_bytes(slice(name)?).map_err(|_| malformed())?;
+        slice(value)?;
+        let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| malformed())?;
+        headers.try_append(name, value).map_err(|_| RequestFault::TooManyFields)?;
+    }
+    *request.headers_mut() = headers;
+    Ok(request)
+}

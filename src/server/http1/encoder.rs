@@ -1,0 +1,209 @@
+//! Owns: how an answer is written: its head, and what frames its body (RFC 9112 sections 4, 6 and 9).
+//! Refuses: a body that is longer or shorter than was said; trailers that nobody asked for.
+//! Always holds: where the body ends is said in one way, or the connection ends with it.
+
+use std::{cell::RefCell, time::SystemTime};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+        HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    },
+    response::Parts,
+};
+use hyper::ext::ReasonPhrase;
+use thiserror::Error;
+
+use super::{grammar::trimmed, head::Said, output::Output};
+
+/// Fields that mean nothing behind a body, or something else there (RFC 9110 section 6.5.1).
+const NO_TRAILERS: [HeaderName; 12] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    HOST,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+];
+
+/// How the body of an answer is framed, and how far it has come.
+#[derive(Debug)]
+pub(super) enum Framing {
+    /// There is none.
+    Empty,
+    /// So many bytes are left.
+    Length(u64),
+    /// In chunks; with the trailers that were announced to somebody who takes them.
+    Chunked(Vec<HeaderName>),
+    /// Until the connection is closed.
+    UntilClose,
+}
+
+/// The body is not as long as was said.
+#[derive(Debug, Error)]
+#[error("the body of the answer is not as long as its head says")]
+pub(in crate::server) struct LengthNotKept;
+
+/// Writes the head of an answer. `length` is how long its body is, if that is known. `keep_alive` becomes `false` if the connection
+/// has to be closed behind it.
+pub(super) fn write_head(
+    output: &mut Vec<u8>,
+    parts: &Parts,
+    said: Said,
+    length: Option<u64>,
+    keep_alive: &mut bool,
+) -> Framing {
+    let switches = said.is_connect && parts.status.is_success();
+    let status = parts.status.as_u16();
+    let is_switch = switches || status == 101;
+    let is_bare = parts.status.is_informational() || status == 204 || switches;
+    let is_empty = is_bare || said.is_head || status == 304;
+    *keep_alive &= !lists(&parts.headers, CONNECTION, b"close");
+    let framing = if is_empty {
+        Framing::Empty
+    } else if let Some(length) = length.or_else(|| stated_length(&parts.headers)) {
+        Framing::Length(length)
+    } else if said.is_http10 {
+        *keep_alive = false;
+        Framing::UntilClose
+    } else {
+        Framing::Chunked(announced(&parts.headers, said))
+    };
+    output.reserve(512);
+    output.extend_from_slice(if said.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    output.extend_from_slice(parts.status.as_str().as_bytes());
+    output.push(b' ');
+    let reason = parts.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    output.extend_from_slice(reason.unwrap_or(parts.status.canonical_reason().unwrap_or_default().as_bytes()));
+    output.extend_from_slice(b"\r\n");
+    let mut is_dated = false;
+    for (name, value) in &parts.headers {
+        // The framing is said below; but an answer without a body may say how long it would be.
+        let is_said_below = name == CONNECTION && !*keep_alive && !is_switch;
+        if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && (!is_empty || is_bare)) || is_said_below {
+            continue;
+        }
+        is_dated |= name == DATE;
+        write_field(output, name, value.as_bytes());
+    }
+    match &framing {
+        Framing::Length(length) => {
+            output.extend_from_slice(b"content-length: ");
+            output.extend_from_slice(HeaderValue::from(*length).as_bytes());
+            output.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked(_) => output.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Framing::Empty | Framing::UntilClose => {}
+    }
+    if !*keep_alive && !is_switch {
+        output.extend_from_slice(b"connection: close\r\n");
+    } else if *keep_alive && said.is_http10 && !lists(&parts.headers, CONNECTION, b"keep-alive") {
+        output.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    if !is_dated {
+        write_date(output);
+    }
+    output.extend_from_slice(b"\r\n");
+    framing
+}
+
+impl Framing {
+    /// Puts a piece of the body into `output`.
+    pub(super) fn write(&mut self, output: &mut Output, piece: Bytes) -> Result<(), LengthNotKept> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        match self {
+            // What nobody reads is not sent.
+            Self::Empty => {}
+            Self::UntilClose => output.push(piece, b""),
+            Self::Length(left) => {
+                let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                *left = left.checked_sub(bytes).ok_or(LengthNotKept)?;
+                output.push(piece, b"");
+            }
+            Self::Chunked(_) => {
+                write_chunk_size(output.gather(), piece.len());
+                output.push(piece, b"\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the body.
+    pub(super) fn end(&self, output: &mut Output, trailers: Option<HeaderMap>) -> Result<(), LengthNotKept> {
+        match self {
+            Self::Length(1..) => return Err(LengthNotKept),
+            Self::Empty | Self::Length(0) | Self::UntilClose => {}
+            Self::Chunked(announced) => {
+                let output = output.gather();
+                output.extend_from_slice(b"0\r\n");
+                for (name, value) in trailers.iter().flatten().filter(|(name, _)| announced.contains(name)) {
+                    write_field(output, name, value.as_bytes());
+                }
+                output.extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_field(output: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    output.extend_from_slice(name.as_str().as_bytes());
+    output.extend_from_slice(b": ");
+    output.extend_from_slice(value);
+    output.extend_from_slice(b"\r\n");
+}
+
+/// The size of a chunk and the end of its line (RFC 9112 section 7.1).
+fn write_chunk_size(output: &mut Vec<u8>, size: usize) {
+    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        let digit = u32::try_from((size >> (digit * 4)) & 0xf).unwrap_or_default();
+        output.push(char::from_digit(digit, 16).map_or(b'0', |digit| digit as u8));
+    }
+    output.extend_from_slice(b"\r\n");
+}
+
+/// The one length that an answer says it has.
+fn stated_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The trailers that may be sent: those that the answer names, to somebody who takes them.
+fn announced(headers: &HeaderMap, said: Said) -> Vec<HeaderName> {
+    if !said.takes_trailers {
+        return Vec::new();
+    }
+    let names = headers.get_all(TRAILER).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(trimmed(name)).ok());
+    names.filter(|name| !NO_TRAILERS.contains(name)).collect()
+}
+
+fn lists(headers: &HeaderMap, name: HeaderName, member: &[u8]) -> bool {
+    let mut members = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    members.any(|each| trimmed(each).eq_ignore_ascii_case(member))
+}
+
+/// The time by the wall clock (RFC 9110 section 6.6.1), written anew once a second.
+fn write_date(output: &mut Vec<u8>) {
+    thread_local! {
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let now = SystemTime::now();
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    LAST.with_borrow_mut(|(second, line)| {
+        if *second != seconds || line.is_empty() {
+            (*second, *line) = (seconds, format!("date: {}\r\n", httpdate::fmt_http_date(now)));
+        }
+        output.extend_from_slice(line.as_bytes());
+    });
+}

@@ -1,0 +1,105 @@
+//! Owns: the head of a request as it is written (RFC 9112 sections 3 and 5), and how the body behind it is framed.
+//! Always holds: the head frames the body there is, and in one way only.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request,
+    header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
+};
+use http_body::Body;
+
+/// As much room as most heads take, so that the buffer does not grow field by field.
+const USUAL_HEAD: usize = 1024;
+
+/// How a request's body is framed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outward {
+    /// There is none.
+    Nothing,
+    /// By its length, of which so much is still to come.
+    Length(u64),
+    /// In chunks, and behind them such of these trailers as there are.
+    Chunked(Vec<HeaderName>),
+}
+
+/// What is known of a request once its head is written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) framing: Outward,
+    /// Whether the other side was told that the connection ends with this exchange.
+    pub(super) closes: bool,
+}
+
+/// Writes the head of `request`, whose target has the origin form, to `buffer`. Its fields are those it has but for the framing of its
+/// body, which is made to agree with the body.
+pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> Written {
+    let framing = frame(request);
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let method = request.method().as_str();
+    buffer.reserve(USUAL_HEAD);
+    buffer.extend_from_slice(method.as_bytes());
+    buffer.push(b' ');
+    // A query alone has no path to stand behind.
+    if target.starts_with('?') {
+        buffer.push(b'/');
+    }
+    buffer.extend_from_slice(target.as_bytes());
+    buffer.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut closes = false;
+    for (name, value) in request.headers() {
+        closes = closes || (name == CONNECTION && names(value, "close"));
+        write_field(name, value, buffer);
+    }
+    buffer.extend_from_slice(b"\r\n");
+    Written { framing, closes }
+}
+
+/// Writes one field and the end of its line.
+pub(super) fn write_field(name: &HeaderName, value: &HeaderValue, buffer: &mut Vec<u8>) {
+    buffer.extend_from_slice(name.as_str().as_bytes());
+    buffer.extend_from_slice(b": ");
+    buffer.extend_from_slice(value.as_bytes());
+    buffer.extend_from_slice(b"\r\n");
+}
+
+/// Whether a list of tokens names one.
+pub(super) fn names(list: &HeaderValue, token: &str) -> bool {
+    list.as_bytes().split(|byte| *byte == b',').any(|each| each.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Chunks where they are announced or the length is not known, a length otherwise; never both (RFC 9112 section 6.2).
+fn frame<B: Body>(request: &mut Request<B>) -> Outward {
+    let has_body = !request.body().is_end_stream();
+    let known = request.body().size_hint().exact();
+    let headers = request.headers_mut();
+    if !has_body {
+        headers.remove(TRANSFER_ENCODING);
+        return Outward::Nothing;
+    }
+    let said = headers.get(CONTENT_LENGTH).and_then(number);
+    match (headers.contains_key(TRANSFER_ENCODING), said, known) {
+        (false, Some(length), _) => Outward::Length(length),
+        (false, None, Some(length)) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            Outward::Length(length)
+        }
+        (true, _, _) | (false, None, None) => {
+            headers.remove(CONTENT_LENGTH);
+            // A coding that the request came under was undone with its chunks.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            Outward::Chunked(announced_trailers(headers))
+        }
+    }
+}
+
+/// The number that a field's value is, written in digits only.
+pub(super) fn number(value: &HeaderValue) -> Option<u64> {
+    let digits = value.as_bytes();
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
+}
+
+/// The trailers that `Trailer` names (RFC 9110 section 6.6.2); others are not passed on.
+fn announced_trailers(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lists = headers.get_all(TRAILER).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+    lists.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+}
