@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::{handler::Protocol, tether::Tether};
 
-/// What goes on on one connection. Atomic because hyper wants the stream to be `Send`, written by one thread only: so a
-/// load and a store stand where a locked addition would.
+/// What goes on on one connection. Atomic because what stands in the extensions of a request has to be `Sync`, written by
+/// one thread only: so a load and a store stand where a locked addition would.
 #[derive(Debug)]
 pub(super) struct Activity {
     protocol: Protocol,

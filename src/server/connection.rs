@@ -1,4 +1,4 @@
-//! Owns: a connection from its acceptance to the choice of its protocol, and the bounds that hyper is given.
+//! Owns: a connection from its acceptance to the choice of its protocol, and the bounds that whoever speaks it is given.
 //! Refuses: waiting for anything without a bound: PROXY protocol header, handshake, first bytes, heads, bodies, the end.
 //! Always holds: over TLS the protocol is what ALPN settled (RFC 7301), in clear what the first bytes are; HTTP/2 begins
 //! with its preface either way.
@@ -53,7 +53,7 @@ use super::{
 };
 use crate::http::Arrivals;
 
-/// How much of a body, either way, hyper may hold for one HTTP/1.1 connection or one HTTP/2 stream.
+/// How much of an answer hyper may hold for one HTTP/2 stream.
 const BUFFER: usize = 64 * 1024;
 
 /// How often a silent HTTP/2 connection is asked whether it is still there, and how long the answer may take.
@@ -288,7 +288,7 @@ impl<H: Handler> Opened<H> {
                 tracing::debug!(%listener, %peer, "ended an HTTP/2 connection for its many frames that carry nothing");
             }
         }
-        // hyper's connection is gone. If the stream is not, it has been given away as an upgrade.
+        // The connection is gone. If the stream is not, it has been given away as an upgrade.
         if !activity.tether.is_gone() {
             activity.tether.hold().await;
         }

@@ -108,7 +108,7 @@ pub(super) async fn drive<C: HttpConnection>(
                 Some((at, due)) if at <= now => match due {
                     Due::Header => return Poll::Ready(Ending::HeaderTimeout),
                     Due::Stalled => return Poll::Ready(Ending::Stalled),
-                    // First the stream is told to wait no more, so that hyper can say how the connection ended.
+                    // First the stream is told to wait no more, so that the connection can say how it ended.
                     Due::Closed if activity.may_still_send() => {
                         activity.closed_at_rest();
                         continue;

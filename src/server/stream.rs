@@ -1,8 +1,8 @@
 //! Owns: the bytes of one connection, in clear or over TLS, with what was read ahead put back in front.
-//! Refuses: passing on what the connection's conduct does not let through; hiding from the connection's keeper what goes on:
-//! every wait of a write and every first byte is noted.
+//! Refuses: passing on the frames of a flood; hiding from the connection's keeper what goes on: every wait of a write and every first
+//! byte is noted.
 //! Always holds: the connection's place among the listener's connections is given back when the stream is dropped, by
-//! whomever: hyper, or the owner of an upgrade.
+//! whomever: a connection, or the owner of an upgrade.
 
 use std::{
     io::{self, IoSlice},

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-/// The tie. Atomic because hyper wants upgraded streams to be `Send`; both ends live on one worker.
+/// The tie. Atomic as all that a connection shares is; both ends live on one worker.
 #[derive(Debug, Default)]
 pub(super) struct Tether {
     held: AtomicBool,

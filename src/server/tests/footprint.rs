@@ -4,7 +4,7 @@ use crate::server::connection::{Accepted, Seat, serve};
 
 use super::support::Scripted;
 
-/// Most connections are idle for most of their lives, and there may be very many. What is held beside the task is hyper's.
+/// Most connections are idle for most of their lives, and there may be very many.
 const MOST_BYTES: usize = 4 * 1024;
 
 fn size_of_future<F: Future>(_: impl FnOnce(Accepted, Seat<Scripted>) -> F) -> usize {
