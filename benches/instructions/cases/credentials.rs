@@ -19,7 +19,7 @@ use super::{
 };
 
 struct Scene {
-    config: Config,
+    config: Arc<Config>,
     issuers: Issuers,
     token: String,
 }

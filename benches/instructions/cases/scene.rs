@@ -50,7 +50,7 @@ pub(crate) fn signed(algorithm: &str) -> Signed {
 }
 
 /// The configuration that a text says.
-pub(crate) fn config(text: &str) -> Config {
+pub(crate) fn config(text: &str) -> Arc<Config> {
     let (loaded, diagnostics) = config::load_text("case.toml", text, &BTreeMap::new());
     assert!(!diagnostics.has_errors(), "{diagnostics:?}");
     loaded.into_config().expect("configuration").config

@@ -1,4 +1,4 @@
-//! The server's side of a connection: what judging heads, following bodies and hyper cost, with a handler that does nothing. The
+//! The server's side of a connection: what reading heads and bodies and writing answers cost, with a handler that does nothing. The
 //! other end is in the same thread, so that its few instructions are counted as well, and nothing is left to chance.
 
 use std::{convert::Infallible, fmt::Write as _, net::SocketAddr, num::NonZeroUsize, rc::Rc, time::Duration};
@@ -8,10 +8,9 @@ use futures_util::stream;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 use postern::{
     diagnostic::Diagnostics,
-    server::{ConnectionInfo, Handler, Listeners, RequestFault, Server, run_worker},
+    server::{ConnectionInfo, DownstreamBody, Handler, Listeners, RequestFault, Server, run_worker},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -98,7 +97,7 @@ struct Nothing;
 impl Handler for Nothing {
     type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-    async fn handle(&self, request: Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
+    async fn handle(&self, request: Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
         let in_chunks = request.uri().path() == "/chunks";
         request.into_body().collect().await.expect("a body");
         Response::new(if in_chunks {
@@ -113,7 +112,7 @@ impl Handler for Nothing {
         Response::new(whole())
     }
 
-    fn overloaded(&self, _: &Request<Incoming>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
+    fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
         Response::new(whole())
     }
 }

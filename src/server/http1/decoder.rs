@@ -122,40 +122,35 @@ impl Decoder {
 
     /// The next piece of the body, or its trailers; nothing if more must come first, or if it is whole.
     pub(super) fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Broken> {
-        loop {
-            match &mut self.place {
-                Place::Length(left) => {
-                    let held = u64::try_from(self.received.len()).unwrap_or(u64::MAX);
-                    let taken = held.min(*left);
-                    if taken == 0 {
-                        return Ok(None);
-                    }
-                    *left = left.saturating_sub(taken);
-                    if *left == 0 {
-                        self.place = Place::Behind;
-                    }
-                    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-                    return Ok(Some(Frame::data(self.received.split_to(taken).freeze())));
+        match &mut self.place {
+            Place::Length(left) => {
+                let held = u64::try_from(self.received.len()).unwrap_or(u64::MAX);
+                let taken = held.min(*left);
+                *left = left.saturating_sub(taken);
+                if *left == 0 {
+                    self.place = Place::Behind;
                 }
-                Place::Chunks(chunks) => {
-                    let Followed { framing, then } = chunks.follow(&self.received);
-                    self.received.advance(framing);
-                    match then {
-                        Then::More => return Ok(None),
-                        Then::Data(data) => return Ok(Some(Frame::data(self.received.split_to(data).freeze()))),
-                        Then::Whole => {
-                            let trailers = chunks.trailers();
-                            self.place = Place::Behind;
-                            return Ok(trailers.map(Frame::trailers));
-                        }
-                        Then::Broken => {
-                            self.give_up();
-                            return Err(Broken);
-                        }
-                    }
-                }
-                Place::Head(_) | Place::Behind | Place::Nowhere => return Ok(None),
+                let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+                Ok((taken > 0).then(|| Frame::data(self.received.split_to(taken).freeze())))
             }
+            Place::Chunks(chunks) => {
+                let Followed { framing, then } = chunks.follow(&self.received);
+                self.received.advance(framing);
+                match then {
+                    Then::More => Ok(None),
+                    Then::Data(data) => Ok(Some(Frame::data(self.received.split_to(data).freeze()))),
+                    Then::Whole => {
+                        let trailers = chunks.trailers();
+                        self.place = Place::Behind;
+                        Ok(trailers.map(Frame::trailers))
+                    }
+                    Then::Broken => {
+                        self.give_up();
+                        Err(Broken)
+                    }
+                }
+            }
+            Place::Head(_) | Place::Behind | Place::Nowhere => Ok(None),
         }
     }
 

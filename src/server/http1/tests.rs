@@ -82,7 +82,8 @@ fn outcome<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (String, End) {
             End::More => {}
             end => return (seen, end),
         }
-        may_switch |= seen[before..].contains("\"upgrade=") || seen[before..].contains("CONNECT ");
+        let new = seen.get(before..).unwrap_or_default();
+        may_switch |= new.contains("\"upgrade=") || new.contains("CONNECT ");
         if may_switch && !decoder.is_in_body() {
             return (seen, End::AfterAnswer);
         }
