@@ -14,7 +14,10 @@ use postern::{
     routing::{RoutePattern, RouteTable, RouteTableBuilder},
 };
 
-use super::{Counter, scene};
+use super::{
+    Counter,
+    scene::{self, NOW},
+};
 
 /// How many tables of routes are asked.
 const TABLES: u32 = 4;
@@ -52,7 +55,7 @@ pub(crate) fn fields(counter: &mut Counter) {
     let identity = IdentityHeaderNames::new(&names);
     let rewrite = |parts: &mut Parts| {
         let fields = &mut parts.headers;
-        let id = headers::request_id(fields);
+        let id = headers::request_id(fields, NOW);
         headers::strip_credentials(fields, false);
         headers::strip_hop_by_hop_from_request(fields, false);
         identity.strip(fields);
