@@ -98,7 +98,7 @@ impl Snapshot {
         let parts = Parts {
             issuers: issuers.as_ref(),
             upstreams: upstreams.as_ref(),
-            upstream_names: config.upstreams.keys().map(String::as_str).collect(),
+            raw_upstreams: &config.upstreams,
             metrics: &surroundings.metrics,
             limits: &surroundings.limits,
             shared: shared.as_ref(),
