@@ -99,9 +99,9 @@ fn table(routes: usize) -> RouteTable<usize> {
         let path = format!("/v1/service{}/tenants/{{tenant}}/orders{}/{{*rest}}", index / 10, index % 10);
         let methods = ["GET".to_owned(), "HEAD".to_owned()];
         let pattern = RoutePattern::compile(&at, host, &path, Some(&methods), &mut diagnostics).expect("a pattern");
-        builder.insert(&at, pattern, index, &mut diagnostics);
+        builder.insert(at, pattern, index, &mut diagnostics);
     }
-    builder.build(&mut diagnostics).expect("a table")
+    builder.build()
 }
 
 /// Finding the route of a path among so many. Where a host lies in a table depends on the table's seed, which is worth 1 %: several
