@@ -90,9 +90,11 @@ pub(crate) fn head(method: &str, target: &str) -> String {
     head
 }
 
-/// Reads the body, and answers at once.
+/// Reads the body, and answers at once. The answer's body is made beforehand: to write it is worth 6,500 instructions.
 #[derive(Clone)]
-struct Nothing;
+struct Nothing {
+    body: Bytes,
+}
 
 impl Handler for Nothing {
     type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -104,21 +106,23 @@ impl Handler for Nothing {
             let chunk = |_| Ok(Frame::data(Bytes::from_static(b"as many here")));
             StreamBody::new(stream::iter((0..CHUNKS).map(chunk))).boxed_unsync()
         } else {
-            whole()
+            self.whole()
         })
     }
 
     fn put_aside(&self, _: RequestFault, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        Response::new(whole())
+        Response::new(self.whole())
     }
 
     fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        Response::new(whole())
+        Response::new(self.whole())
     }
 }
 
-fn whole() -> UnsyncBoxBody<Bytes, Infallible> {
-    Full::new(Bytes::from(body())).boxed_unsync()
+impl Nothing {
+    fn whole(&self) -> UnsyncBoxBody<Bytes, Infallible> {
+        Full::new(self.body.clone()).boxed_unsync()
+    }
 }
 
 fn exchanges(counter: &mut Counter, request: &str, end: &str) {
@@ -126,7 +130,7 @@ fn exchanges(counter: &mut Counter, request: &str, end: &str) {
     let listeners = Listeners::compile(&config, None, NOW, &mut Diagnostics::new()).expect("listeners");
     let runtime = runtime();
     let (server, mut caller) = runtime.block_on(async {
-        let (server, address) = serve(&listeners, Nothing);
+        let (server, address) = serve(&listeners, Nothing { body: body().into() });
         (server, Caller::connect(address).await)
     });
     let answer = runtime.block_on(caller.exchange(request, end));
