@@ -38,8 +38,7 @@ impl RequestId {
         if text.is_empty() || text.len() > LONGEST_REQUEST_ID_BYTES {
             return None;
         }
-        let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte);
-        if !text.iter().all(sane) {
+        if !text.iter().all(|byte| is_sane(*byte)) {
             return None;
         }
         HeaderValue::from_bytes(text).ok().map(|value| Self { value })
@@ -56,6 +55,11 @@ impl RequestId {
     pub const fn header_value(&self) -> &HeaderValue {
         &self.value
     }
+}
+
+/// Whether it may stand in a request id.
+const fn is_sane(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' | b':' | b'+' | b'/' | b'=')
 }
 
 impl fmt::Display for RequestId {
