@@ -6,6 +6,7 @@
 
 mod arrival;
 mod body;
+mod field_name;
 pub mod forwarded;
 mod grpc_timeout;
 pub mod headers;
@@ -19,6 +20,7 @@ mod whole_seconds;
 pub use self::{
     arrival::{Arrival, Arrivals},
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
+    field_name::field_name,
     grpc_timeout::grpc_timeout,
     host::{HostError, NormalHost},
     path::{NormalPath, PathError, PathPrefix},

@@ -3,16 +3,16 @@
 //! Always holds: what is found does not depend on how the bytes were cut.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body::Frame;
 use thiserror::Error;
 
 use super::{
     chunks::{Chunks, Followed, Then},
     fault::RequestFault,
-    head::{Framing, Head, HeadBounds, HeadScan, Layout, Said},
+    head::{Framing, HeadBounds, HeadScan, Layout, Said},
 };
-use crate::received::Received;
+use crate::{http::field_name, received::Received};
 
 /// For so many fields there is room beside those of the request: what a gateway adds does not make a map grow.
 const ROOM_FOR_FIELDS: usize = 10;
@@ -100,11 +100,11 @@ impl Decoder {
                 bytes
             };
             let request = request(&bytes, head.said, &head.layout)?;
-            Ok(Some((head, request)))
+            Ok(Some((head.framing, head.said, request)))
         });
         match head {
             Ok(None) => Ok(None),
-            Ok(Some((Head { framing, said, .. }, request))) => {
+            Ok(Some((framing, said, request))) => {
                 let length = self.begin(framing);
                 Ok(Some(Decoded { request, said, length }))
             }
@@ -192,7 +192,7 @@ fn request(head: &Bytes, said: Said, layout: &Layout) -> Result<Request<()>, Req
     *request.version_mut() = if said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
     let mut headers = HeaderMap::with_capacity(layout.fields.len().saturating_add(ROOM_FOR_FIELDS));
     for (name, value) in &layout.fields {
-        let name = HeaderName::from_bytes(slice(name)?).map_err(|_| malformed())?;
+        let name = field_name(slice(name)?).map_err(|_| malformed())?;
         slice(value)?;
         let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| malformed())?;
         headers.try_append(name, value).map_err(|_| RequestFault::TooManyFields)?;

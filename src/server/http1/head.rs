@@ -10,13 +10,13 @@ use http::Uri;
 
 use super::{
     fault::RequestFault,
-    grammar::{are_text, is_token, length, trimmed},
+    grammar::{is_token, length, text_length, token_length, trimmed},
 };
 
-/// The longest name of a field that hyper can hold.
+/// The longest name of a field that can be held.
 const LONGEST_NAME: usize = 65_535;
 
-/// The longest target that hyper can hold.
+/// The longest target that can be held.
 const LONGEST_TARGET: usize = 65_534;
 
 /// For so many fields room is made at first.
@@ -105,16 +105,20 @@ impl HeadScan {
         // What comes behind the bound is not looked at, so that it makes no difference whether it has come already.
         let within = bytes.get(..bounds.bytes).unwrap_or(bytes);
         loop {
-            let unsearched = within.get(self.searched..).unwrap_or_default();
-            let Some(line_feed) = memchr::memchr(b'\n', unsearched).map(|at| self.searched.saturating_add(at)) else {
-                return self.part_of_line(unsearched, within.len(), bytes.len());
-            };
+            let text = text_length(within.get(self.searched..).unwrap_or_default());
+            self.searched = self.searched.saturating_add(text);
+            match within.get(self.searched..).unwrap_or_default() {
+                // It may still become one.
+                [] | [b'\r'] if bytes.len() == within.len() => return Ok(None),
+                [] | [b'\r'] => return Err(RequestFault::HeadTooLarge),
+                [b'\r', b'\n', ..] => {}
+                // Some take a line feed alone for the end of a line, and others do not. What is no HTTP at all may never end a line.
+                _ => return Err(RequestFault::Malformed),
+            }
             let begin = self.line;
-            let line = within.get(begin..line_feed).unwrap_or_default();
-            self.line = line_feed.saturating_add(1);
+            let line = within.get(begin..self.searched).unwrap_or_default();
+            self.line = self.searched.saturating_add(2);
             self.searched = self.line;
-            // Some take a line feed alone for the end of a line, and others do not.
-            let line = line.strip_suffix(b"\r").ok_or(RequestFault::Malformed)?;
             if line.is_empty() {
                 if let Some(request) = self.request.take() {
                     return request.head(self.line).map(Some);
@@ -124,9 +128,6 @@ impl HeadScan {
                     return Err(RequestFault::Malformed);
                 }
                 continue;
-            }
-            if !are_text(line) {
-                return Err(RequestFault::Malformed);
             }
             let Some(request) = &mut self.request else {
                 self.request = Some(Request::begun_by(line, begin)?);
@@ -138,19 +139,6 @@ impl HeadScan {
             }
             request.field(line, begin)?;
         }
-    }
-
-    /// Whether the line may still become one; what is no HTTP at all may never end a line.
-    fn part_of_line(&mut self, unsearched: &[u8], within: usize, all: usize) -> Result<Option<Head>, RequestFault> {
-        let (text, is_ending) = unsearched.strip_suffix(b"\r").map_or((unsearched, false), |text| (text, true));
-        if !are_text(text) {
-            return Err(RequestFault::Malformed);
-        }
-        if all > within {
-            return Err(RequestFault::HeadTooLarge);
-        }
-        self.searched = within.saturating_sub(usize::from(is_ending));
-        Ok(None)
     }
 }
 
@@ -185,20 +173,16 @@ impl Request {
 
     /// `name ":" OWS value OWS` (RFC 9112 section 5). A line that goes on the one before (obs-fold) has no token for a name.
     fn field(&mut self, line: &[u8], begin: usize) -> Result<(), RequestFault> {
-        let colon = memchr::memchr(b':', line).ok_or(RequestFault::Malformed)?;
-        let (name, value) = line.split_at_checked(colon).ok_or(RequestFault::Malformed)?;
-        if !is_token(name) {
-            return Err(RequestFault::Malformed);
-        }
+        let (name, value) = line.split_at_checked(token_length(line)).ok_or(RequestFault::Malformed)?;
+        let value = value.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(RequestFault::Malformed)?;
         if name.len() > LONGEST_NAME {
             return Err(RequestFault::HeadTooLarge);
         }
-        let value = value.strip_prefix(b":").unwrap_or_default();
         let without_start = value.trim_ascii_start();
         let value_begin = begin.saturating_add(line.len()).saturating_sub(without_start.len());
         let value = without_start.trim_ascii_end();
         let value_end = value_begin.saturating_add(value.len());
-        self.layout.fields.push((begin..begin.saturating_add(colon), value_begin..value_end));
+        self.layout.fields.push((begin..begin.saturating_add(name.len()), value_begin..value_end));
         // Few names matter here, and each has a length of its own.
         match name.len() {
             2 if name.eq_ignore_ascii_case(b"te") => self.said.takes_trailers |= lists(value, b"trailers"),
@@ -244,7 +228,7 @@ impl Request {
     }
 }
 
-/// Whether hyper will be able to read the target of a request. Nearly all of them are told at a glance.
+/// Whether the target of a request can be read. Nearly all of them are told at a glance.
 fn is_target(target: &[u8]) -> bool {
     let is_ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+:,;@!$'()*".contains(byte);
     let is_plain = target.starts_with(b"/") && target.len() <= LONGEST_TARGET && target.iter().all(is_ordinary);
