@@ -2,7 +2,7 @@
 //! Refuses: a request without a permit; sending again what may have been acted on, but for what [`super::retry`] allows.
 //! Always holds: each further try is one that the cause, the request and the budget allow; waiting for room has an end.
 
-use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, net::IpAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response};
 use rand::Rng;
@@ -84,7 +84,7 @@ pub async fn forward<B: RequestBody>(
         Some(policy) => Spare::of(request, policy, upstream.members.may_speak_http2()),
         None => (request.map(Outgoing::new), None),
     };
-    let forwarding = Forwarding {
+    let mut forwarding = Forwarding {
         upstream,
         pools,
         affinity,
@@ -100,7 +100,7 @@ pub async fn forward<B: RequestBody>(
         retrying: None,
         waiting: Cell::default(),
     };
-    forwarding.run(Box::new(request)).await
+    pin!(forwarding.run(Box::new(request))).await
 }
 
 /// One request, over all its tries.
@@ -124,7 +124,7 @@ struct Forwarding<'a, B: RequestBody> {
 }
 
 impl<B: RequestBody> Forwarding<'_, B> {
-    async fn run(mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
+    async fn run(&mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
         let mut endpoint = self.find().await?;
         loop {
             let attempt = Attempt {
@@ -137,7 +137,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 began: self.began,
                 deadline: self.deadline,
             };
-            let ended = attempt.run(request).await;
+            let ended = pin!(attempt.run(request)).await;
             if let Some(outcome) = outcome(&ended) {
                 self.upstream.note(&endpoint, outcome);
             }
@@ -146,15 +146,16 @@ impl<B: RequestBody> Forwarding<'_, B> {
                     // One that another try would make break off is no answer to keep.
                     let is_sent = self.spare.as_ref().is_some_and(Spare::is_sent);
                     let cause = Cause::Status(forwarded.response.status().as_u16());
-                    let Some(next) = self.once_more(cause, endpoint).await else { return Ok(forwarded) };
+                    let Some(next) = pin!(self.once_more(cause, endpoint)).await else { return Ok(forwarded) };
                     if is_sent {
                         self.answer = Some(forwarded);
                     }
                     next
                 }
-                Err(failure) => match self.after(failure, endpoint).await {
+                // Boxed, since few requests need it: else each would carry the room for it.
+                Err(failure) => match Box::pin(self.after(failure, endpoint)).await {
                     Ok(next) => next,
-                    Err(error) => return self.answer.ok_or(error),
+                    Err(error) => return self.answer.take().ok_or(error),
                 },
             };
         }
@@ -166,7 +167,8 @@ impl<B: RequestBody> Forwarding<'_, B> {
             if let Some(endpoint) = self.choose().await {
                 return Ok(endpoint);
             }
-            self.wait_for_room().await?;
+            // As what comes after a failure.
+            Box::pin(self.wait_for_room()).await?;
         }
     }
 
