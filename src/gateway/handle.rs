@@ -2,7 +2,7 @@
 //! Refuses: forwarding without a permit; deciding one request by two snapshots.
 //! Always holds: every request is answered, logged once and counted once.
 
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
@@ -57,7 +57,8 @@ impl Handler for Gateway {
     ) -> Response<ResponseBody> {
         let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
         let grpc = speaks_grpc(&request);
-        match self.exchange(request, connection, &mut record).await {
+        let answered = pin!(self.exchange(request, connection, &mut record)).await;
+        match answered {
             Ok(answer) => respond::answer(answer, record),
             Err(rejection) => respond::reject(&rejection, grpc, record),
         }
@@ -135,7 +136,7 @@ impl Gateway {
         let target = path
             .path_and_query(&parts.uri, route.strip_prefix.as_ref())
             .map_err(|_| crate::http::PathError::TooLong)?;
-        let (permit, told) = permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record).await?;
+        let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record)).await?;
         limit::by_principal(route, &permit, record).await?;
 
         // The rewriting may take it away, and only the answer tells whether it was good.
@@ -156,7 +157,7 @@ impl Gateway {
         let request = Request::from_parts(parts, body);
         let caller = record.caller();
         let forwarded =
-            upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline).await;
+            pin!(upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline)).await;
         let Forwarded { mut response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);

@@ -199,7 +199,9 @@ impl<H: Handler> Opened<H> {
                 let mut response = match request {
                     Ok(request) => {
                         let request = request.map(|body| body.map_or(DownstreamBody::Empty, DownstreamBody::Http1));
-                        this.answer(request, &guard).await
+                        // As all that is large on a request's way it is made where it stays: what is awaited by value is copied there,
+                        // twice and with all the room that it has for later.
+                        pin!(this.answer(request, &guard)).await
                     }
                     Err(fault) => this.put_aside(fault),
                 };
@@ -256,7 +258,7 @@ impl<H: Handler> Opened<H> {
             return self.seat.handler.overloaded(&request, &self.info);
         }
         guard.taken_up();
-        let response = self.seat.handler.handle(request, &self.info).await;
+        let response = pin!(self.seat.handler.handle(request, &self.info)).await;
         if H::is_whole(response.body()) {
             guard.done_with();
         }

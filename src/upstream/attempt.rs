@@ -2,11 +2,11 @@
 //! Refuses: sending again what may have been sent. Whether there is another try is decided in [`super::forward`].
 //! Always holds: another connection to the same endpoint is tried only while nothing was sent.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, pin::pin, rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Request, header::CONTENT_LENGTH};
 use tokio::{
-    pin, select,
+    select,
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -97,7 +97,8 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             request::form(&mut request, lease.protocol(), endpoint).map_err(Failure::Final)?;
             // A look at the clock is a hundredth of what a request costs.
             let connected = if is_at_once { self.began } else { Instant::now() };
-            let (unsent, error) = match self.send(&mut lease, request, connected).await {
+            let sent = pin!(self.send(&mut lease, request, connected)).await;
+            let (unsent, error) = match sent {
                 Ok(answer) => {
                     let timings = Timings {
                         connection: connected.duration_since(self.began),
@@ -132,7 +133,8 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         let waiting = self.waiting.take();
         let patient_until = waiting.as_ref().map_or(self.deadline, Waiting::until);
         self.waiting.set(waiting);
-        match timeout_at(patient_until, pool.acquire(&self.limits(), fresh)).await {
+        // Boxed, since few requests need it: else each would carry the room for it.
+        match Box::pin(timeout_at(patient_until, pool.acquire(&self.limits(), fresh))).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(AcquireError::Saturated)) => Err(self.upstream.saturated()),
             Ok(Err(AcquireError::Connect(source))) => {
@@ -152,9 +154,8 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
     ) -> Result<Answer, Unanswered<B>> {
         let patience = self.limits().response_header_timeout;
         let label = || Arc::clone(self.endpoint.label());
-        let response = lease.send(request);
-        let timer = sleep_until(self.deadline.min(connected + patience));
-        pin!(response, timer);
+        let mut response = pin!(lease.send(request));
+        let mut timer = pin!(sleep_until(self.deadline.min(connected + patience)));
         loop {
             select! {
                 biased;

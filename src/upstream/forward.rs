@@ -2,7 +2,7 @@
 //! Refuses: a request without a permit; sending again what may have been acted on, but for what [`super::retry`] allows.
 //! Always holds: each further try is one that the cause, the request and the budget allow; waiting for room has an end.
 
-use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, net::IpAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response};
 use rand::Rng;
@@ -84,7 +84,7 @@ pub async fn forward<B: RequestBody>(
         Some(policy) => Spare::of(request, policy, upstream.members.may_speak_http2()),
         None => (request.map(Outgoing::new), None),
     };
-    let forwarding = Forwarding {
+    let mut forwarding = Forwarding {
         upstream,
         pools,
         affinity,
@@ -100,7 +100,7 @@ pub async fn forward<B: RequestBody>(
         retrying: None,
         waiting: Cell::default(),
     };
-    forwarding.run(Box::new(request)).await
+    pin!(forwarding.run(Box::new(request))).await
 }
 
 /// One request, over all its tries.
@@ -124,7 +124,7 @@ struct Forwarding<'a, B: RequestBody> {
 }
 
 impl<B: RequestBody> Forwarding<'_, B> {
-    async fn run(mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
+    async fn run(&mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
         // Waiting is boxed wherever it is seldom: else each request would carry the room for it.
         let mut endpoint = match self.upstream.choose(self.affinity, &self.tried) {
             Some(endpoint) => endpoint,
@@ -142,7 +142,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 began: self.began,
                 deadline: self.deadline,
             };
-            let ended = attempt.run(request).await;
+            let ended = pin!(attempt.run(request)).await;
             if let Some(outcome) = outcome(&ended) {
                 self.upstream.note(&endpoint, outcome);
             }
@@ -163,7 +163,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 }
                 Err(failure) => match Box::pin(self.after(failure, endpoint)).await {
                     Ok(next) => next,
-                    Err(error) => return self.answer.map(|answer| *answer).ok_or(error),
+                    Err(error) => return self.answer.take().map(|answer| *answer).ok_or(error),
                 },
             };
         }
@@ -175,7 +175,8 @@ impl<B: RequestBody> Forwarding<'_, B> {
             if let Some(endpoint) = self.choose().await {
                 return Ok(endpoint);
             }
-            self.wait_for_room().await?;
+            // As what comes after a failure.
+            Box::pin(self.wait_for_room()).await?;
         }
     }
 

@@ -106,8 +106,11 @@ struct Name {
 
 impl Name {
     fn covers(&self, name: &[u8]) -> bool {
-        let same = self.folded.iter().zip(name).all(|(&folded, &byte)| folded == fold(byte));
-        same && !(self.alias_only && *self.folded == *name)
+        // Nearly always it is the name itself, or another one from its first letter on.
+        if *self.folded == *name {
+            return !self.alias_only;
+        }
+        self.folded.iter().zip(name).all(|(&folded, &byte)| folded == fold(byte))
     }
 }
 

@@ -230,7 +230,10 @@ impl Request {
 
 /// Whether the target of a request can be read. Nearly all of them are told at a glance.
 fn is_target(target: &[u8]) -> bool {
-    let is_ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+:,;@!$'()*".contains(byte);
+    let is_ordinary = |byte: &u8| {
+        matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'/' | b'-' | b'.' | b'_' | b'~' | b'%' | b'?' | b'=' | b'&')
+            || matches!(byte, b'+' | b':' | b',' | b';' | b'@' | b'!' | b'$' | b'\'' | b'(' | b')' | b'*')
+    };
     let is_plain = target.starts_with(b"/") && target.len() <= LONGEST_TARGET && target.iter().all(is_ordinary);
     is_plain || Uri::try_from(target).is_ok()
 }

@@ -6,8 +6,9 @@ use std::mem::{self, MaybeUninit};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, Version,
+    HeaderMap, HeaderValue, Response, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    status::InvalidStatusCode,
 };
 use hyper::ext::ReasonPhrase;
 
@@ -17,7 +18,7 @@ use super::{
     body_in::Inward,
     head_out::{names, number},
 };
-use crate::received::Received;
+use crate::{http::field_name, received::Received};
 
 /// The largest head of a response, in bytes, and the most fields in it.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -99,7 +100,7 @@ impl HeadIn {
         let place = |value: &[u8]| (value.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
         let (mut lengths, mut codings, mut length, mut closes) = (0, 0, None, false);
         for field in parsed.headers.iter() {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| Http1Error::Part(error.into()))?;
+            let name = field_name(field.name.as_bytes()).map_err(|error| Http1Error::Part(error.into()))?;
             let from = place(field.value).min(kept.len());
             let value = kept.slice(from..from.saturating_add(field.value.len()).min(kept.len()));
             let value = HeaderValue::from_maybe_shared(value).map_err(|error| Http1Error::Part(error.into()))?;
@@ -127,7 +128,9 @@ impl HeadIn {
         };
         // A server of HTTP/1.0 that keeps its connections says so only to who asks for it, which we do not.
         let persists = version == Version::HTTP_11 && !closes && !body.ends_with_connection() && code != 101;
-        let mut response = Response::builder().status(code).version(version).body(body).map_err(Http1Error::Part)?;
+        let mut response = Response::new(body);
+        *response.status_mut() = code.try_into().map_err(|error: InvalidStatusCode| Http1Error::Part(error.into()))?;
+        *response.version_mut() = version;
         *response.headers_mut() = headers;
         let reason = parsed.reason.unwrap_or_default();
         if response.status().canonical_reason() != Some(reason)

@@ -18,7 +18,8 @@ impl Upstream {
     /// [`ForwardError::Connect`] if no address was found, or none in time.
     pub(in crate::upstream) async fn await_endpoints(&self, deadline: Instant) -> Result<(), ForwardError> {
         if self.members.is_empty() {
-            self.await_first_address(deadline).await?;
+            // Boxed, since few requests need it: else each would carry the room for it.
+            Box::pin(self.await_first_address(deadline)).await?;
         }
         Ok(())
     }
