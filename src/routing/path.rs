@@ -52,9 +52,7 @@ impl PathPattern {
         }
         let normal = NormalPath::parse(&literal_path).map_err(|error| malformed(text, error))?;
         for (segment, normal) in segments.iter_mut().zip(normal.for_matching().split('/').skip(1)) {
-            if let Segment::Literal(literal) = segment
-                && **literal != *normal
-            {
+            if let Segment::Literal(literal) = segment {
                 *literal = normal.into();
             }
         }
@@ -114,7 +112,7 @@ impl fmt::Display for PathPattern {
 }
 
 fn read_segment(segment: &str, last: bool) -> Result<Segment, (String, String)> {
-    if memchr::memchr2(b'{', b'}', segment.as_bytes()).is_none() {
+    if !segment.contains(['{', '}']) {
         return Ok(Segment::Literal(segment.into()));
     }
     let Some(inner) = segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) else {
