@@ -32,6 +32,8 @@ thread_local! {
 #[derive(Debug, Default)]
 pub struct Received {
     bytes: BytesMut,
+    /// Whether they are where they landed. Then they are not few.
+    is_landed: bool,
 }
 
 impl Received {
@@ -51,7 +53,7 @@ impl Received {
             self.push(&landing);
             landing.clear();
         } else {
-            self.bytes = landing.split();
+            (self.bytes, self.is_landed) = (landing.split(), true);
         }
         LANDING.set(landing);
         Poll::Ready(ready!(read))
@@ -59,25 +61,54 @@ impl Received {
 
     /// Puts these bytes behind what is here.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.is_landed && !bytes.is_empty() {
+            let room = self.bytes.len().saturating_add(bytes.len());
+            let landed = std::mem::replace(self, Self { bytes: BytesMut::with_capacity(room), is_landed: false });
+            self.bytes.extend_from_slice(&landed);
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Takes the first bytes, as many as there are and no more than `most`.
+    /// Takes the first bytes, as many as there are and no more than `most`, to be written soon.
     pub fn take(&mut self, most: usize) -> Bytes {
-        if most >= self.bytes.len() { self.take_all() } else { self.bytes.split_to(most).freeze() }
+        if most >= self.bytes.len() {
+            return self.take_all();
+        }
+        let taken = self.bytes.split_to(most).freeze();
+        self.settle();
+        taken
     }
 
-    /// Takes all there is.
+    /// Takes all there is, to be written soon.
     pub fn take_all(&mut self) -> Bytes {
-        std::mem::take(&mut self.bytes).freeze()
+        std::mem::take(self).bytes.freeze()
+    }
+
+    /// Takes the first bytes as [`Self::take`] does, but to be kept: they hold nothing but themselves.
+    pub fn take_to_keep(&mut self, most: usize) -> Bytes {
+        if most >= self.bytes.len() && !self.is_landed {
+            return self.take_all();
+        }
+        let taken = self.bytes.get(..most).unwrap_or(&self.bytes);
+        let taken = Bytes::copy_from_slice(taken);
+        self.skip(most);
+        taken
     }
 
     /// Passes over the first bytes.
     pub fn skip(&mut self, bytes: usize) {
         if bytes >= self.bytes.len() {
-            self.bytes = BytesMut::new();
+            *self = Self::default();
         } else {
             self.bytes.advance(bytes);
+            self.settle();
+        }
+    }
+
+    /// What is left, if it is little, is copied off where it landed.
+    fn settle(&mut self) {
+        if self.is_landed && self.bytes.len() < LARGE {
+            *self = Self { bytes: BytesMut::from(&*self.bytes), is_landed: false };
         }
     }
 }
@@ -134,9 +165,26 @@ mod tests {
         let first = place(&much);
         much.skip(LARGEST_READ);
         assert_eq!(read(&mut little, &bytes, LARGE - 1), LARGE - 1);
-        assert!(little.bytes.capacity() < LARGEST_READ / 4);
+        assert!(little.bytes.capacity() < 2 * LARGE);
         assert_eq!(read(&mut much, &bytes, usize::MAX), LARGEST_READ);
         assert_eq!(place(&much), first);
+    }
+
+    #[test]
+    fn neither_a_rest_nor_what_is_kept_holds_on_to_it() {
+        let bytes = vec![b'x'; LARGEST_READ];
+        let (mut received, mut other) = (Received::default(), Received::default());
+        assert_eq!(read(&mut received, &bytes, usize::MAX), LARGEST_READ);
+        let first = place(&received);
+        let kept = received.take_to_keep(LARGEST_READ / 2);
+        drop(received.take(LARGEST_READ / 4));
+        received.skip(LARGEST_READ / 4 - LARGE + 1);
+        assert_eq!((kept.len(), received.len()), (LARGEST_READ / 2, LARGE - 1));
+        assert_eq!(read(&mut other, &bytes, usize::MAX), LARGEST_READ);
+        assert_eq!(place(&other), first);
+        assert_eq!(other.take_to_keep(usize::MAX).len(), LARGEST_READ);
+        assert_eq!(read(&mut other, &bytes, usize::MAX), LARGEST_READ);
+        assert_eq!(place(&other), first);
     }
 
     #[test]
@@ -161,7 +209,7 @@ mod tests {
         /// Beside a plain vector, with others that read in between and hold what they read.
         #[test]
         fn nothing_is_lost_or_mixed_up(
-            steps in prop::collection::vec((0..3_u8, 0..2_usize, 1..2 * LARGEST_READ), 1..40),
+            steps in prop::collection::vec((0..4_u8, 0..2_usize, 1..2 * LARGEST_READ), 1..40),
         ) {
             let mut received = [Received::default(), Received::default()];
             let mut expected = [Vec::new(), Vec::new()];
@@ -179,6 +227,10 @@ mod tests {
                     1 => {
                         let behind = expected.split_off(bytes.min(expected.len()));
                         held.push((received.take(bytes), std::mem::replace(expected, behind)));
+                    }
+                    2 => {
+                        let behind = expected.split_off(bytes.min(expected.len()));
+                        held.push((received.take_to_keep(bytes), std::mem::replace(expected, behind)));
                     }
                     _ => {
                         received.skip(bytes);

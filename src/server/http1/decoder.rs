@@ -91,14 +91,7 @@ impl Decoder {
         let Place::Head(scan) = &mut self.place else { return Ok(None) };
         let head = scan.read(&self.received, self.bounds).and_then(|head| {
             let Some(head) = head else { return Ok(None) };
-            // Usually it is all that came. What is kept of it must not hold on to the body behind it.
-            let bytes = if head.length == self.received.len() {
-                self.received.take_all()
-            } else {
-                let bytes = self.received.get(..head.length).map(Bytes::copy_from_slice).unwrap_or_default();
-                self.received.skip(head.length);
-                bytes
-            };
+            let bytes = self.received.take_to_keep(head.length);
             let request = request(&bytes, head.said, &head.layout)?;
             Ok(Some((head.framing, head.said, request)))
         });
