@@ -5,10 +5,13 @@ use std::{hint::black_box, net::IpAddr};
 
 use criterion::{BatchSize, Criterion};
 use http::{HeaderName, HeaderValue, Request, request::Parts};
-use postern::http::{
-    NormalHost, NormalPath,
-    forwarded::{self, Hop},
-    headers::{self, IdentityHeaderNames},
+use postern::{
+    clock::UnixTime,
+    http::{
+        NormalHost, NormalPath,
+        forwarded::{self, Hop},
+        headers::{self, IdentityHeaderNames},
+    },
 };
 
 fn request() -> Parts {
@@ -49,7 +52,7 @@ fn main() {
     });
     criterion.bench_function("request id", |bencher| {
         let settle = |parts: &mut Parts| {
-            let id = headers::request_id(&parts.headers);
+            let id = headers::request_id(&parts.headers, UnixTime::from_seconds(1));
             headers::set_request_id(&mut parts.headers, &id);
             id
         };
@@ -62,7 +65,7 @@ fn main() {
     });
     criterion.bench_function("rewrite a request's fields, all of it", |bencher| {
         let rewrite = |parts: &mut Parts| {
-            let id = headers::request_id(&parts.headers);
+            let id = headers::request_id(&parts.headers, UnixTime::from_seconds(1));
             headers::strip_hop_by_hop_from_request(&mut parts.headers, false);
             identity.strip(&mut parts.headers);
             headers::strip_credentials(&mut parts.headers, false);

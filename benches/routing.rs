@@ -20,9 +20,9 @@ fn table(routes: usize) -> RouteTable<usize> {
         let path = format!("/v1/service{}/tenants/{{tenant}}/orders{}/{{*rest}}", index / 10, index % 10);
         let methods = ["GET".to_owned(), "HEAD".to_owned()];
         let pattern = RoutePattern::compile(&at, host, &path, Some(&methods), &mut diagnostics).unwrap();
-        builder.insert(&at, pattern, index, &mut diagnostics);
+        builder.insert(at, pattern, index, &mut diagnostics);
     }
-    builder.build(&mut diagnostics).unwrap()
+    builder.build()
 }
 
 fn main() {

@@ -2,7 +2,7 @@
 //! Refuses: a request id from outside that could break a log line or a header.
 //! Always holds: an id is 1 to 128 visible ASCII characters and a valid header value.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
@@ -19,11 +19,12 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// A new id: a UUID version 7 (RFC 9562 section 5.7), so that ids sort by time.
+    /// A new id, for what begins so many milliseconds after the Unix epoch: a UUID version 7 (RFC 9562 section 5.7), so that ids sort
+    /// by time.
     #[must_use]
-    pub fn generate() -> Self {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    pub fn generate(unix_milliseconds: u64) -> Self {
         // `Uuid::now_v7` counts under a lock that all workers would share; random bits tell ids of one millisecond apart.
+        let since_epoch = Duration::from_millis(unix_milliseconds);
         let timestamp = Timestamp::from_unix(NoContext, since_epoch.as_secs(), since_epoch.subsec_nanos());
         let mut buffer = Uuid::encode_buffer();
         let text: &str = Uuid::new_v7(timestamp).as_hyphenated().encode_lower(&mut buffer);
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn generated_ids_are_sane_and_differ() {
-        let (first, second) = (RequestId::generate(), RequestId::generate());
+        let (first, second) = (RequestId::generate(1), RequestId::generate(1));
         assert_ne!(first, second);
         assert_eq!(RequestId::parse(first.as_str().as_bytes()), Some(first));
     }

@@ -248,10 +248,10 @@ pub fn configuration(data: &[u8]) {
             let at = KeyPath::of(&["routes", name]);
             let (host, methods) = (raw.host.as_deref(), raw.methods.as_deref());
             if let Some(pattern) = RoutePattern::compile(&at, host, &raw.path, methods, &mut found) {
-                table.insert(&at, pattern, (), &mut found);
+                table.insert(at, pattern, (), &mut found);
             }
         }
-        let _ = table.build(&mut found);
+        let _ = table.build();
         loaded.drop_consequences(&mut found);
         diagnostics.extend(found);
     }

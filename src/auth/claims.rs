@@ -6,14 +6,14 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{VerifyError, issuer::Verification};
 use crate::{
     clock::UnixTime,
     config::TokenTypeConfig,
-    jose::{TokenType, member},
-    oauth::ScopeSet,
+    jose::{JsonObject, Member, TokenType},
+    oauth::{ScopeClaim, ScopeSet},
 };
 
 /// Claims that only ID tokens have (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11).
@@ -26,7 +26,7 @@ const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
 /// What a token says, in the types of the RFCs.
 #[derive(Clone, Debug)]
 pub struct Claims {
-    members: Map<String, Value>,
+    members: JsonObject,
     scopes: ScopeSet,
     expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
@@ -55,14 +55,14 @@ pub struct Principal<'a> {
 impl Claims {
     /// Reads `members` as the claims of a token of this issuer. Times are not judged yet.
     pub(super) fn read(
-        members: Map<String, Value>,
+        members: impl Into<JsonObject>,
         token_type: TokenType,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
         // Without end there is nothing but taking it back, which takes an issuer that can be asked.
         let may_lack_end = verification.standing.is_some();
         let token_use = TokenUse { access: &["access"], is_told_by_type: token_type == TokenType::AccessToken };
-        Self::read_as(members, token_type, token_use, may_lack_end, verification)
+        Self::read_as(members.into(), token_type, token_use, may_lack_end, verification)
     }
 
     /// Reads `members` as what this issuer said of an opaque token. Such a token has no `typ`, so one that is asked of JWTs is
@@ -71,28 +71,28 @@ impl Claims {
     /// which is
     /// asked anew soon.
     pub(super) fn read_introspected(
-        members: Map<String, Value>,
+        members: impl Into<JsonObject>,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
         // Ory's Hydra, which introspects its refresh tokens as well, calls it `access_token`.
         let token_use = TokenUse { access: &["access", "access_token"], is_told_by_type: false };
-        Self::read_as(members, TokenType::AccessToken, token_use, true, verification)
+        Self::read_as(members.into(), TokenType::AccessToken, token_use, true, verification)
     }
 
     fn read_as(
-        members: Map<String, Value>,
+        members: JsonObject,
         token_type: TokenType,
         token_use: TokenUse,
         may_lack_end: bool,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
         for name in TEXT_CLAIMS {
-            if member(&members, name).is_some_and(|value| !value.is_string()) {
+            if members.member(name).is_some_and(|value| value.as_text().is_none()) {
                 return Err(VerifyError::InvalidClaim { name });
             }
         }
         refuse_other_kinds(&members, token_type, token_use, verification)?;
-        refuse_wrong_audience(member(&members, "aud"))?;
+        refuse_wrong_audience(members.member("aud"))?;
         let expires_at = numeric_date(&members, "exp")?;
         if expires_at.is_none() && !may_lack_end {
             return Err(VerifyError::MissingClaim { name: "exp".into() });
@@ -103,7 +103,7 @@ impl Claims {
             return Err(VerifyError::InvalidClaim { name: "iat" });
         }
         for name in &verification.required_claims {
-            if member(&members, name).is_none_or(Value::is_null) {
+            if matches!(members.member(name), None | Some(Member::Null)) {
                 return Err(VerifyError::MissingClaim { name: name.clone() });
             }
         }
@@ -113,7 +113,8 @@ impl Claims {
                 return Err(VerifyError::LifetimeTooLong);
             }
         }
-        let scopes = ScopeSet::from_claims(&members).map_err(VerifyError::InvalidScope)?;
+        let scopes = ScopeSet::from_claims(|name| members.member(name).map(scope_claim));
+        let scopes = scopes.map_err(VerifyError::InvalidScope)?;
         Ok(Self { members, scopes, expires_at, not_before, issued_at })
     }
 
@@ -167,8 +168,8 @@ impl Claims {
     #[must_use]
     pub fn has_audience(&self, audience: &str) -> bool {
         match self.claim("aud") {
-            Some(Value::String(own)) => own == audience,
-            Some(Value::Array(own)) => own.iter().any(|own| own == audience),
+            Some(Member::Text(own)) => own == audience,
+            Some(Member::List(own)) => own.iter().any(|own| own == audience),
             _ => false,
         }
     }
@@ -181,8 +182,8 @@ impl Claims {
 
     /// A claim as it was in the payload.
     #[must_use]
-    pub fn claim(&self, name: &str) -> Option<&Value> {
-        member(&self.members, name)
+    pub fn claim(&self, name: &str) -> Option<Member<'_>> {
+        self.members.member(name)
     }
 
     /// A claim as one text, to be told to somebody: a string as it is, a list of strings joined by spaces, anything else
@@ -190,13 +191,11 @@ impl Claims {
     #[must_use]
     pub fn claim_text(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.claim(name) {
-            Some(Value::String(text)) => Some(Cow::Borrowed(text)),
-            Some(Value::Null) => None,
-            Some(Value::Array(elements)) => {
+            Some(Member::Text(text)) => Some(Cow::Borrowed(text)),
+            Some(Member::Null) => None,
+            Some(list @ Member::List(elements)) => {
                 let texts: Option<Vec<&str>> = elements.iter().map(Value::as_str).collect();
-                Some(Cow::Owned(
-                    texts.map_or_else(|| Value::Array(elements.clone()).to_string(), |texts| texts.join(" ")),
-                ))
+                Some(Cow::Owned(texts.map_or_else(|| list.to_string(), |texts| texts.join(" "))))
             }
             Some(other) => Some(Cow::Owned(other.to_string())),
             None if name == "client_id" => self.client_id().map(Cow::Borrowed),
@@ -207,17 +206,17 @@ impl Claims {
 
     /// All claims as they were in the payload.
     #[must_use]
-    pub const fn members(&self) -> &Map<String, Value> {
+    pub const fn members(&self) -> &JsonObject {
         &self.members
     }
 
     /// About how much memory they take, in bytes.
     pub(super) fn weight_bytes(&self) -> usize {
-        weight_of_object(&self.members)
+        self.members.weight_bytes()
     }
 
     fn text(&self, name: &str) -> Option<&str> {
-        self.claim(name).and_then(Value::as_str)
+        self.members.text(name)
     }
 }
 
@@ -234,7 +233,7 @@ impl fmt::Display for Principal<'_> {
 /// kind outright, so they are heeded always. `cnf` (RFC 7800) says that the token is good
 /// only together with a key: whoever stole it could present it here, where nobody asks for that key.
 fn refuse_other_kinds(
-    members: &Map<String, Value>,
+    members: &JsonObject,
     token_type: TokenType,
     token_use: TokenUse,
     verification: &Verification,
@@ -243,59 +242,50 @@ fn refuse_other_kinds(
     if verification.token_type == TokenTypeConfig::AccessToken && !is_access_token {
         return Err(VerifyError::WrongTokenType);
     }
-    let is_id_token = ID_TOKEN_CLAIMS.into_iter().any(|name| member(members, name).is_some());
-    let is_event = member(members, "events").is_some_and(Value::is_object);
+    let is_id_token = ID_TOKEN_CLAIMS.into_iter().any(|name| members.member(name).is_some());
+    let is_event = matches!(members.member("events"), Some(Member::Object(_)));
     let is_for_access = |kind: &str| token_use.access.iter().any(|access| kind.eq_ignore_ascii_case(access));
-    let says_otherwise = member(members, "token_use").is_some_and(|kind| !kind.as_str().is_some_and(is_for_access));
+    let says_otherwise = members.member("token_use").is_some_and(|kind| !kind.as_text().is_some_and(is_for_access));
     if (!token_use.is_told_by_type && (is_id_token || is_event)) || says_otherwise {
         return Err(VerifyError::NotForAccess);
     }
-    if member(members, "typ")
-        .is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].iter().any(|other| kind == other))
-    {
+    if members.text("typ").is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].contains(&kind)) {
         return Err(VerifyError::NotForAccess);
     }
-    if member(members, "cnf").is_some() {
+    if members.member("cnf").is_some() {
         return Err(VerifyError::BoundToKey);
     }
     Ok(())
 }
 
 /// RFC 7519 section 4.1.3: text or a list of texts. Whether it is the right one is for the route to say.
-fn refuse_wrong_audience(audience: Option<&Value>) -> Result<(), VerifyError> {
+fn refuse_wrong_audience(audience: Option<Member<'_>>) -> Result<(), VerifyError> {
     let sound = match audience {
-        None | Some(Value::String(_)) => true,
-        Some(Value::Array(elements)) => elements.iter().all(Value::is_string),
+        None | Some(Member::Text(_)) => true,
+        Some(Member::List(elements)) => elements.iter().all(Value::is_string),
         Some(_) => false,
     };
     if sound { Ok(()) } else { Err(VerifyError::InvalidClaim { name: "aud" }) }
 }
 
 /// A NumericDate (RFC 7519 section 2): a JSON number, also with a fraction, not before 1970.
-fn numeric_date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, VerifyError> {
-    let Some(value) = member(members, name) else { return Ok(None) };
+fn numeric_date(members: &JsonObject, name: &'static str) -> Result<Option<UnixTime>, VerifyError> {
+    let Some(value) = members.member(name) else { return Ok(None) };
     let invalid = VerifyError::InvalidClaim { name };
-    if let Some(seconds) = value.as_u64() {
+    let Member::Number(number) = value else { return Err(invalid) };
+    if let Some(seconds) = number.as_u64() {
         return Ok(Some(UnixTime::from_seconds(seconds)));
     }
-    let seconds = value.as_f64().filter(|seconds| *seconds >= 0.0).ok_or(invalid)?;
+    let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0).ok_or(invalid)?;
     let since_epoch = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     Ok(Some(UnixTime::default().plus(since_epoch)))
 }
 
-/// What an entry of a map or list costs beside its text.
-const ENTRY_BYTES: usize = 112;
-
-fn weight_of_object(members: &Map<String, Value>) -> usize {
-    members.iter().map(|(name, value)| ENTRY_BYTES + name.len() + weight_of(value)).sum()
-}
-
-fn weight_of(value: &Value) -> usize {
+fn scope_claim(value: Member<'_>) -> ScopeClaim<'_> {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(elements) => elements.iter().map(|element| ENTRY_BYTES + weight_of(element)).sum(),
-        Value::Object(members) => weight_of_object(members),
+        Member::Text(text) => ScopeClaim::Text(text),
+        Member::List(elements) => ScopeClaim::List(elements),
+        _ => ScopeClaim::Neither,
     }
 }
 

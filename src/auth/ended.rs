@@ -4,7 +4,7 @@
 //! Always holds: it is judged by the configuration that it is given, which may be a later one than the token was verified under.
 
 use super::{Issuer, Issuers, TrustedKey, TrustedKeySet, VerifiedToken, VerifyError};
-use crate::clock::UnixTime;
+use crate::{clock::UnixTime, jose::Member};
 
 impl VerifiedToken {
     /// Judges at `now` whether it has ended since it was verified.
@@ -48,7 +48,7 @@ impl VerifiedToken {
     /// Its issuer, if that is still there under its name and has not become another one.
     fn issuer_among<'i>(&self, issuers: &'i Issuers) -> Option<&'i Issuer> {
         let issuer = issuers.by_name(self.issuer())?;
-        let told = self.claim("iss").and_then(serde_json::Value::as_str);
+        let told = self.claim("iss").and_then(Member::as_text);
         told.is_none_or(|told| told == issuer.issuer()).then_some(issuer)
     }
 }

@@ -42,14 +42,15 @@ pub(super) async fn verify_introspected(
     let unavailable = || VerifyError::IntrospectionUnavailable { issuer: Arc::clone(name) };
     // Two issuers may give one text two meanings. No token has a line break, so no two pairs are written alike.
     let pair = Zeroizing::new(format!("{name}\n{text}"));
-    if let Some(remembered) = cache.find(&pair) {
+    let (place, remembered) = cache.find(&pair);
+    if let Some(remembered) = remembered {
         let verified = remembered.verified();
         if remembered.was_verified_under(issuer.verification()) && verified.is_believed_at(now) {
             cache.note_hit();
             verified.claims().judge_times(now, issuer.leeway())?;
             return Ok(Arc::clone(verified));
         }
-        cache.forget(&pair);
+        cache.forget(place);
     }
     cache.note_miss();
     let introspector = issuer.introspection().ok_or_else(unavailable)?;
@@ -61,7 +62,7 @@ pub(super) async fn verify_introspected(
             let verified = VerifiedToken::new(Arc::clone(name), TokenProof::Introspection(belief), claims);
             let verified = Arc::new(verified);
             if verified.is_believed_at(now) {
-                cache.remember(CachedToken::new(&pair, issuer.verification(), Arc::clone(&verified)));
+                cache.remember(place, CachedToken::new(&pair, issuer.verification(), Arc::clone(&verified)));
             }
             Ok(verified)
         }

@@ -77,9 +77,8 @@ impl RequireCompiler<'_> {
     }
 
     fn audience(&mut self, raw: &RequireConfig, issuers: &[Arc<Issuer>]) -> Option<Rule> {
-        let own_path = self.path.key("audience");
         let own = match &raw.audience {
-            Some(own) => Some(audiences(own, &own_path, self.diagnostics)?),
+            Some(own) => Some(audiences(own, &self.path.key("audience"), self.diagnostics)?),
             None => None,
         };
         let mut accepted = Vec::new();
@@ -168,15 +167,15 @@ impl RequireCompiler<'_> {
     fn path_claims(&mut self, raw: &BTreeMap<String, String>) -> Option<Vec<Rule>> {
         let mut rules = Vec::with_capacity(raw.len());
         for (parameter, claim) in raw {
-            let path = self.path.key("path_claims").key(parameter);
+            let path = || self.path.key("path_claims").key(parameter);
             if !self.parameters.contains(&parameter.as_str()) {
                 let remedy = nearest(parameter, self.parameters.iter().copied()).map_or_else(
                     || format!("name a parameter of the path, or put {{{parameter}}} into it"),
                     |nearest| format!("did you mean `{nearest}`?"),
                 );
-                self.diagnostics.key_error(&path, format!("the path has no parameter {{{parameter}}}"), remedy);
+                self.diagnostics.key_error(&path(), format!("the path has no parameter {{{parameter}}}"), remedy);
             } else if claim.is_empty() {
-                self.diagnostics.error(&path, "the claim has no name", "write the name of the claim to compare with");
+                self.diagnostics.error(&path(), "the claim has no name", "write the name of the claim to compare with");
             } else {
                 rules.push(Rule::PathClaim {
                     parameter: Arc::from(parameter.as_str()),

@@ -4,10 +4,8 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Claims, Denial};
-use crate::{config::ClaimValue, http::PathParameters, oauth::ScopeSet};
+use crate::{config::ClaimValue, http::PathParameters, jose::Member, oauth::ScopeSet};
 
 /// One rule of a route.
 #[derive(Debug)]
@@ -55,8 +53,8 @@ impl Rule {
             }
             Self::PathClaim { parameter, claim } => {
                 let equal = match (parameters.value(parameter), claims.claim(claim)) {
-                    (Some(value), Some(Value::String(text))) => value == text,
-                    (Some(value), Some(Value::Number(number))) => number.to_string() == value,
+                    (Some(value), Some(Member::Text(text))) => value == text,
+                    (Some(value), Some(Member::Number(number))) => number.to_string() == value,
                     _ => false,
                 };
                 equal.then_some(()).ok_or_else(|| Denial::PathClaimMismatch {
@@ -80,7 +78,7 @@ impl Rule {
 
     /// What the rule asks for and what the token has, in words.
     pub(super) fn words(&self, issuer: &str, claims: &Claims, parameters: &PathParameters) -> String {
-        let shown = |name: &str| claims.claim(name).map_or_else(|| "nothing".to_owned(), Value::to_string);
+        let shown = |name: &str| claims.claim(name).map_or_else(|| "nothing".to_owned(), |claim| claim.to_string());
         match self {
             Self::Audience(accepted) => {
                 let accepted: Vec<String> = accepted
@@ -106,18 +104,18 @@ impl Rule {
 }
 
 /// Whether a claim is `value`, or a list with `value` in it.
-fn holds(claim: &Value, value: &ClaimValue) -> bool {
+fn holds(claim: Member<'_>, value: &ClaimValue) -> bool {
     match claim {
-        Value::Array(elements) => elements.iter().any(|element| is(element, value)),
+        Member::List(elements) => elements.iter().any(|element| is(element.into(), value)),
         single => is(single, value),
     }
 }
 
-fn is(claim: &Value, value: &ClaimValue) -> bool {
+fn is(claim: Member<'_>, value: &ClaimValue) -> bool {
     match (claim, value) {
-        (Value::String(own), ClaimValue::Text(text)) => own == text,
-        (Value::Number(own), ClaimValue::Integer(number)) => own.as_i64() == Some(*number),
-        (Value::Bool(own), ClaimValue::Boolean(flag)) => own == flag,
+        (Member::Text(own), ClaimValue::Text(text)) => own == text,
+        (Member::Number(own), ClaimValue::Integer(number)) => own.as_i64() == Some(*number),
+        (Member::Boolean(own), ClaimValue::Boolean(flag)) => own == *flag,
         _ => false,
     }
 }

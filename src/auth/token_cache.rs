@@ -44,17 +44,21 @@ pub struct SharedTokenCache {
 
 /// What the cache and its thread share.
 struct Store {
-    entries: Cache<u64, Arc<CachedToken>>,
+    entries: Cache<Place, Arc<CachedToken>>,
     changes: ArrayQueue<Change>,
     /// Whether the thread sleeps and has to be woken.
     asleep: AtomicBool,
     abandoned: AtomicBool,
 }
 
+/// Where a token belongs, by its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place(pub(super) u64);
+
 /// What is to be done to the entries.
 enum Change {
-    Remember(u64, Arc<CachedToken>),
-    Forget(u64),
+    Remember(Place, Arc<CachedToken>),
+    Forget(Place),
 }
 
 /// A token that was verified.
@@ -96,7 +100,7 @@ impl SharedTokenCache {
 
     /// One of which nobody makes the changes.
     fn unattended(bytes: u64) -> Self {
-        let weigher = |_: &u64, entry: &Arc<CachedToken>| u32::try_from(entry.weight_bytes()).unwrap_or(u32::MAX);
+        let weigher = |_: &Place, entry: &Arc<CachedToken>| u32::try_from(entry.weight_bytes()).unwrap_or(u32::MAX);
         let store = Arc::new(Store {
             entries: Cache::builder().max_capacity(bytes).weigher(weigher).build(),
             changes: ArrayQueue::new(CHANGES),
@@ -132,24 +136,24 @@ impl SharedTokenCache {
 
     /// Where to look for a token. Keyed at random, so nobody can aim at a place; entries tell whole texts apart, so
     /// sharing a place is harmless.
-    pub(super) fn place(&self, text: &[u8]) -> u64 {
+    pub(super) fn place(&self, text: &[u8]) -> Place {
         let end = text.get(text.len().saturating_sub(HASHED_BYTES)..).unwrap_or(text);
         let mut hasher = self.hashing.build_hasher();
         hasher.write(end);
-        hasher.finish()
+        Place(hasher.finish())
     }
 
-    pub(super) fn find(&self, place: u64, text: &[u8]) -> Option<Arc<CachedToken>> {
+    pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
         self.store.entries.get(&place).filter(|entry| entry.is_of(text))
     }
 
     /// Lets other workers find it, soon.
-    pub(super) fn remember(&self, place: u64, entry: Arc<CachedToken>) {
+    pub(super) fn remember(&self, place: Place, entry: Arc<CachedToken>) {
         self.hand_over(Change::Remember(place, entry));
     }
 
     /// Frees its memory, soon. Whoever finds it until then, or after an older `remember` that came late, judges it as before.
-    pub(super) fn forget(&self, place: u64) {
+    pub(super) fn forget(&self, place: Place) {
         self.hand_over(Change::Forget(place));
     }
 
@@ -237,10 +241,6 @@ impl CachedToken {
         self.text.as_bytes() == text
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
     pub(super) fn was_verified_under(&self, verification: &Arc<Verification>) -> bool {
         // No other one can be at the address as long as this reference is held.
         std::ptr::eq(self.verification.as_ptr(), Arc::as_ptr(verification))
@@ -291,6 +291,14 @@ mod tests {
         )
     }
 
+    fn remember(worker: &WorkerTokenCache, text: &str, payload_bytes: usize) {
+        worker.remember(worker.shared().place(text.as_bytes()), entry(text, payload_bytes));
+    }
+
+    fn is_found(worker: &WorkerTokenCache, text: &str) -> bool {
+        worker.find(text).1.is_some()
+    }
+
     fn until(condition: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !condition() {
@@ -308,25 +316,25 @@ mod tests {
     fn the_whole_text_decides() {
         let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
         let end = "s".repeat(HASHED_BYTES);
-        worker.remember(entry(&format!("a{end}"), 10));
-        assert!(worker.find(&format!("a{end}")).is_some());
+        remember(&worker, &format!("a{end}"), 10);
+        assert!(is_found(&worker, &format!("a{end}")));
         let place = |text: String| worker.shared().place(text.as_bytes());
         assert_eq!(place(format!("a{end}")), place(format!("b{end}")));
-        assert!(worker.find(&format!("b{end}")).is_none());
+        assert!(!is_found(&worker, &format!("b{end}")));
     }
 
     #[test]
     fn workers_find_what_another_remembered_and_count_apart() {
         let shared = Arc::new(SharedTokenCache::new());
         let (first, second) = (WorkerTokenCache::new(Arc::clone(&shared)), WorkerTokenCache::new(Arc::clone(&shared)));
-        first.remember(entry("token", 10));
+        remember(&first, "token", 10);
         settle(&shared);
-        assert!(second.find("token").is_some());
+        assert!(is_found(&second, "token"));
         shared.forget(shared.place(b"token"));
         settle(&shared);
-        assert!(second.find("token").is_some(), "it is in the second worker's slots by now");
-        second.forget("token");
-        assert!(second.find("token").is_none());
+        assert!(is_found(&second, "token"), "it is in the second worker's slots by now");
+        second.forget(second.shared().place(b"token"));
+        assert!(!is_found(&second, "token"));
         first.note_hit();
         second.note_hit();
         second.note_miss();
@@ -339,15 +347,15 @@ mod tests {
         let worker = WorkerTokenCache::new(Arc::clone(&shared));
         for number in 0..CHANGES + 100 {
             let text = format!("{number}-token");
-            worker.remember(entry(&text, 10));
+            remember(&worker, &text, 10);
         }
-        worker.forget("0-token");
+        worker.forget(worker.shared().place(b"0-token"));
         assert_eq!((shared.store.changes.len(), shared.store.entries.iter().count()), (CHANGES, 0));
         let last = format!("{}-token", CHANGES + 99);
-        assert!(worker.find(&last).is_some(), "what was dropped is in the worker's own cache");
+        assert!(is_found(&worker, &last), "what was dropped is in the worker's own cache");
         shared.store.make_changes();
         let other = WorkerTokenCache::new(Arc::clone(&shared));
-        assert!(other.find("1-token").is_some() && other.find(&last).is_none());
+        assert!(is_found(&other, "1-token") && !is_found(&other, &last));
     }
 
     #[test]
@@ -364,12 +372,12 @@ mod tests {
     fn bytes_bound_it() {
         let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::with_capacity(100_000)));
         for number in 0..100 {
-            worker.remember(entry(&format!("{number}-large"), 10_000));
+            remember(&worker, &format!("{number}-large"), 10_000);
         }
         settle(worker.shared());
         let weight = worker.shared().weight_bytes();
         assert!(weight > 10_000 && weight <= 100_000, "{weight}");
-        let found = (0..100).filter(|number| worker.find(&format!("{number}-large")).is_some()).count();
+        let found = (0..100).filter(|number| is_found(&worker, &format!("{number}-large"))).count();
         assert!((1..10).contains(&found), "large ones are not kept by the worker either: {found}");
     }
 }

@@ -4,10 +4,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::{Claims, Issuer, Issuers, VerifyError};
-use crate::jose::{CompactJws, JoseHeader, member};
+use crate::jose::{CompactJws, JoseHeader, JsonObject, KnownHeaders, Member};
 
 /// A token whose signature has not been looked at.
 #[derive(Debug)]
@@ -24,6 +22,11 @@ impl<'a> UnverifiedToken<'a> {
         CompactJws::parse(token).map(|jws| Self { jws }).map_err(VerifyError::Form)
     }
 
+    /// The same, without reading a header that is among those `known`.
+    pub(super) fn parse_recalling(token: &'a str, known: &KnownHeaders) -> Result<Self, VerifyError> {
+        CompactJws::parse_recalling(token, known).map(|jws| Self { jws }).map_err(VerifyError::Form)
+    }
+
     /// Its header.
     #[must_use]
     pub const fn header(&self) -> &JoseHeader {
@@ -32,7 +35,7 @@ impl<'a> UnverifiedToken<'a> {
 
     /// What it claims, for showing it to the operator who holds it.
     #[must_use]
-    pub const fn unverified_claims(&self) -> &Map<String, Value> {
+    pub const fn unverified_claims(&self) -> &JsonObject {
         self.jws.unverified_payload()
     }
 
@@ -42,8 +45,8 @@ impl<'a> UnverifiedToken<'a> {
     /// There is none.
     pub fn choose_issuer<'i>(&self, issuers: &'i Issuers) -> Result<&'i Arc<Issuer>, VerifyError> {
         // RFC 7519 section 4.1.1: one string. A list would let one token belong to two issuers.
-        let claim = match member(self.unverified_claims(), "iss") {
-            Some(Value::String(claim)) => claim,
+        let claim = match self.unverified_claims().member("iss") {
+            Some(Member::Text(claim)) => claim,
             Some(_) => return Err(VerifyError::InvalidClaim { name: "iss" }),
             None => return Err(VerifyError::MissingClaim { name: "iss".into() }),
         };

@@ -5,10 +5,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde_json::Value;
-
 use super::{Claims, Principal, TrustedKey, inquiry::Belief};
-use crate::{clock::UnixTime, id::TokenId, oauth::ScopeSet};
+use crate::{clock::UnixTime, id::TokenId, jose::Member, oauth::ScopeSet};
 
 /// A token whose signature and form have been verified, or that its issuer knows by heart.
 #[derive(Debug)]
@@ -113,7 +111,7 @@ impl VerifiedToken {
 
     /// A claim as it was in the payload.
     #[must_use]
-    pub fn claim(&self, name: &str) -> Option<&Value> {
+    pub fn claim(&self, name: &str) -> Option<Member<'_>> {
         self.claims.claim(name)
     }
 

@@ -109,7 +109,9 @@ pub async fn verify_once(
     issuers: &Issuers,
     now: UnixTime,
 ) -> Result<VerifiedToken, VerifyError> {
-    let (verified, issuer) = verify_anew(token.as_str(), issuers, now).await?;
+    let unverified = UnverifiedToken::parse(token.as_str())?;
+    let (issuer, key) = verify_signature(&unverified, issuers, now).await?;
+    let verified = read_claims(unverified, issuer, key, now)?;
     refuse_withdrawn(issuer, &verified)?;
     refuse_revoked(issuer, token.as_str(), &verified, now).await?;
     Ok(verified)
@@ -121,7 +123,8 @@ async fn verify_jwt(
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
-    if let Some(remembered) = cache.find(text) {
+    let (place, remembered) = cache.find(text);
+    if let Some(remembered) = remembered {
         if let Some(issuer) = still_good(&remembered, issuers) {
             cache.note_hit();
             let verified = remembered.verified();
@@ -130,13 +133,15 @@ async fn verify_jwt(
             note_use(verified, now);
             return Ok(Arc::clone(verified));
         }
-        cache.forget(text);
+        cache.forget(place);
     }
     cache.note_miss();
-    let (verified, issuer) = verify_anew(text, issuers, now).await?;
-    let verified = Arc::new(verified);
+    let token = UnverifiedToken::parse_recalling(text, cache.known_headers())?;
+    let (issuer, key) = verify_signature(&token, issuers, now).await?;
+    cache.known_headers().keep(token.jws());
+    let verified = Arc::new(read_claims(token, issuer, key, now)?);
     // Also a withdrawn one: its signature is as good as before, and whoever goes on sending it should cost little.
-    cache.remember(CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
+    cache.remember(place, CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
     refuse_withdrawn(issuer, &verified)?;
     refuse_revoked(issuer, text, &verified, now).await?;
     Ok(verified)
@@ -164,12 +169,11 @@ fn note_use(verified: &VerifiedToken, now: UnixTime) {
 }
 
 /// RFC 8725 section 3.8 in its order: the issuer, its key, the signature, and only then the claims.
-async fn verify_anew<'i>(
-    text: &str,
+async fn verify_signature<'i>(
+    token: &UnverifiedToken<'_>,
     issuers: &'i Issuers,
     now: UnixTime,
-) -> Result<(VerifiedToken, &'i Issuer), VerifyError> {
-    let token = UnverifiedToken::parse(text)?;
+) -> Result<(&'i Issuer, Arc<TrustedKey>), VerifyError> {
     let issuer = token.choose_issuer(issuers)?;
     refuse_disabled(issuer)?;
     let key = find_key(issuer, token.header(), now).await?;
@@ -177,18 +181,28 @@ async fn verify_anew<'i>(
     key.key()
         .verify(jws.header().algorithm(), jws.signing_input(), jws.signature())
         .map_err(|_| VerifyError::BadSignature { issuer: Arc::clone(issuer.name()) })?;
-    let of_signing_input = issuer.standing().map(|_| TokenId::of_signing_input(jws.signing_input()));
-    let claims: Claims = token.into_unverified_claims(issuer)?;
+    Ok((issuer, key))
+}
+
+/// Reads and judges what a token says whose signature by this `key` of its `issuer` is good.
+fn read_claims(
+    token: UnverifiedToken<'_>,
+    issuer: &Issuer,
+    key: Arc<TrustedKey>,
+    now: UnixTime,
+) -> Result<VerifiedToken, VerifyError> {
+    let of_signing_input = issuer.standing().map(|_| TokenId::of_signing_input(token.jws().signing_input()));
+    let claims = token.into_unverified_claims(issuer)?;
     claims.judge_times(now, issuer.leeway())?;
     key.note_use(now);
     let name = of_signing_input.map(|hash| claims.token_id().and_then(TokenId::parse).unwrap_or(hash));
     let is_api_key = issuer.accepts_api_keys() && is_api_key(&claims);
     let verified = VerifiedToken::new(Arc::clone(issuer.name()), TokenProof::Signature(key), claims);
-    Ok((verified.named(name).sent_as_api_key(is_api_key), issuer))
+    Ok(verified.named(name).sent_as_api_key(is_api_key))
 }
 
 fn is_api_key(claims: &Claims) -> bool {
-    claims.claim(KIND_CLAIM).is_some_and(|kind| API_KEY_KINDS.iter().any(|api_key| kind == api_key))
+    claims.members().text(KIND_CLAIM).is_some_and(|kind| API_KEY_KINDS.contains(&kind))
 }
 
 fn judge_standing(issuer: &Issuer, now: UnixTime) -> Result<(), VerifyError> {

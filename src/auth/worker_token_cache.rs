@@ -4,7 +4,8 @@
 
 use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
 
-use super::token_cache::{CachedToken, Counters, SharedTokenCache};
+use super::token_cache::{CachedToken, Counters, Place, SharedTokenCache};
+use crate::jose::KnownHeaders;
 
 /// How many tokens a worker keeps; a power of two.
 const SLOTS: usize = 4096;
@@ -16,6 +17,7 @@ pub struct WorkerTokenCache {
     shared: Arc<SharedTokenCache>,
     slots: RefCell<Box<[Option<Arc<CachedToken>>]>>,
     counters: Arc<Counters>,
+    known_headers: KnownHeaders,
     stays_on_its_thread: PhantomData<Rc<()>>,
 }
 
@@ -25,7 +27,7 @@ impl WorkerTokenCache {
     pub fn new(shared: Arc<SharedTokenCache>) -> Self {
         let counters = shared.register();
         let slots = RefCell::new(vec![None; SLOTS].into_boxed_slice());
-        Self { shared, slots, counters, stays_on_its_thread: PhantomData }
+        Self { shared, slots, counters, known_headers: KnownHeaders::default(), stays_on_its_thread: PhantomData }
     }
 
     /// The cache behind it.
@@ -34,16 +36,18 @@ impl WorkerTokenCache {
         &self.shared
     }
 
-    pub(super) fn find(&self, text: &str) -> Option<Arc<CachedToken>> {
+    /// Where the token belongs, and the token if it is there.
+    pub(super) fn find(&self, text: &str) -> (Place, Option<Arc<CachedToken>>) {
         let text = text.as_bytes();
         let place = self.shared.place(text);
         let own =
             self.slots.borrow().get(slot(place)).and_then(Option::as_ref).filter(|entry| entry.is_of(text)).cloned();
-        own.or_else(|| {
+        let found = own.or_else(|| {
             let found = self.shared.find(place, text)?;
             self.keep(place, &found);
             Some(found)
-        })
+        });
+        (place, found)
     }
 
     /// What `judge` makes of a token that the worker itself has seen. No reference to the entry is counted, which other workers may
@@ -54,15 +58,18 @@ impl WorkerTokenCache {
         if entry.is_of(text) { judge(entry) } else { None }
     }
 
-    pub(super) fn remember(&self, entry: CachedToken) {
-        let place = self.shared.place(entry.text().as_bytes());
+    /// The headers of tokens that this worker has verified.
+    pub(super) const fn known_headers(&self) -> &KnownHeaders {
+        &self.known_headers
+    }
+
+    pub(super) fn remember(&self, place: Place, entry: CachedToken) {
         let entry = Arc::new(entry);
         self.keep(place, &entry);
         self.shared.remember(place, entry);
     }
 
-    pub(super) fn forget(&self, text: &str) {
-        let place = self.shared.place(text.as_bytes());
+    pub(super) fn forget(&self, place: Place) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(slot(place)) {
             *slot = None;
         }
@@ -77,7 +84,7 @@ impl WorkerTokenCache {
         Counters::add(&self.counters.misses);
     }
 
-    fn keep(&self, place: u64, entry: &Arc<CachedToken>) {
+    fn keep(&self, place: Place, entry: &Arc<CachedToken>) {
         if entry.weight_bytes() > HEAVIEST_BYTES {
             return;
         }
@@ -95,6 +102,6 @@ impl fmt::Debug for WorkerTokenCache {
 
 /// The low bits of the hash choose the slot.
 #[expect(clippy::cast_possible_truncation, reason = "only the low bits matter")]
-const fn slot(place: u64) -> usize {
-    place as usize & (SLOTS - 1)
+const fn slot(place: Place) -> usize {
+    place.0 as usize & (SLOTS - 1)
 }

@@ -143,7 +143,9 @@ impl<'a> Scan<'a> {
         let width = if multi_line { 3 } else { 1 };
         self.at += width;
         let start = self.at;
+        let may_end = |byte: u8| byte == quote || matches!(byte, b'\\' | b'\n');
         let end = loop {
+            self.skip_until(may_end);
             match self.peek() {
                 None => break self.at,
                 Some(b'\n') if !multi_line => break self.at,
@@ -174,7 +176,7 @@ impl<'a> Scan<'a> {
 
     /// Conceals the password of a URL in the string.
     fn password(&mut self, string: Range<usize>) {
-        let Some(url) = self.text.get(string.clone()) else { return };
+        let Some(url) = self.text.get(string.clone()).filter(|text| text.as_bytes().contains(&b':')) else { return };
         let Some((scheme, rest)) = url.split_once("://") else { return };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let Some((user, _)) = authority.rsplit_once('@') else { return };
@@ -186,16 +188,18 @@ impl<'a> Scan<'a> {
 
     fn word(&mut self) -> Range<usize> {
         let start = self.at;
-        while self.peek().is_some_and(is_bare) {
-            self.at += 1;
-        }
+        self.skip_until(|byte| !is_bare(byte));
         start..self.at
     }
 
     fn skip_line(&mut self) {
-        while self.peek().is_some_and(|byte| byte != b'\n') {
-            self.at += 1;
-        }
+        self.skip_until(|byte| byte == b'\n');
+    }
+
+    /// Steps to the next byte that is `wanted`, or to the end.
+    fn skip_until(&mut self, wanted: impl Fn(u8) -> bool) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| wanted(*byte)).unwrap_or(rest.len());
     }
 
     fn peek(&self) -> Option<u8> {

@@ -29,6 +29,17 @@ impl Contents {
     pub fn of(path: &Path) -> Self {
         digest(path).unwrap_or(Self::Unreadable)
     }
+
+    /// The same of all `bytes` that were read from the file at `path`, which are no more than are looked at.
+    pub(super) fn of_bytes(path: &Path, bytes: &[u8]) -> Self {
+        if !path.is_file() {
+            return Self::Unreadable;
+        }
+        let mut context = Context::new(&SHA256);
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+        context.finish().as_ref().try_into().map_or(Self::Unreadable, Self::Digest)
+    }
 }
 
 fn digest(path: &Path) -> io::Result<Contents> {
@@ -64,6 +75,8 @@ mod tests {
         fs::write(&file, "one").unwrap();
         let one = Contents::of(&file);
         assert_ne!(one, Contents::Unreadable);
+        assert_eq!(Contents::of_bytes(&file, b"one"), one);
+        assert_eq!(Contents::of_bytes(Path::new("/dev/zero"), b"one"), Contents::Unreadable);
         fs::write(&file, "two").unwrap();
         assert_ne!(Contents::of(&file), one);
         fs::write(folder.path().join("other"), "one").unwrap();

@@ -18,7 +18,7 @@ use super::{
     parse::parse,
     read::read,
     reading::{Notes, Reading},
-    source::{self, ReadError, SourceFile},
+    source::{self, FILE_BYTES_LIMIT, ReadError, SourceFile},
     sources::Sources,
     table::Table,
     tree::{Node, Value},
@@ -27,11 +27,7 @@ use crate::diagnostic::{Diagnostics, KeyPath, SourceSpan};
 
 /// Loads `files`, each laid over the ones before it: tables are merged key by key, everything else is replaced.
 pub fn load(files: &[PathBuf], environment: &dyn Environment) -> (Loaded, Diagnostics) {
-    let read = |file: &PathBuf| {
-        let contents = Contents::of(file);
-        Text { name: file.clone(), contents, text: source::read(file) }
-    };
-    assemble(files.iter().map(read).collect(), environment)
+    assemble(files.iter().map(|file| Text::of(file)).collect(), environment)
 }
 
 /// Loads one text as if it stood in a file called `name`.
@@ -56,9 +52,22 @@ struct Text {
     text: Result<String, ReadError>,
 }
 
+impl Text {
+    fn of(file: &Path) -> Self {
+        let name = file.to_owned();
+        let is_all = |bytes: &Vec<u8>| bytes.len() <= FILE_BYTES_LIMIT || !file.is_file();
+        if let Some(bytes) = source::read_bytes(file).ok().filter(is_all) {
+            return Self { name, contents: Contents::of_bytes(file, &bytes), text: source::accept(bytes) };
+        }
+        // What cannot be digested as it was read has to be digested before it is read.
+        let contents = Contents::of(file);
+        Self { name, contents, text: source::read_bytes(file).and_then(source::accept) }
+    }
+}
+
 fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnostics) {
     let mut notes = Notes::default();
-    let mut hash = Context::new(&SHA256);
+    let hash = hash(&texts);
     let mut incomplete = false;
     let mut tree = Node::new(Value::Table(Table::default()), SourceSpan::new(0, 0..0));
     let mut files = Vec::with_capacity(texts.len());
@@ -72,8 +81,6 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
             incomplete = true;
             String::new()
         });
-        hash.update(&(text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
         let parsed = parse(index, &text, &mut notes.diagnostics);
         incomplete |= parsed.incomplete;
         tree.merge(parsed.tree);
@@ -96,13 +103,27 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
     let refused = refused_by(&diagnostics, &tree);
     let loaded = Loaded {
         sources: Sources::new(files, tree, secrets.iter(), &secret_spans),
-        hash: hexadecimal(hash.finish().as_ref()),
+        hash,
         files: read_from,
         secret_files,
         content,
         refused,
     };
     (loaded, diagnostics)
+}
+
+/// SHA-256 over the lengths and the bytes of all texts. Of a single file that is what its contents are known by.
+fn hash(texts: &[Text]) -> String {
+    if let [Text { contents: Contents::Digest(digest), text: Ok(_), .. }] = texts {
+        return hexadecimal(digest);
+    }
+    let mut hash = Context::new(&SHA256);
+    for Text { text, .. } in texts {
+        let text = text.as_deref().unwrap_or_default();
+        hash.update(&(text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hexadecimal(hash.finish().as_ref())
 }
 
 fn absolute(path: &Path) -> PathBuf {

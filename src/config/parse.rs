@@ -10,6 +10,7 @@ use toml::{
 };
 
 use super::{
+    plain::plain,
     runaway::runaways,
     table::Table,
     tree::{Node, Value},
@@ -32,6 +33,14 @@ pub(super) struct Parsed {
 
 /// Parses the text of the file number `file`.
 pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Parsed {
+    match plain(file, text) {
+        Some(table) => Parsed { tree: Node::new(Value::Table(table), SourceSpan::new(file, 0..0)), incomplete: false },
+        None => thorough(file, text, diagnostics),
+    }
+}
+
+/// Parses it with everything that may be wrong with it.
+pub(super) fn thorough(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Parsed {
     let (document, mut errors) = DeTable::parse_recoverable(text);
     let span_of_all = SourceSpan::new(file, 0..0);
     let hopeless = errors.len() > ERRORS_LIMIT;
@@ -123,24 +132,35 @@ impl Conversion<'_> {
     }
 
     fn value(&mut self, value: &DeValue<'_>, depth: usize) -> Result<Value, (&'static str, String)> {
-        Ok(match value {
-            DeValue::String(text) => Value::Text(text.as_ref().to_owned()),
-            DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
-                Ok(number) => Value::Integer(number),
-                Err(_) => return Err(("this number is too large", format!("write a number up to {}", i64::MAX))),
-            },
-            DeValue::Float(digits) => match digits.as_str().parse::<f64>() {
-                Ok(number) if number.is_finite() => Value::Float(number),
-                _ => return Err(("this is not a number that can be used here", "write a finite number".to_owned())),
-            },
-            DeValue::Boolean(flag) => Value::Boolean(*flag),
-            DeValue::Datetime(_) => Value::Date,
+        match value {
             DeValue::Array(elements) => {
-                Value::Array(elements.iter().map(|element| self.node(element, depth + 1)).collect())
+                Ok(Value::Array(elements.iter().map(|element| self.node(element, depth + 1)).collect()))
             }
-            DeValue::Table(table) => Value::Table(self.table(table, depth + 1)),
-        })
+            DeValue::Table(table) => Ok(Value::Table(self.table(table, depth + 1))),
+            other => scalar(other).unwrap_or(Ok(Value::Date)),
+        }
     }
+}
+
+/// What a value is that holds no others; `None` if it does.
+pub(super) fn scalar(value: &DeValue<'_>) -> Option<Result<Value, (&'static str, String)>> {
+    Some(Ok(match value {
+        DeValue::String(text) => Value::Text(text.as_ref().to_owned()),
+        DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
+            Ok(number) => Value::Integer(number),
+            Err(_) => return Some(Err(("this number is too large", format!("write a number up to {}", i64::MAX)))),
+        },
+        DeValue::Float(digits) => match digits.as_str().parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::Float(number),
+            _ => {
+                let remedy = "write a finite number".to_owned();
+                return Some(Err(("this is not a number that can be used here", remedy)));
+            }
+        },
+        DeValue::Boolean(flag) => Value::Boolean(*flag),
+        DeValue::Datetime(_) => Value::Date,
+        DeValue::Array(_) | DeValue::Table(_) => return None,
+    }))
 }
 
 /// What the parser says about a key or a table that is written twice.

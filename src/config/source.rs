@@ -47,12 +47,13 @@ impl ReadError {
     }
 }
 
-/// Reads the file at `path` whole, if it is fit to be a configuration.
-pub(super) fn read(path: &Path) -> Result<String, ReadError> {
-    let mut bytes = Vec::new();
+/// What is in the file at `path`, or a byte more than may be.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     let file = File::open(path).map_err(ReadError::Unreadable)?;
+    let expected = file.metadata().map_or(0, |metadata| metadata.len()).min(FILE_BYTES_LIMIT as u64);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
     file.take(FILE_BYTES_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(ReadError::Unreadable)?;
-    accept(bytes)
+    Ok(bytes)
 }
 
 /// The text in `bytes`, if it is fit to be a configuration.
@@ -145,7 +146,7 @@ mod tests {
         assert!(matches!(accept(vec![b'a'; FILE_BYTES_LIMIT + 1]), Err(ReadError::TooLarge)));
         assert!(matches!(accept(b"a = \"\xff\"".to_vec()), Err(ReadError::NotUtf8(5))));
         assert!(matches!(accept(b" \n\t".to_vec()), Err(ReadError::Empty)));
-        assert!(matches!(read(Path::new("/nonexistent/postern.toml")), Err(ReadError::Unreadable(_))));
-        assert!(matches!(read(Path::new("/")), Err(ReadError::Unreadable(_))));
+        assert!(matches!(read_bytes(Path::new("/nonexistent/postern.toml")), Err(ReadError::Unreadable(_))));
+        assert!(matches!(read_bytes(Path::new("/")), Err(ReadError::Unreadable(_))));
     }
 }

@@ -9,12 +9,20 @@ use super::tree::Node;
 
 /// Keys and their values.
 #[derive(Clone, Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Table {
     /// Sorted by key.
     entries: Box<[(String, Node)]>,
 }
 
 impl Table {
+    /// A table of these entries, unless a key is among them twice.
+    pub(super) fn of_distinct(mut entries: Vec<(String, Node)>) -> Option<Self> {
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let distinct = entries.is_sorted_by(|(one, _), (other, _)| one < other);
+        distinct.then(|| Self { entries: entries.into() })
+    }
+
     /// How many keys there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -7,6 +7,7 @@ use crate::diagnostic::{KeyPath, Segment, SourceSpan};
 
 /// A value and where it stands.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Node {
     /// What it is.
     pub(super) value: Value,
@@ -20,6 +21,7 @@ pub(super) struct Node {
 
 /// What a value is.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Value {
     Text(String),
     Integer(i64),

@@ -64,6 +64,10 @@ impl Handler for Gateway {
         }
     }
 
+    fn is_whole(body: &ResponseBody) -> bool {
+        matches!(body, ResponseBody::Own(_))
+    }
+
     fn configuration_changed(&self) {
         // Asking for the snapshot in force lets go of the one before, of its key sets and of its connections.
         drop(self.worker.snapshot());

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::Rejection;
-use crate::{auth::VerifiedToken, snapshot::Identity};
+use crate::{auth::VerifiedToken, jose::Member, snapshot::Identity};
 
 /// What the upstream is told about the caller of one request; nothing, if nobody's word was accepted.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ fn value(token: &VerifiedToken, claim: &str) -> Result<Option<HeaderValue>, Reje
     let refused = || Rejection::ClaimNotForwardable { claim: claim.into() };
     let spaced = |element: &Value| element.as_str().is_some_and(|text| text.is_empty() || text.contains(' '));
     if text.trim_ascii() != text
-        || token.claim(claim).and_then(Value::as_array).is_some_and(|list| list.iter().any(spaced))
+        || token.claim(claim).and_then(Member::as_list).is_some_and(|list| list.iter().any(spaced))
     {
         return Err(refused());
     }

@@ -74,14 +74,15 @@ impl Record {
         connection: &Rc<ConnectionInfo>,
         request: &http::Request<impl Sized>,
     ) -> Box<Self> {
+        let time = worker.clock().now();
         Box::new(Self {
             worker: Rc::clone(worker),
             snapshot,
             connection: Rc::clone(connection),
             _under_way: UnderWay::begin(worker.metrics()),
             began: Instant::now(),
-            time: worker.clock().now(),
-            request_id: headers::request_id(request.headers()),
+            time,
+            request_id: headers::request_id(request.headers(), time),
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),

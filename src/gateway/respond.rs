@@ -20,7 +20,7 @@ use crate::{
         headers::{set_request_id, strip_hop_by_hop_from_response},
         is_grpc,
     },
-    server::{CloseConnection, WholeAnswer},
+    server::CloseConnection,
 };
 
 /// Sends on what an upstream, or the embedded issuer, answered.
@@ -85,8 +85,7 @@ pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>)
     own(response.map(Full::new), record)
 }
 
-fn own(mut response: Response<Full<bytes::Bytes>>, record: Box<Record>) -> Response<ResponseBody> {
-    response.extensions_mut().insert(WholeAnswer);
+fn own(response: Response<Full<bytes::Bytes>>, record: Box<Record>) -> Response<ResponseBody> {
     response.map(|body| ResponseBody::Own(MeteredBody::new(body, BodyLimits::NONE, ResponseEnd::new(record))))
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use serde_json::{Map, Value};
 
-use super::{Algorithm, BadSignature, JwsError, compact_jws, header};
+use super::{Algorithm, BadSignature, JsonObject, JwsError, Member, compact_jws, header};
 
 /// The shortest key, in bytes: the length of the hash.
 const SHORTEST_KEY_BYTES: usize = 32;
@@ -43,12 +43,12 @@ impl<'a> ClientAssertion<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(assertion: &'a str) -> Result<Self, JwsError> {
-        let parts = compact_jws::take_apart(assertion, read_header)?;
+        let parts = compact_jws::take_apart(assertion, |encoded| read_header(&compact_jws::header_members(encoded)?))?;
         let (algorithm, key_id) = parts.header;
         Ok(Self {
             algorithm,
             key_id,
-            payload: parts.payload,
+            payload: parts.payload.to_map(),
             signing_input: parts.signing_input,
             signature: parts.signature,
         })
@@ -110,17 +110,17 @@ impl fmt::Debug for MacKey {
     }
 }
 
-fn read_header(members: &Map<String, Value>) -> Result<(AssertionAlgorithm, Option<Box<str>>), JwsError> {
+fn read_header(members: &JsonObject) -> Result<(AssertionAlgorithm, Option<Box<str>>), JwsError> {
     header::refuse_forbidden(members)?;
-    let algorithm = if members.get("alg").and_then(Value::as_str) == Some("HS256") {
+    let algorithm = if members.text("alg") == Some("HS256") {
         AssertionAlgorithm::HmacSha256
     } else {
-        AssertionAlgorithm::Signature(header::algorithm(members.get("alg"))?)
+        AssertionAlgorithm::Signature(header::algorithm(members.member("alg"))?)
     };
-    let key_id = header::key_id(members.get("kid"))?;
-    match members.get("typ") {
+    let key_id = header::key_id(members.member("kid"))?;
+    match members.member("typ") {
         None => {}
-        Some(Value::String(text)) => {
+        Some(Member::Text(text)) => {
             let text = text.to_ascii_lowercase();
             let text = text.strip_prefix("application/").unwrap_or(&text);
             // `at+jwt` is a token for access, which its holder shows to others: they must not be able to use it here.

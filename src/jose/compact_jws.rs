@@ -2,9 +2,7 @@
 //! Refuses: everything that is not exactly one spelling of exactly one JWS with a JSON object in it.
 //! Always holds: nothing in it is verified; a text beyond the size bound is refused before it is looked at.
 
-use serde_json::{Map, Value};
-
-use super::{JoseHeader, JwsError, Part, base64url, json};
+use super::{JoseHeader, JsonObject, JwsError, KnownHeaders, Part, base64url};
 
 /// The longest token that is read, in bytes.
 pub const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
@@ -13,7 +11,7 @@ pub const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct CompactJws<'a> {
     header: JoseHeader,
-    payload: Map<String, Value>,
+    payload: JsonObject,
     signing_input: &'a str,
     signature: Vec<u8>,
 }
@@ -24,8 +22,16 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        let Parts { header, payload, signing_input, signature } = take_apart(token, JoseHeader::parse)?;
-        Ok(Self { header, payload, signing_input, signature })
+        take_apart(token, read_header).map(Self::of)
+    }
+
+    /// The same, without reading a header that is among those `known`.
+    ///
+    /// # Errors
+    /// As of [`Self::parse`].
+    pub fn parse_recalling(token: &'a str, known: &KnownHeaders) -> Result<Self, JwsError> {
+        let read = |encoded: &str| known.recall(encoded).map_or_else(|| read_header(encoded), Ok);
+        take_apart(token, read).map(Self::of)
     }
 
     /// The header.
@@ -36,13 +42,13 @@ impl<'a> CompactJws<'a> {
 
     /// The claims that nobody has verified yet.
     #[must_use]
-    pub const fn unverified_payload(&self) -> &Map<String, Value> {
+    pub const fn unverified_payload(&self) -> &JsonObject {
         &self.payload
     }
 
     /// Gives up the claims.
     #[must_use]
-    pub fn into_payload(self) -> Map<String, Value> {
+    pub fn into_payload(self) -> JsonObject {
         self.payload
     }
 
@@ -57,20 +63,29 @@ impl<'a> CompactJws<'a> {
     pub fn signature(&self) -> &[u8] {
         &self.signature
     }
+
+    /// The header as it was written.
+    pub(super) fn encoded_header(&self) -> &'a str {
+        self.signing_input.split_once('.').map_or("", |(header, _)| header)
+    }
+
+    fn of(Parts { header, payload, signing_input, signature }: Parts<'a, JoseHeader>) -> Self {
+        Self { header, payload, signing_input, signature }
+    }
 }
 
 /// A JWS taken apart, its header read in one way or another.
 pub(super) struct Parts<'a, H> {
     pub(super) header: H,
-    pub(super) payload: Map<String, Value>,
+    pub(super) payload: JsonObject,
     pub(super) signing_input: &'a str,
     pub(super) signature: Vec<u8>,
 }
 
-/// Takes `token` apart; what its header may say is for `read_header` to tell.
+/// Takes `token` apart; what its header may say is for `read_header` to tell, which is given the header as it is written.
 pub(super) fn take_apart<H>(
     token: &str,
-    read_header: impl FnOnce(&Map<String, Value>) -> Result<H, JwsError>,
+    read_header: impl FnOnce(&str) -> Result<H, JwsError>,
 ) -> Result<Parts<'_, H>, JwsError> {
     if token.len() > LONGEST_TOKEN_BYTES {
         return Err(JwsError::TooLarge { bytes: token.len() });
@@ -82,7 +97,7 @@ pub(super) fn take_apart<H>(
     }
     let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::NotThreeParts)?;
     let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotThreeParts)?;
-    let header = read_header(&object(header, Part::Header)?)?;
+    let header = read_header(header)?;
     if signature.is_empty() {
         return Err(JwsError::EmptySignature);
     }
@@ -91,9 +106,18 @@ pub(super) fn take_apart<H>(
     Ok(Parts { header, payload, signing_input, signature })
 }
 
-fn object(encoded: &str, part: Part) -> Result<Map<String, Value>, JwsError> {
+/// The members of a header as it is written.
+pub(super) fn header_members(encoded: &str) -> Result<JsonObject, JwsError> {
+    object(encoded, Part::Header)
+}
+
+fn read_header(encoded: &str) -> Result<JoseHeader, JwsError> {
+    JoseHeader::parse(&header_members(encoded)?)
+}
+
+fn object(encoded: &str, part: Part) -> Result<JsonObject, JwsError> {
     let text = base64url::decode(encoded).ok_or(JwsError::NotBase64Url { part })?;
-    json::parse_object(&text).map_err(|fault| JwsError::of_json(fault, part))
+    JsonObject::parse(&text).map_err(|fault| JwsError::of_json(fault, part))
 }
 
 #[cfg(test)]
@@ -214,7 +238,7 @@ mod tests {
             let payload = serde_json::json!({ name: [number, text] });
             let token = token(r#"{"alg":"ES256"}"#, &payload.to_string());
             let jws = CompactJws::parse(&token).unwrap();
-            prop_assert_eq!(Value::Object(jws.into_payload()), payload);
+            prop_assert_eq!(serde_json::Value::Object(jws.into_payload().to_map()), payload);
         }
     }
 }

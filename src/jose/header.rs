@@ -2,9 +2,7 @@
 //! Refuses: every member by which a token could bring its own key or change the rules of reading it.
 //! Always holds: the algorithm is asymmetric and the key id is safe to look up and to log.
 
-use serde_json::{Map, Value};
-
-use super::{Algorithm, JwsError, json::member, key_id};
+use super::{Algorithm, JsonObject, JwsError, Member, key_id};
 
 /// Members that end the reading, whatever their value.
 ///
@@ -32,12 +30,12 @@ pub enum TokenType {
 }
 
 impl JoseHeader {
-    pub(super) fn parse(members: &Map<String, Value>) -> Result<Self, JwsError> {
+    pub(super) fn parse(members: &JsonObject) -> Result<Self, JwsError> {
         refuse_forbidden(members)?;
         Ok(Self {
-            algorithm: algorithm(member(members, "alg"))?,
-            key_id: key_id(member(members, "kid"))?,
-            token_type: token_type(member(members, "typ"))?,
+            algorithm: algorithm(members.member("alg"))?,
+            key_id: key_id(members.member("kid"))?,
+            token_type: token_type(members.member("typ"))?,
         })
     }
 
@@ -60,15 +58,15 @@ impl JoseHeader {
     }
 }
 
-pub(super) fn refuse_forbidden(members: &Map<String, Value>) -> Result<(), JwsError> {
-    match FORBIDDEN.into_iter().find(|name| member(members, name).is_some()) {
+pub(super) fn refuse_forbidden(members: &JsonObject) -> Result<(), JwsError> {
+    match FORBIDDEN.into_iter().find(|name| members.member(name).is_some()) {
         Some(member) => Err(JwsError::ForbiddenMember { member }),
         None => Ok(()),
     }
 }
 
-pub(super) fn algorithm(value: Option<&Value>) -> Result<Algorithm, JwsError> {
-    let Some(Value::String(name)) = value else { return Err(JwsError::AlgorithmMissing) };
+pub(super) fn algorithm(value: Option<Member<'_>>) -> Result<Algorithm, JwsError> {
+    let Some(Member::Text(name)) = value else { return Err(JwsError::AlgorithmMissing) };
     Algorithm::from_name(name).ok_or_else(|| {
         let upper = name.to_ascii_uppercase();
         match upper.as_str() {
@@ -79,19 +77,19 @@ pub(super) fn algorithm(value: Option<&Value>) -> Result<Algorithm, JwsError> {
     })
 }
 
-pub(super) fn key_id(value: Option<&Value>) -> Result<Option<Box<str>>, JwsError> {
+pub(super) fn key_id(value: Option<Member<'_>>) -> Result<Option<Box<str>>, JwsError> {
     match value {
         None => Ok(None),
-        Some(Value::String(text)) if key_id::is_acceptable(text) => Ok(Some(text.as_str().into())),
+        Some(Member::Text(text)) if key_id::is_acceptable(text) => Ok(Some(text.into())),
         Some(_) => Err(JwsError::KeyIdUnusable),
     }
 }
 
 /// Media types are compared without regard to case, and `application/` may be left out (RFC 7515 section 4.1.9).
-fn token_type(value: Option<&Value>) -> Result<TokenType, JwsError> {
+fn token_type(value: Option<Member<'_>>) -> Result<TokenType, JwsError> {
     let text = match value {
         None => return Ok(TokenType::Unspecified),
-        Some(Value::String(text)) => text.to_ascii_lowercase(),
+        Some(Member::Text(text)) => text.to_ascii_lowercase(),
         Some(_) => return Err(JwsError::TypeUnknown),
     };
     match text.strip_prefix("application/").unwrap_or(&text) {

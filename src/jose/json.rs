@@ -11,15 +11,11 @@ use serde_json::{Map, Number, Value};
 /// The deepest nesting, the outermost object counted.
 const DEEPEST: usize = 32;
 
-/// For how many members an object has room from the start: as many as most tokens have claims.
-const USUAL_MEMBERS: usize = 12;
 /// Up to so many members are searched one by one.
 const MOST_COMPARED: usize = 16;
 
-/// The member of an object with this name: what [`Map::get`] says. Some thirty names are looked for in each new token, few of which it
-/// has: to compare costs 40 instructions, to hash 250.
-#[must_use]
-pub fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+/// The member of an object with this name: what [`Map::get`] says. Among few, to compare costs 40 instructions, to hash 250.
+fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     if members.len() <= MOST_COMPARED {
         return members.iter().find(|(own, _)| own.as_str() == name).map(|(_, value)| value);
     }
@@ -44,11 +40,9 @@ pub enum JsonFault {
 /// # Errors
 /// What is wrong with `text`.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
-    // serde's errors are made of words, so the two faults that matter are noted beside them.
     let fault = Cell::new(JsonFault::NotJson);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let strict = Strict { levels_left: DEEPEST, fault: &fault };
-    let value = strict.deserialize(&mut deserializer).map_err(|_| fault.get())?;
+    let value = Strict::outermost(&fault).deserialize(&mut deserializer).map_err(|_| fault.get())?;
     deserializer.end().map_err(|_| JsonFault::NotJson)?;
     match value {
         Value::Object(members) => Ok(members),
@@ -56,23 +50,54 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     }
 }
 
+/// Reads any value strictly.
 #[derive(Clone, Copy)]
-struct Strict<'a> {
+pub(super) struct Strict<'a> {
     levels_left: usize,
     fault: &'a Cell<JsonFault>,
 }
 
-impl Strict<'_> {
-    fn descend<E: de::Error>(self) -> Result<Self, E> {
+impl<'a> Strict<'a> {
+    /// For a whole text. serde's errors are made of words: what is wrong is noted in `fault`, unless it is what stands there.
+    pub(super) const fn outermost(fault: &'a Cell<JsonFault>) -> Self {
+        Self { levels_left: DEEPEST, fault }
+    }
+
+    /// For what is inside of a list or an object.
+    pub(super) fn descend<E: de::Error>(self) -> Result<Self, E> {
         match self.levels_left.checked_sub(1) {
             Some(levels_left) => Ok(Self { levels_left, ..self }),
             None => Err(self.blame(JsonFault::TooDeep)),
         }
     }
 
-    fn blame<E: de::Error>(self, fault: JsonFault) -> E {
+    pub(super) fn blame<E: de::Error>(self, fault: JsonFault) -> E {
         self.fault.set(fault);
         E::custom("refused")
+    }
+
+    /// The elements of a list.
+    pub(super) fn list<'de, A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Value>, A::Error> {
+        let below = self.descend()?;
+        let mut elements = Vec::new();
+        while let Some(element) = sequence.next_element_seed(below)? {
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+
+    /// The members of an object.
+    pub(super) fn object<'de, A: MapAccess<'de>>(self, mut entries: A) -> Result<Map<String, Value>, A::Error> {
+        let below = self.descend()?;
+        let mut members = Map::new();
+        // serde_json hands names over with their escapes resolved, so `\u0061lg` is `alg` here.
+        while let Some(name) = entries.next_key::<String>()? {
+            if member(&members, &name).is_some() {
+                return Err(self.blame(JsonFault::RepeatedMember));
+            }
+            members.insert(name, entries.next_value_seed(below)?);
+        }
+        Ok(members)
     }
 }
 
@@ -119,27 +144,12 @@ impl<'de> Visitor<'de> for Strict<'_> {
         Ok(Value::String(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let below = self.descend()?;
-        let mut elements = Vec::new();
-        while let Some(element) = sequence.next_element_seed(below)? {
-            elements.push(element);
-        }
-        Ok(Value::Array(elements))
+    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Value, A::Error> {
+        self.list(sequence).map(Value::Array)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let below = self.descend()?;
-        // Only the outermost object gets room beforehand: of small ones a text can hold thousands.
-        let mut members = Map::with_capacity(if self.levels_left == DEEPEST { USUAL_MEMBERS } else { 0 });
-        // serde_json hands names over with their escapes resolved, so `\u0061lg` is `alg` here.
-        while let Some(name) = entries.next_key::<String>()? {
-            if member(&members, &name).is_some() {
-                return Err(self.blame(JsonFault::RepeatedMember));
-            }
-            members.insert(name, entries.next_value_seed(below)?);
-        }
-        Ok(Value::Object(members))
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
+        self.object(entries).map(Value::Object)
     }
 }
 

@@ -12,6 +12,8 @@ mod json;
 mod jws_error;
 mod key_document;
 mod key_id;
+mod known_headers;
+mod object;
 mod skip_reason;
 mod verification_key;
 
@@ -23,9 +25,11 @@ pub use self::{
     client_assertion::{AssertionAlgorithm, ClientAssertion, MacKey},
     compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
     header::{JoseHeader, TokenType},
-    json::{JsonFault, member, parse_object},
+    json::{JsonFault, parse_object},
     jws_error::{JwsError, Part},
     key_document::{KeyDocument, KeyDocumentError, SkippedKey},
+    known_headers::KnownHeaders,
+    object::{JsonObject, Member},
     skip_reason::SkipReason,
     verification_key::{BadSignature, VerificationKey},
 };

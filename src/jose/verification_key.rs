@@ -2,9 +2,8 @@
 //! Refuses: symmetric and private keys, RSA outside 2048 to 8192 bits, curves and algorithms that do not fit each other.
 //! Always holds: a key does only the algorithms listed in it: its own `alg` if it names one, else those of its kind.
 //!
-//! `jsonwebtoken` gives the vocabulary: the JWK parameter types, the thumbprint, and [`JwtVerifier`], its seam for somebody
-//! else's cryptography. Its own verifiers are not used, because a `DecodingKey` holds bytes that AWS-LC parses anew at
-//! every verification; here the parsed key is kept, one per algorithm.
+//! `jsonwebtoken` gives the vocabulary: the JWK parameter types and the thumbprint. Its verifiers are not used, because a `DecodingKey`
+//! holds bytes that AWS-LC parses anew at every verification; here the parsed key is kept, one per algorithm.
 
 use std::fmt;
 
@@ -13,13 +12,9 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
     RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
-use jsonwebtoken::{
-    crypto::JwtVerifier,
-    jwk::{
-        AlgorithmParameters, CommonParameters, EllipticCurveKeyParameters, Jwk, OctetKeyPairParameters,
-        RSAKeyParameters, ThumbprintHash,
-    },
-    signature::{Error as SignatureError, Verifier},
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurveKeyParameters, Jwk, OctetKeyPairParameters, RSAKeyParameters,
+    ThumbprintHash,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -121,8 +116,8 @@ impl VerificationKey {
     /// # Errors
     /// The signature is not this key's, or the key is not for `algorithm`.
     pub fn verify(&self, algorithm: Algorithm, signing_input: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-        let verifier: &dyn JwtVerifier = self.prepared_for(algorithm).ok_or(BadSignature)?;
-        verifier.verify(signing_input, &signature.to_vec()).map_err(|_| BadSignature)
+        let prepared = self.prepared_for(algorithm).ok_or(BadSignature)?;
+        prepared.key.verify_sig(signing_input, signature).map_err(|_| BadSignature)
     }
 
     fn prepared_for(&self, algorithm: Algorithm) -> Option<&PreparedKey> {
@@ -147,18 +142,6 @@ impl fmt::Debug for VerificationKey {
             .field("thumbprint", &self.thumbprint)
             .field("algorithms", &self.algorithms().collect::<Vec<_>>())
             .finish()
-    }
-}
-
-impl Verifier<Vec<u8>> for PreparedKey {
-    fn verify(&self, signing_input: &[u8], signature: &Vec<u8>) -> Result<(), SignatureError> {
-        self.key.verify_sig(signing_input, signature).map_err(|_| SignatureError::new())
-    }
-}
-
-impl JwtVerifier for PreparedKey {
-    fn algorithm(&self) -> jsonwebtoken::Algorithm {
-        self.algorithm.into()
     }
 }
 

@@ -11,5 +11,5 @@ pub use self::{
     challenge::Challenge,
     error_code::ErrorCode,
     issuance::{AccessTokenType, ExchangedToken, IssueRefusal, IssuedToken},
-    scope_set::{InvalidScope, ScopeSet},
+    scope_set::{InvalidScope, ScopeClaim, ScopeSet},
 };

@@ -1,6 +1,6 @@
 //! Owns: making a route table out of patterns.
 //! Refuses: two routes that answer to the same request, naming both; and `{name}` beside `{*name}` at one place, of which
-//! the router underneath can keep only one.
+//! it would not be plain to see which one answers.
 //! Always holds: which route answers does not depend on the order in which they were put in.
 
 use std::collections::HashMap;
@@ -9,17 +9,13 @@ use http::HeaderValue;
 
 use crate::diagnostic::{Diagnostics, KeyPath};
 
-use super::{
-    HostPattern, Methods, PathPattern, RoutePattern, RouteTable,
-    path::Segment,
-    table::{PathRoutes, Route, Router},
-};
+use super::{HostPattern, Methods, PathPattern, RoutePattern, RouteTable, path::Segment, table::Route, tree::PathTree};
 
 /// Gathers routes and finds those that contradict each other.
 #[derive(Debug)]
 pub struct RouteTableBuilder<T> {
     routes: Vec<(KeyPath, Route<T>)>,
-    hosts: HashMap<HostPattern, HostPaths>,
+    hosts: HashMap<HostPattern, PathTree>,
 }
 
 impl<T> RouteTableBuilder<T> {
@@ -31,36 +27,28 @@ impl<T> RouteTableBuilder<T> {
 
     /// Adds a route. `at` is its place in the configuration (like `routes.orders`) and its name in diagnostics; `value` is
     /// what a match gives out. A route that contradicts an earlier one is noted and left out.
-    pub fn insert(&mut self, at: &KeyPath, pattern: RoutePattern, value: T, diagnostics: &mut Diagnostics) {
-        let shape = Shape::of(&pattern.path);
-        let paths = self.hosts.entry(pattern.host.clone()).or_default();
-        if let Err(conflict) = paths.refuse_conflicts(&shape, &pattern.methods, &self.routes) {
+    pub fn insert(&mut self, at: KeyPath, pattern: RoutePattern, value: T, diagnostics: &mut Diagnostics) {
+        let RoutePattern { host, path, methods } = pattern;
+        let tree = self.hosts.entry(host).or_insert_with(PathTree::new);
+        if let Some(conflict) = conflict(tree, &path, &methods, &self.routes) {
             let other = self.routes.get(conflict.with).map_or_else(String::new, |(other, _)| other.to_string());
             diagnostics.error(&at.key("path"), conflict.kind.message(&other), conflict.kind.remedy());
             return;
         }
-        paths.insert(shape, self.routes.len());
-        self.routes.push((at.clone(), Route::new(pattern, value)));
+        tree.insert(path.segments(), self.routes.len());
+        self.routes.push((at, Route::new(&path, methods, value)));
     }
 
-    /// The finished table; `None` if the router underneath refuses a path, which is noted.
+    /// The finished table.
     #[must_use]
-    pub fn build(self, diagnostics: &mut Diagnostics) -> Option<RouteTable<T>> {
-        let before = diagnostics.error_count();
+    pub fn build(self) -> RouteTable<T> {
         let mut table = RouteTable::default();
-        for (host, paths) in self.hosts {
-            let mut router = Router::new();
-            for (shape, routes) in paths.settled() {
-                let first = routes.first().and_then(|&route| self.routes.get(route));
-                let routes = PathRoutes { allow: allow(&routes, &self.routes), routes };
-                if let (Err(refusal), Some((at, _))) = (router.insert(shape, routes), first) {
-                    diagnostics.error(&at.key("path"), refusal.to_string(), "write the path differently");
-                }
-            }
-            table.add_host(host, router);
+        for (host, mut tree) in self.hosts {
+            tree.settle(|routes| allow(routes, &self.routes));
+            table.add_host(host, tree);
         }
         table.set_routes(self.routes.into_iter().map(|(_, route)| route).collect());
-        (diagnostics.error_count() == before).then_some(table)
+        table
     }
 }
 
@@ -70,93 +58,26 @@ impl<T> Default for RouteTableBuilder<T> {
     }
 }
 
-/// A path with all names of parameters made the same: two routes of one shape answer to the same paths.
-struct Shape {
-    text: String,
-    /// Where in `text` a parameter begins, and whether it takes all that follows.
-    parameters: Vec<(usize, bool)>,
-}
-
-impl Shape {
-    fn of(path: &PathPattern) -> Self {
-        let mut shape = Self { text: String::new(), parameters: Vec::new() };
-        for segment in path.segments() {
-            shape.text.push('/');
-            let (text, takes_rest) = match segment {
-                Segment::Literal(literal) => (&**literal, None),
-                Segment::Parameter(_) => ("{p}", Some(false)),
-                Segment::Rest(_) => ("{*p}", Some(true)),
-            };
-            shape.parameters.extend(takes_rest.map(|takes_rest| (shape.text.len(), takes_rest)));
-            shape.text.push_str(text);
-        }
-        shape
-    }
-
-    /// For each parameter, the text before it and whether it takes all that follows.
-    fn places(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.parameters.iter().map(|&(start, takes_rest)| (self.text.get(..start).unwrap_or_default(), takes_rest))
-    }
-}
-
-/// The paths of one host pattern.
-#[derive(Debug, Default)]
-struct HostPaths {
-    /// The routes of each shape.
-    spoken: HashMap<String, Vec<usize>>,
-    /// The shapes that a last `{*rest}` also answers to, unless a route says them itself.
-    implied: Vec<(String, usize)>,
-    /// By the text before a parameter: whether it takes all that follows, and the first route that says so.
-    parameters: HashMap<String, (bool, usize)>,
-}
-
-impl HostPaths {
-    fn refuse_conflicts<T>(
-        &self,
-        shape: &Shape,
-        methods: &Methods,
-        routes: &[(KeyPath, Route<T>)],
-    ) -> Result<(), Conflict> {
-        for (before, takes_rest) in shape.places() {
-            if let Some(&(other_takes_rest, with)) = self.parameters.get(before)
-                && other_takes_rest != takes_rest
-            {
-                return Err(Conflict { with, kind: ConflictKind::RestBesideParameter { before: before.to_owned() } });
-            }
-        }
-        let same_shape = self.spoken.get(&shape.text).map_or(&[][..], Vec::as_slice);
-        let conflict = same_shape.iter().find_map(|&with| {
-            let shared = routes.get(with)?.1.methods.shared_with(methods)?;
-            Some(Conflict { with, kind: ConflictKind::SameRequest { shared } })
+/// How a path contradicts those of a host that are there already, if it does.
+fn conflict<T>(
+    tree: &PathTree,
+    path: &PathPattern,
+    methods: &Methods,
+    routes: &[(KeyPath, Route<T>)],
+) -> Option<Conflict> {
+    let segments = path.segments();
+    if let Some((before, with)) = tree.other_kind(segments) {
+        let before = segments.iter().take(before).map(|segment| match segment {
+            Segment::Literal(literal) => literal,
+            Segment::Parameter(_) | Segment::Rest(_) => "{..}",
         });
-        conflict.map_or(Ok(()), Err)
+        let before = before.fold("/".to_owned(), |path, segment| path + segment + "/");
+        return Some(Conflict { with, kind: ConflictKind::RestBesideParameter { before } });
     }
-
-    fn insert(&mut self, shape: Shape, route: usize) {
-        for (before, takes_rest) in shape.places() {
-            if !self.parameters.contains_key(before) {
-                self.parameters.insert(before.to_owned(), (takes_rest, route));
-            }
-            if takes_rest {
-                // `/a/{*rest}` answers to `/a/` and to `/a`.
-                self.implied.push((before.to_owned(), route));
-                let bare = before.strip_suffix('/').filter(|bare| !bare.is_empty());
-                self.implied.extend(bare.map(|bare| (bare.to_owned(), route)));
-            }
-        }
-        self.spoken.entry(shape.text).or_default().push(route);
-    }
-
-    /// Every shape with its routes.
-    fn settled(self) -> impl Iterator<Item = (String, Vec<usize>)> {
-        let mut implied: HashMap<String, Vec<usize>> = HashMap::new();
-        for (shape, route) in self.implied {
-            if !self.spoken.contains_key(&shape) {
-                implied.entry(shape).or_default().push(route);
-            }
-        }
-        implied.into_iter().chain(self.spoken)
-    }
+    tree.spoken(segments).iter().find_map(|&with| {
+        let shared = routes.get(with)?.1.methods.shared_with(methods)?;
+        Some(Conflict { with, kind: ConflictKind::SameRequest { shared } })
+    })
 }
 
 struct Conflict {
@@ -178,8 +99,7 @@ impl ConflictKind {
             }
             Self::RestBesideParameter { before } => format!(
                 "after `{before}`, this path and that of `{other}` have one `{{name}}` and one `{{*name}}`; there can be \
-                 only one kind",
-                before = before.replace("{p}", "{..}"),
+                 only one kind"
             ),
         }
     }
@@ -188,7 +108,6 @@ impl ConflictKind {
         match self {
             Self::SameRequest { .. } => "give each method to one of the two, or change a host or path".to_owned(),
             Self::RestBesideParameter { before } => {
-                let before = before.replace("{p}", "{..}");
                 format!("write `{before}{{name}}/{{*rest}}` in place of `{before}{{*rest}}`, or literal segments")
             }
         }

@@ -24,12 +24,12 @@ impl Methods {
         }
     }
 
-    /// Reads a list, absent for every method; `at` is where the list stands.
-    pub(super) fn compile(at: &KeyPath, list: Option<&[String]>, diagnostics: &mut Diagnostics) -> Option<Self> {
+    /// Reads the list `methods` of the route at `route`, absent for every method.
+    pub(super) fn compile(route: &KeyPath, list: Option<&[String]>, diagnostics: &mut Diagnostics) -> Option<Self> {
         let Some(list) = list else { return Some(Self::Any) };
         if list.is_empty() {
             diagnostics.error(
-                at,
+                &route.key("methods"),
                 "a route without any method answers to no request",
                 "name at least one method, or leave `methods` out for all of them",
             );
@@ -40,12 +40,12 @@ impl Methods {
         for (index, text) in list.iter().enumerate() {
             match parse(text) {
                 Ok(method) if methods.contains(&method) => diagnostics.error(
-                    &at.index(index),
+                    &route.key("methods").index(index),
                     format!("the method `{text}` is named twice"),
                     "leave one of them out",
                 ),
                 Ok(method) => methods.push(method),
-                Err((message, remedy)) => diagnostics.error(&at.index(index), message, remedy),
+                Err((message, remedy)) => diagnostics.error(&route.key("methods").index(index), message, remedy),
             }
         }
         (diagnostics.error_count() == before).then_some(Self::Of(methods))
@@ -100,7 +100,7 @@ mod tests {
     fn compile(list: &[&str]) -> (Option<Methods>, Vec<String>) {
         let list: Vec<String> = list.iter().map(|&text| text.to_owned()).collect();
         let mut diagnostics = Diagnostics::new();
-        let methods = Methods::compile(&KeyPath::of(&["methods"]), Some(&list), &mut diagnostics);
+        let methods = Methods::compile(&KeyPath::root(), Some(&list), &mut diagnostics);
         (methods, diagnostics.iter().map(|diagnostic| format!("{}: {}", diagnostic.path, diagnostic.remedy)).collect())
     }
 

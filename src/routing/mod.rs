@@ -11,6 +11,7 @@ mod pattern;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use self::{
     builder::RouteTableBuilder,

@@ -8,8 +8,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::http::{NormalPath, PathError, PathPrefix};
 
-/// The most parameters of a path; the router underneath counts them in letters.
-const MOST_PARAMETERS: usize = 16;
+/// The most parameters of a path: a request's values have room on the stack.
+pub(super) const MOST_PARAMETERS: usize = 16;
 
 /// What a literal cannot hold unescaped, beside what is beyond ASCII.
 const ESCAPED_IN_LITERALS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`');

@@ -32,7 +32,7 @@ impl RoutePattern {
             |key: &str, (message, remedy): (String, String)| diagnostics.error(&at.key(key), message, remedy);
         let host = host.map_or(Ok(HostPattern::Any), HostPattern::parse).map_err(|wrong| note("host", wrong));
         let path = PathPattern::parse(path).map_err(|wrong| note("path", wrong));
-        let methods = Methods::compile(&at.key("methods"), methods, diagnostics);
+        let methods = Methods::compile(at, methods, diagnostics);
         Some(Self { host: host.ok()?, path: path.ok()?, methods: methods? })
     }
 

@@ -10,18 +10,15 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::{NormalHost, NormalPath, PathParameters};
 
-use super::{HostPattern, Methods, RoutePattern};
-
-/// The radix tree of one host's paths.
-pub(super) type Router = matchit::Router<PathRoutes>;
+use super::{HostPattern, Methods, PathPattern, tree::PathTree};
 
 /// All routes, ready to be matched.
 #[derive(Debug)]
 pub struct RouteTable<T> {
     routes: Vec<Route<T>>,
-    exact: HashMap<Box<str>, Router>,
-    below: HashMap<Box<str>, Router>,
-    any: Router,
+    exact: HashMap<Box<str>, PathTree>,
+    below: HashMap<Box<str>, PathTree>,
+    any: PathTree,
 }
 
 /// The route of a request.
@@ -58,12 +55,11 @@ impl<T> RouteTable<T> {
         method: &Method,
     ) -> Result<RouteMatch<'_, T>, NoMatch> {
         let path = path.for_matching();
-        let matched = self.routers(host.as_str()).find_map(|router| router.at(&path).ok()).ok_or(NoMatch::NoRoute)?;
-        let mut routes = matched.value.routes.iter().filter_map(|&route| self.routes.get(route));
+        let (found, values) = self.trees(host.as_str()).find_map(|tree| tree.find(&path)).ok_or(NoMatch::NoRoute)?;
+        let mut routes = found.routes.iter().filter_map(|&route| self.routes.get(route));
         let route = routes.find(|route| route.methods.contain(method));
-        let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: matched.value.allow.clone() })?;
-        let values = matched.params.iter().map(|(_, value)| value);
-        Ok(RouteMatch { value: &route.value, parameters: route.parameters(values, path.len()) })
+        let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: found.allow.clone() })?;
+        Ok(RouteMatch { value: &route.value, parameters: route.parameters(values.iter(), path.len()) })
     }
 
     /// What was put into the table, in the order in which it was.
@@ -71,11 +67,11 @@ impl<T> RouteTable<T> {
         self.routes.iter().map(|route| &route.value)
     }
 
-    pub(super) fn add_host(&mut self, host: HostPattern, router: Router) {
+    pub(super) fn add_host(&mut self, host: HostPattern, tree: PathTree) {
         match host {
-            HostPattern::Exact(name) => drop(self.exact.insert(name, router)),
-            HostPattern::Below(name) => drop(self.below.insert(name, router)),
-            HostPattern::Any => self.any = router,
+            HostPattern::Exact(name) => drop(self.exact.insert(name, tree)),
+            HostPattern::Below(name) => drop(self.below.insert(name, tree)),
+            HostPattern::Any => self.any = tree,
         }
     }
 
@@ -83,8 +79,8 @@ impl<T> RouteTable<T> {
         self.routes = routes;
     }
 
-    /// The routers that answer for `host`, the most specific one first.
-    fn routers(&self, host: &str) -> impl Iterator<Item = &Router> {
+    /// The paths of those host patterns that `host` fits, the most specific one first.
+    fn trees(&self, host: &str) -> impl Iterator<Item = &PathTree> {
         let parent = |name: &str| name.split_once('.').map(|(_label, parent)| parent.len());
         let mut name = if self.below.is_empty() { None } else { Some(host) };
         let below = iter::from_fn(move || {
@@ -99,7 +95,7 @@ impl<T> RouteTable<T> {
 
 impl<T> Default for RouteTable<T> {
     fn default() -> Self {
-        Self { routes: Vec::new(), exact: HashMap::new(), below: HashMap::new(), any: Router::new() }
+        Self { routes: Vec::new(), exact: HashMap::new(), below: HashMap::new(), any: PathTree::new() }
     }
 }
 
@@ -112,9 +108,8 @@ pub(super) struct Route<T> {
 }
 
 impl<T> Route<T> {
-    pub(super) fn new(pattern: RoutePattern, value: T) -> Self {
-        let parameter_names = pattern.path.parameter_names().map(Box::from).collect();
-        Self { value, methods: pattern.methods, parameter_names }
+    pub(super) fn new(path: &PathPattern, methods: Methods, value: T) -> Self {
+        Self { value, methods, parameter_names: path.parameter_names().map(Box::from).collect() }
     }
 
     /// The parameters with their values, decoded. A rest that matched nothing has no value of its own and is empty.
@@ -134,13 +129,4 @@ impl<T> Route<T> {
         }
         parameters
     }
-}
-
-/// The routes of one path, of which the method chooses one.
-#[derive(Debug)]
-pub(super) struct PathRoutes {
-    /// Where they are in the table; no two of them share a method.
-    pub(super) routes: Vec<usize>,
-    /// The methods of all of them, as a value of `Allow`.
-    pub(super) allow: HeaderValue,
 }

@@ -38,7 +38,7 @@ use super::{
     drain::Drain,
     drive::{ConnectionError, Ending, HttpConnection, drive},
     executor::LocalExecutor,
-    handler::{CloseConnection, ConnectionInfo, Handler, Protocol, WholeAnswer},
+    handler::{CloseConnection, ConnectionInfo, Handler, Protocol},
     http1::{HeadBounds, Http1Body, Http1Connection, RequestFault},
     limits::Limits,
     listener::{Listener, ListenerSettings},
@@ -259,7 +259,7 @@ impl<H: Handler> Opened<H> {
         }
         guard.taken_up();
         let response = pin!(self.seat.handler.handle(request, &self.info)).await;
-        if response.extensions().get::<WholeAnswer>().is_some() {
+        if H::is_whole(response.body()) {
             guard.done_with();
         }
         response

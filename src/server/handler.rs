@@ -43,6 +43,11 @@ pub trait Handler: Clone + 'static {
     /// Answers a request that comes while there is enough to do (RFC 9110 section 15.6.4). Nothing is to be waited for.
     fn overloaded(&self, request: &Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
+    /// Whether all of an answer with this body is there already, so that nobody but its reader has anything left to do.
+    fn is_whole(_body: &Self::Body) -> bool {
+        false
+    }
+
     /// Another configuration is in force. Asked on every worker, also on those without requests, so that what only the
     /// one before needed can be let go of.
     fn configuration_changed(&self) {}
@@ -52,10 +57,6 @@ pub trait Handler: Clone + 'static {
 /// has been sent. Over HTTP/1.1 this is `Connection: close`, over HTTP/2 a GOAWAY (RFC 9113 section 6.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseConnection;
-
-/// Put into a response's extensions: all of it is there already, so that nobody but its reader has anything left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WholeAnswer;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

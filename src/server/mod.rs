@@ -41,7 +41,7 @@ pub use self::{
     body::{DownstreamBody, DownstreamBodyError, DownstreamUpgrade, DownstreamUpgraded, NotUpgraded},
     control::{Applied, Bindings, Server, WorkerSeat},
     counters::{ListenerCounters, WorkerCounters},
-    handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo, WholeAnswer},
+    handler::{CloseConnection, ConnectionInfo, Handler, Protocol, TlsInfo},
     http1::{Http1Body, Http1BodyError, RequestFault},
     limits::Limits,
     listener::{Listener, ListenerSettings, Listeners},

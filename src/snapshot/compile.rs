@@ -98,7 +98,7 @@ impl Snapshot {
         let parts = Parts {
             issuers: issuers.as_ref(),
             upstreams: upstreams.as_ref(),
-            upstream_names: config.upstreams.keys().map(String::as_str).collect(),
+            raw_upstreams: &config.upstreams,
             metrics: &surroundings.metrics,
             limits: &surroundings.limits,
             shared: shared.as_ref(),
@@ -109,7 +109,7 @@ impl Snapshot {
             let (pattern, route) = Route::compile(name, raw, &parts, diagnostics);
             if let Some(pattern) = pattern {
                 let destination = Destination::Route(RouteIndex(routes.len()));
-                table.insert(&KeyPath::of(&["routes", name]), pattern, destination, diagnostics);
+                table.insert(KeyPath::of(&["routes", name]), pattern, destination, diagnostics);
             }
             routes.extend(route);
         }
@@ -125,8 +125,6 @@ impl Snapshot {
         }
         let reuse_of = |endpoint: &Arc<TokenEndpoint>| endpoint.forwarding()?.reuse().cloned();
         let reuses = Reuses::new(endpoints.iter().flatten().filter_map(reuse_of));
-        let table = table.build(diagnostics);
-        let own_table = own.build(diagnostics);
         if diagnostics.error_count() > errors_before {
             return None;
         }
@@ -135,8 +133,8 @@ impl Snapshot {
             hash: hash.to_owned(),
             compiled_at: now,
             config: Arc::clone(config),
-            table: table?,
-            own_table: own_table.filter(|own| own.values().next().is_some()),
+            table: table.build(),
+            own_table: Some(own.build()).filter(|own| own.values().next().is_some()),
             embedded: OnceLock::new(),
             identity_headers: identity_headers(&routes, issuers.as_ref().is_some_and(Issuers::accepts_api_keys)),
             routes,
@@ -168,7 +166,7 @@ fn insert_token_endpoint(
             return;
         };
         let destination = Destination::TokenEndpoint(Arc::clone(endpoint), place.operation, series.clone());
-        table.insert(&at, pattern, destination, diagnostics);
+        table.insert(at.clone(), pattern, destination, diagnostics);
     }
 }
 
@@ -176,7 +174,7 @@ fn insert_document(table: &mut RouteTableBuilder<Destination>, path: &str, diagn
     let at = KeyPath::of(&["authorization_server", "issuer"]);
     let methods = ["GET", "HEAD"].map(str::to_owned);
     if let Some(pattern) = RoutePattern::compile(&at, None, path, Some(&methods), diagnostics) {
-        table.insert(&at, pattern, Destination::Document(Arc::from(path)), diagnostics);
+        table.insert(at, pattern, Destination::Document(Arc::from(path)), diagnostics);
     }
 }
 

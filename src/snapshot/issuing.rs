@@ -17,6 +17,7 @@ use crate::{
     },
     clock::UnixTime,
     config::DialectConfig,
+    jose::Member,
     oauth::{ExchangedToken, IssueRefusal, IssuedToken},
     secret::Secret,
     token_endpoint::{
@@ -196,13 +197,13 @@ impl Issuing<'_> {
         if !meant.any(|audience| verified.claims().has_audience(audience)) {
             return Err(invalid("it is not meant for this issuer"));
         }
-        let owner = verified.claim(self.server.settings().owner_claim()).and_then(Value::as_str);
+        let owner = verified.claim(self.server.settings().owner_claim()).and_then(Member::as_text);
         let told =
             |text: Option<&str>| text.is_some_and(|text| !text.is_empty() && !text.chars().any(char::is_control));
         if !told(verified.subject()) || !told(owner) {
             return Err(invalid("it does not say whose it is"));
         }
-        Ok(verified.claims().members().clone())
+        Ok(verified.claims().members().to_map())
     }
 }
 

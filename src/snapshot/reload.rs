@@ -232,8 +232,10 @@ fn attempt(
     previous: Option<&Snapshot>,
     surroundings: &Surroundings,
 ) -> Attempt {
-    // A file that cannot be parsed names no others, so those of the applied configuration are watched on.
-    let of_previous = previous.iter().flat_map(|previous| previous.files.keys());
+    // A file that cannot be parsed names no others, so those of the applied configuration are watched on. The configuration's own are
+    // always among what is read.
+    let own: Vec<PathBuf> = files.iter().filter_map(|file| std::path::absolute(file).ok()).collect();
+    let of_previous = previous.iter().flat_map(|previous| previous.files.keys()).filter(|file| !own.contains(file));
     let of_previous: Vec<_> = of_previous.map(|file| (file.clone(), Contents::of(file))).collect();
     let mut attempt = attempted(load_and_compile(files, environment, previous, surroundings));
     if attempt.outcome.is_err() {

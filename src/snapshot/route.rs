@@ -2,13 +2,17 @@
 //! Refuses: an unknown upstream; identity headers that could be mistaken for the message's own.
 //! Always holds: its access is a proof that the operator either wrote rules or said that there are none.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::HeaderName;
 
 use crate::{
     auth::{Access, Issuers},
-    config::{AuthorizationConfig, IdentityConfig, ModeConfig, RouteConfig},
+    config::{AuthorizationConfig, IdentityConfig, ModeConfig, RouteConfig, UpstreamConfig},
     diagnostic::{Diagnostics, KeyPath, nearest},
     http::PathPrefix,
     limit::{Limits, RouteLimit, SharedCounters},
@@ -87,7 +91,7 @@ const RESERVED: &[&str] = &[
 pub(super) struct Parts<'a> {
     pub(super) issuers: Option<&'a Issuers>,
     pub(super) upstreams: Option<&'a Upstreams>,
-    pub(super) upstream_names: Vec<&'a str>,
+    pub(super) raw_upstreams: &'a BTreeMap<String, UpstreamConfig>,
     pub(super) metrics: &'a Metrics,
     pub(super) limits: &'a Limits,
     pub(super) shared: Option<&'a Arc<SharedCounters>>,
@@ -114,18 +118,18 @@ impl Route {
         // Without the path's own parameters, or without the issuers, rules about them cannot be judged.
         let issuers = parts.issuers.filter(|_| pattern.is_some());
         let access = Access::compile(name, raw, issuers, &parameters, diagnostics);
-        let identity = Identity::compile(&at.key("identity"), &raw.identity, raw.public, diagnostics);
+        let identity = Identity::compile(&at, &raw.identity, raw.public, diagnostics);
         if raw.timeout.0.is_zero() {
             let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";
             diagnostics.error(&at.key("timeout"), "the timeout leaves no time at all", remedy);
         }
-        let end_with_token = end_with_token(&at.key("end_with_token"), raw, diagnostics);
+        let end_with_token = end_with_token(&at, raw, diagnostics);
         let limiting = (parts.limits, parts.shared);
         let limit = match &raw.limit {
             Some(limit) => RouteLimit::compile(name, limit, raw, limiting, diagnostics).map(Some),
             None => Some(None),
         };
-        let upstream = upstream(&at.key("upstream"), &raw.upstream, parts, diagnostics);
+        let upstream = upstream(&at, &raw.upstream, parts, diagnostics);
         let compile = move || {
             Some(Self {
                 name: Arc::from(name),
@@ -155,30 +159,32 @@ impl Route {
 }
 
 impl Identity {
-    fn compile(at: &KeyPath, raw: &IdentityConfig, public: bool, diagnostics: &mut Diagnostics) -> Option<Self> {
+    /// Compiles the `identity` table of the route at `route`.
+    fn compile(route: &KeyPath, raw: &IdentityConfig, public: bool, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let at = |name: &str| route.key("identity").key("headers").key(name);
         let mut headers = Vec::with_capacity(raw.headers.len());
         let mut seen = BTreeSet::new();
         for (name, claim) in &raw.headers {
-            let path = at.key("headers").key(name);
             // As an upstream may read it, which is also how it is taken out of what comes in.
             let folded = name.to_ascii_lowercase().replace(['_', '.'], "-");
             match HeaderName::try_from(name) {
                 Ok(_) if RESERVED.contains(&folded.as_str()) => diagnostics.key_error(
-                    &path,
+                    &at(name),
                     format!("`{name}` cannot carry a claim: it belongs to the message itself"),
                     "choose a header of your own, like \"x-client-id\"",
                 ),
                 Ok(_) if !seen.insert(folded) => diagnostics.key_error(
-                    &path,
+                    &at(name),
                     format!("`{name}` is named twice: case, `_`, `.` and `-` make no difference to some servers"),
                     "name each header once",
                 ),
                 Ok(_) if claim.is_empty() => {
-                    diagnostics.error(&path, "the claim has no name", "write the name of a claim, like \"client_id\"");
+                    let remedy = "write the name of a claim, like \"client_id\"";
+                    diagnostics.error(&at(name), "the claim has no name", remedy);
                 }
                 Ok(header) => headers.push((header, claim.as_str().into())),
                 Err(_) => diagnostics.key_error(
-                    &path,
+                    &at(name),
                     format!("`{name}` cannot be a header's name"),
                     "write letters, digits and hyphens, like \"x-client-id\"",
                 ),
@@ -186,7 +192,8 @@ impl Identity {
         }
         if public && !raw.headers.is_empty() {
             let remedy = "remove `headers`, or let the route `require` a token";
-            diagnostics.error(&at.key("headers"), "on a public route there is no token to fill headers from", remedy);
+            let path = route.key("identity").key("headers");
+            diagnostics.error(&path, "on a public route there is no token to fill headers from", remedy);
             return None;
         }
         let keeps_authorization = raw.authorization == AuthorizationConfig::Keep;
@@ -195,30 +202,31 @@ impl Identity {
 }
 
 /// Whether what streams ends with its token, where there is one that counts.
-fn end_with_token(path: &KeyPath, raw: &RouteConfig, diagnostics: &mut Diagnostics) -> bool {
+fn end_with_token(route: &KeyPath, raw: &RouteConfig, diagnostics: &mut Diagnostics) -> bool {
     if !raw.end_with_token {
         return false;
     }
     if raw.public {
         let remedy = "remove `end_with_token`, or let the route `require` a token";
-        diagnostics.error(path, "on a public route there is no token that anything could end with", remedy);
+        let path = route.key("end_with_token");
+        diagnostics.error(&path, "on a public route there is no token that anything could end with", remedy);
         return false;
     }
     if raw.mode == ModeConfig::Report {
         let remedy = "remove `mode` to enforce the rules, and with them the end";
-        diagnostics.warning(path, "nothing is cut while the route only reports", remedy);
+        diagnostics.warning(&route.key("end_with_token"), "nothing is cut while the route only reports", remedy);
         return false;
     }
     true
 }
 
-fn upstream(path: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {
-    if !parts.upstream_names.contains(&name) {
-        let remedy = match nearest(name, parts.upstream_names.iter().copied()) {
+fn upstream(route: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {
+    if !parts.raw_upstreams.contains_key(name) {
+        let remedy = match nearest(name, parts.raw_upstreams.keys().map(String::as_str)) {
             Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => format!("add [upstreams.{name}] with its endpoints"),
         };
-        diagnostics.error(path, format!("there is no upstream `{name}`"), remedy);
+        diagnostics.error(&route.key("upstream"), format!("there is no upstream `{name}`"), remedy);
         return None;
     }
     parts.upstreams?.by_name(name)

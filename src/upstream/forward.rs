@@ -118,14 +118,18 @@ struct Forwarding<'a, B: RequestBody> {
     may_repeat: bool,
     failure: Option<ForwardError>,
     /// An answer that was not good enough, for want of a better one.
-    answer: Option<Forwarded<B>>,
+    answer: Option<Box<Forwarded<B>>>,
     retrying: Option<Retrying>,
     waiting: Cell<Option<Waiting<'a>>>,
 }
 
 impl<B: RequestBody> Forwarding<'_, B> {
     async fn run(&mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
-        let mut endpoint = self.find().await?;
+        // Waiting is boxed wherever it is seldom: else each request would carry the room for it.
+        let mut endpoint = match self.upstream.choose(self.affinity, &self.tried) {
+            Some(endpoint) => endpoint,
+            None => Box::pin(self.find()).await?,
+        };
         loop {
             let attempt = Attempt {
                 upstream: self.upstream,
@@ -134,6 +138,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 waiting: &self.waiting,
                 progress: request.body().progress(),
                 asked: &self.asked,
+                is_first: self.attempts == 1 && self.failure.is_none(),
                 began: self.began,
                 deadline: self.deadline,
             };
@@ -146,16 +151,19 @@ impl<B: RequestBody> Forwarding<'_, B> {
                     // One that another try would make break off is no answer to keep.
                     let is_sent = self.spare.as_ref().is_some_and(Spare::is_sent);
                     let cause = Cause::Status(forwarded.response.status().as_u16());
-                    let Some(next) = pin!(self.once_more(cause, endpoint)).await else { return Ok(forwarded) };
+                    if !self.may_repeat_after(cause) {
+                        return Ok(forwarded);
+                    }
+                    let forwarded = Box::new(forwarded);
+                    let Some(next) = Box::pin(self.once_more(cause, endpoint)).await else { return Ok(*forwarded) };
                     if is_sent {
                         self.answer = Some(forwarded);
                     }
                     next
                 }
-                // Boxed, since few requests need it: else each would carry the room for it.
                 Err(failure) => match Box::pin(self.after(failure, endpoint)).await {
                     Ok(next) => next,
-                    Err(error) => return self.answer.take().ok_or(error),
+                    Err(error) => return self.answer.take().map(|answer| *answer).ok_or(error),
                 },
             };
         }
@@ -167,8 +175,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
             if let Some(endpoint) = self.choose().await {
                 return Ok(endpoint);
             }
-            // As what comes after a failure.
-            Box::pin(self.wait_for_room()).await?;
+            self.wait_for_room().await?;
         }
     }
 
@@ -220,9 +227,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
         cause: Cause,
         endpoint: Arc<Endpoint>,
     ) -> Option<(Arc<Endpoint>, Box<Request<Outgoing<B>>>)> {
-        let is_harmless = |spare: &Spare<B>| cause == Cause::Connect || spare.is_idempotent();
-        let may_be = self.spare.as_ref().is_some_and(|spare| is_harmless(spare) && spare.is_whole());
-        if !may_be || !self.may_try_again(cause) {
+        if !self.may_repeat_after(cause) {
             return None;
         }
         self.may_repeat = true;
@@ -233,6 +238,13 @@ impl<B: RequestBody> Forwarding<'_, B> {
             return None;
         }
         Some((next, Box::new(self.spare.as_ref()?.request()?)))
+    }
+
+    /// Whether what was sent may be sent once more.
+    fn may_repeat_after(&self, cause: Cause) -> bool {
+        let is_harmless = |spare: &Spare<B>| cause == Cause::Connect || spare.is_idempotent();
+        let may_be = self.spare.as_ref().is_some_and(|spare| is_harmless(spare) && spare.is_whole());
+        may_be && self.may_try_again(cause)
     }
 
     /// Whether there may be another try.

@@ -11,6 +11,7 @@ use postern::{
     clock::Clock,
     config::{Config, StoreConfig},
     diagnostic::Diagnostics,
+    jose::Member,
     store::Store,
 };
 use serde_json::{Map, Value, json};
@@ -81,5 +82,5 @@ impl Insider {
 /// Who may do everything.
 fn vendor() -> Caller {
     let permissions: Value = json!(["fe.secure.*"]);
-    Caller::of_claims("vendor", |name| (name == "permissions").then_some(&permissions))
+    Caller::of_claims("vendor", |name| (name == "permissions").then_some(Member::from(&permissions)))
 }

@@ -67,6 +67,7 @@ pub(crate) const CASES: &[Case] = &[
     case("server/get_with_20_fields", wire::get_with_fields),
     case("server/post_length", wire::post_with_length),
     case("server/post_16_chunks", wire::post_in_chunks),
+    case("server/answer_1_chunk", wire::answer_in_one_chunk),
     case("server/answer_16_chunks", wire::answer_in_chunks),
     case("other_ends", exchanges::other_ends),
     case("upstream/forward", |counter| exchanges::forward(counter, 1)),
@@ -116,8 +117,8 @@ pub(crate) const DERIVED: &[Derived] = &[
     Derived {
         name: "server/a_chunk_written",
         whole: "server/answer_16_chunks",
-        less: "server/get",
-        parts: wire::CHUNKS,
+        less: "server/answer_1_chunk",
+        parts: wire::CHUNKS - 1,
         chance: CHANCE,
     },
     Derived {

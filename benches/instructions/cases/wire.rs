@@ -90,38 +90,41 @@ pub(crate) fn head(method: &str, target: &str) -> String {
     head
 }
 
-/// Reads the body, and answers at once. The answer's body is made beforehand: to write it is worth 6,500 instructions.
+/// Reads the body, and answers at once with what was made before.
 #[derive(Clone)]
 struct Nothing {
-    body: Bytes,
+    whole: Bytes,
 }
 
 impl Handler for Nothing {
     type Body = UnsyncBoxBody<Bytes, Infallible>;
 
     async fn handle(&self, request: Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        let in_chunks = request.uri().path() == "/chunks";
+        let chunks = match request.uri().path() {
+            "/chunks" => CHUNKS,
+            "/chunk" => 1,
+            _ => 0,
+        };
         request.into_body().collect().await.expect("a body");
-        Response::new(if in_chunks {
-            let chunk = |_| Ok(Frame::data(Bytes::from_static(b"as many here")));
-            StreamBody::new(stream::iter((0..CHUNKS).map(chunk))).boxed_unsync()
-        } else {
-            self.whole()
-        })
+        if chunks == 0 {
+            return self.answer();
+        }
+        let chunk = |_| Ok(Frame::data(Bytes::from_static(b"as many here")));
+        Response::new(StreamBody::new(stream::iter((0..chunks).map(chunk))).boxed_unsync())
     }
 
     fn put_aside(&self, _: RequestFault, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        Response::new(self.whole())
+        self.answer()
     }
 
     fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        Response::new(self.whole())
+        self.answer()
     }
 }
 
 impl Nothing {
-    fn whole(&self) -> UnsyncBoxBody<Bytes, Infallible> {
-        Full::new(self.body.clone()).boxed_unsync()
+    fn answer(&self) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+        Response::new(Full::new(self.whole.clone()).boxed_unsync())
     }
 }
 
@@ -130,7 +133,7 @@ fn exchanges(counter: &mut Counter, request: &str, end: &str) {
     let listeners = Listeners::compile(&config, None, NOW, &mut Diagnostics::new()).expect("listeners");
     let runtime = runtime();
     let (server, mut caller) = runtime.block_on(async {
-        let (server, address) = serve(&listeners, Nothing { body: body().into() });
+        let (server, address) = serve(&listeners, Nothing { whole: Bytes::from(body()) });
         (server, Caller::connect(address).await)
     });
     let answer = runtime.block_on(caller.exchange(request, end));
@@ -171,4 +174,9 @@ pub(crate) fn post_in_chunks(counter: &mut Counter) {
 /// One that is answered in chunks.
 pub(crate) fn answer_in_chunks(counter: &mut Counter) {
     exchanges(counter, &(head("GET", "/chunks") + "\r\n"), LAST_CHUNK);
+}
+
+/// One that is answered in one chunk.
+pub(crate) fn answer_in_one_chunk(counter: &mut Counter) {
+    exchanges(counter, &(head("GET", "/chunk") + "\r\n"), LAST_CHUNK);
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::record::ApiTokenProfile;
+use crate::jose::Member;
 
 /// Whoever asks, as its verified token says.
 #[derive(Clone, Debug, Default)]
@@ -59,14 +60,14 @@ pub enum NotAllowed {
 impl Caller {
     /// Reads a caller out of the claims of its verified token. `claim` gives a claim by its name.
     #[must_use]
-    pub fn of_claims<'a>(name: &str, claim: impl Fn(&str) -> Option<&'a Value>) -> Self {
-        let text = |name: &str| claim(name).and_then(Value::as_str).map(str::to_owned);
+    pub fn of_claims<'a>(name: &str, claim: impl Fn(&str) -> Option<Member<'a>>) -> Self {
+        let text = |name: &str| claim(name).and_then(Member::as_text).map(str::to_owned);
         let list = |name: &str| -> BTreeSet<String> {
-            let values = claim(name).and_then(Value::as_array).into_iter().flatten();
+            let values = claim(name).and_then(Member::as_list).into_iter().flatten();
             values.filter_map(Value::as_str).map(str::to_owned).collect()
         };
         // A user's own token names the user by `sub`; one that was made for a user says whose it is.
-        let is_api_token = claim("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Token"));
+        let is_api_token = claim("type").and_then(Member::as_text).is_some_and(|kind| kind.ends_with("Token"));
         let user_id = text("userId").or_else(|| if is_api_token { None } else { text("sub") });
         Self {
             name: name.to_owned(),
@@ -187,7 +188,7 @@ mod tests {
 
     fn caller(claims: Value) -> Caller {
         let claims: Map<String, Value> = claims.as_object().unwrap().clone();
-        Caller::of_claims("it", |name| claims.get(name))
+        Caller::of_claims("it", |name| claims.get(name).map(Member::from))
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use serde_json::{Map, Value};
+use serde_json::Number;
 
 use super::{memory::Memory, published_keys::Look};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     authorization_server::{api_token::claims_of, client::SecretKind},
     clock::UnixTime,
     id::TokenId,
+    jose::Member,
     secret::Secret,
 };
 
@@ -31,7 +32,7 @@ impl TokenStanding for Memory {
     }
 
     fn judge(&self, token: &VerifiedToken) -> Result<(), Withdrawal> {
-        self.judge_claims(token.token_name(), token.claims().members())
+        self.judge_claims(token.token_name(), |name| token.claim(name))
     }
 
     fn is_own_kind(&self, text: &str) -> bool {
@@ -44,11 +45,11 @@ impl TokenStanding for Memory {
 }
 
 impl Memory {
-    /// Whether a token of this name and these claims has been withdrawn.
-    pub(in crate::authorization_server) fn judge_claims(
+    /// Whether a token of this name has been withdrawn, of which `claim` gives the claims by name.
+    pub(in crate::authorization_server) fn judge_claims<'c>(
         &self,
         name: Option<TokenId>,
-        claims: &Map<String, Value>,
+        claim: impl Fn(&str) -> Option<Member<'c>>,
     ) -> Result<(), Withdrawal> {
         if name.is_some_and(|id| self.revoked.contains(&id)) {
             return Err(Withdrawal::TokenRevoked);
@@ -56,12 +57,12 @@ impl Memory {
         let state = self.state();
         if let Some(moment) = state.switches.issued_before {
             // A token that does not say when it was issued may have been issued before.
-            let issued_at = claims.get("iat").and_then(Value::as_u64);
+            let issued_at = claim("iat").and_then(Member::as_number).and_then(Number::as_u64);
             if issued_at.is_none_or(|issued_at| issued_at < moment) {
                 return Err(Withdrawal::IssuedBefore);
             }
         }
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let text = |name: &str| claim(name).and_then(Member::as_text);
         let configured = self.configured();
         let is_api_token = || text("type").is_some_and(|kind| API_TOKENS.contains(&kind));
         let client = || text("client_id").or_else(|| text("azp")).or_else(|| text("sub").filter(|_| is_api_token()));

@@ -88,4 +88,8 @@ fn the_hash_is_that_of_the_files_and_of_nothing_else() {
     assert_eq!(one, hash(&[("b", &text)], &BTreeMap::new()));
     assert_ne!(one, hash(&[("a", &format!("{text} "))], &environment()));
     assert_ne!(hash(&[("a", "x"), ("b", "y")], &environment()), hash(&[("a", "xy")], &environment()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("postern.toml");
+    std::fs::write(&file, &text).unwrap();
+    assert_eq!(one, load(&[file], &environment()).0.hash, "read from a file");
 }

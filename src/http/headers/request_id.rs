@@ -3,18 +3,19 @@
 
 use http::{HeaderMap, HeaderName};
 
-use crate::id::RequestId;
+use crate::{clock::UnixTime, id::RequestId};
 
 /// The field that carries the request id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The caller's request id if there is exactly one and it is sane, otherwise a new one.
+/// The caller's request id if there is exactly one and it is sane, otherwise a new one of a request that begins `now`.
 #[must_use]
-pub fn request_id(headers: &HeaderMap) -> RequestId {
+pub fn request_id(headers: &HeaderMap, now: UnixTime) -> RequestId {
+    let generate = || RequestId::generate(now.as_milliseconds());
     let mut fields = headers.get_all(X_REQUEST_ID).iter();
     match (fields.next(), fields.next()) {
-        (Some(only), None) => RequestId::parse(only.as_bytes()).unwrap_or_else(RequestId::generate),
-        _ => RequestId::generate(),
+        (Some(only), None) => RequestId::parse(only.as_bytes()).unwrap_or_else(generate),
+        _ => generate(),
     }
 }
 
@@ -34,7 +35,7 @@ mod tests {
         for id in given {
             headers.append(X_REQUEST_ID, HeaderValue::from_bytes(id.as_bytes()).unwrap());
         }
-        let id = request_id(&headers);
+        let id = request_id(&headers, UnixTime::from_seconds(1));
         set_request_id(&mut headers, &id);
         assert_eq!(headers.get_all(X_REQUEST_ID).iter().collect::<Vec<_>>(), [id.as_str()]);
         id.to_string()

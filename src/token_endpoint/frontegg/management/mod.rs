@@ -16,7 +16,10 @@ use super::super::{
     media_type::{MediaType, only},
     parameters::Parameters,
 };
-use crate::authorization_server::{ApiTokenKind, Caller, Ownership};
+use crate::{
+    authorization_server::{ApiTokenKind, Caller, Ownership},
+    jose::Member,
+};
 
 /// The header that names a tenant.
 const TENANT: &str = "frontegg-tenant-id";
@@ -76,7 +79,7 @@ async fn create(
     // Of others' addresses the caller's token says nothing.
     let is_own = new.user_id.as_ref().is_none_or(|named| caller.user_id.as_ref() == Some(named));
     if kind.is_users() && is_own {
-        new.email = request.token.claim("email").and_then(serde_json::Value::as_str).map(str::to_owned);
+        new.email = request.token.claim("email").and_then(Member::as_text).map(str::to_owned);
     }
     let created = request.managing.server.create_api_token(caller, new, request.managing.at).await?;
     Ok(answer::json(StatusCode::CREATED, &response::ApiToken::created(&created)))

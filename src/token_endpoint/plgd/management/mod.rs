@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
 use serde::Serialize;
-use serde_json::Value;
 
 use self::{listing::Listing, query::Query};
 use super::super::{
@@ -24,6 +23,7 @@ use super::super::{
 use crate::{
     authorization_server::{Actor, OwnersRevocation},
     id::TokenId,
+    jose::Member,
 };
 
 /// What `DELETE` answers, as Protocol Buffers write it: a 64-bit number is text.
@@ -72,7 +72,7 @@ pub(in crate::token_endpoint) fn refuse_management(refusal: &ManagementRefusal) 
 /// Whose tokens the caller manages. A list of owners is none: it could not be told which of them is meant.
 fn owner<'a>(request: &ManagementRequest<'a>) -> Result<&'a str, ManagementRefusal> {
     let claim = request.token.claim(request.managing.server.settings().owner_claim());
-    claim.and_then(Value::as_str).filter(|owner| !owner.is_empty()).ok_or(ManagementRefusal::OwnerMissing)
+    claim.and_then(Member::as_text).filter(|owner| !owner.is_empty()).ok_or(ManagementRefusal::OwnerMissing)
 }
 
 async fn revoke(
