@@ -133,8 +133,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         let waiting = self.waiting.take();
         let patient_until = waiting.as_ref().map_or(self.deadline, Waiting::until);
         self.waiting.set(waiting);
-        // Boxed, since few requests need it: else each would carry the room for it.
-        match Box::pin(timeout_at(patient_until, pool.acquire(&self.limits(), fresh))).await {
+        match timeout_at(patient_until, pool.acquire(&self.limits(), fresh)).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(AcquireError::Saturated)) => Err(self.upstream.saturated()),
             Ok(Err(AcquireError::Connect(source))) => {

@@ -175,8 +175,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
             if let Some(endpoint) = self.choose().await {
                 return Ok(endpoint);
             }
-            // As what comes after a failure.
-            Box::pin(self.wait_for_room()).await?;
+            self.wait_for_room().await?;
         }
     }
 
