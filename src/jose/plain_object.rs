@@ -20,14 +20,14 @@ pub(super) fn read(text: &str) -> Option<Members> {
     }
     let mut reader = Reader { text: text.as_bytes(), at: 0 };
     let mut members = Members::with_usual_capacity();
-    reader.expect(b'{')?;
+    reader.take(b'{')?;
     loop {
-        reader.expect(b'"')?;
+        reader.take(b'"')?;
         let name = reader.text_to_quote()?;
         if members.are_many() || members.find(text, name.of(text)).is_some() {
             return None;
         }
-        reader.expect(b':')?;
+        reader.take(b':')?;
         let value = reader.value()?;
         members.push(text, name, value);
         match reader.next()? {
@@ -55,7 +55,7 @@ impl Reader<'_> {
         }
     }
 
-    fn expect(&mut self, expected: u8) -> Option<()> {
+    fn take(&mut self, expected: u8) -> Option<()> {
         (self.next()? == expected).then_some(())
     }
 
