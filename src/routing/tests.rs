@@ -127,7 +127,7 @@ fn the_longest_path_and_the_most_parameters_are_found() {
     let most: String = (0..16).map(|index| format!("/{{p{index}}}")).collect();
     let table = table(&[&format!("* * {longest}"), &format!("* * /b{most}")]);
     assert_eq!(find(&table, "GET", "a", &longest), format!("* * {longest}"));
-    assert_eq!(find(&table, "GET", "a", &longest[2..]), "404");
+    assert_eq!(find(&table, "GET", "a", &"/a".repeat(4094)), "404");
     let found = find(&table, "GET", "a", &format!("/b{}", "/x".repeat(16)));
     assert!(found.ends_with(r#""p14": "x", "p15": "x"}"#), "{found}");
 }

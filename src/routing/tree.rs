@@ -66,35 +66,48 @@ impl PathTree {
     /// The routes of the path that `path` fits best, and the values of its parameters.
     pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&PathRoutes, Values<'p>)> {
         let mut values = Values::default();
-        let ending = self.seek(self.places.first()?, path, &mut values)?;
+        let ending = self.seek(self.places.first()?, path.get(1..), &mut values)?;
         Some((self.endings.get(ending)?, values))
     }
 
-    /// `path` is empty, or begins with a slash. There is one way to each place, so whatever has to be tried is tried once.
-    fn seek<'t, 'p>(&'t self, mut place: &'t Place, mut path: &'p str, values: &mut Values<'p>) -> Option<usize> {
+    /// What answers to the path that goes on with `path` from `place`, behind a slash; `None` for one that ends here. There is one way
+    /// to each place, so whatever has to be tried is tried once.
+    fn seek<'t, 'p>(
+        &'t self,
+        mut place: &'t Place,
+        mut path: Option<&'p str>,
+        values: &mut Values<'p>,
+    ) -> Option<usize> {
         loop {
-            let Some(behind) = path.strip_prefix('/') else { return place.ending };
-            let (segment, follows) = behind.split_at(memchr::memchr(b'/', behind.as_bytes()).unwrap_or(behind.len()));
+            let Some(behind) = path else { return place.ending };
+            let (segment, follows) = first_segment(behind);
             let literal = place.literals.get(segment).and_then(|below| self.places.get(below));
-            if place.parameter.is_none() && place.rest.is_none() {
-                (place, path) = (literal?, follows);
-                continue;
-            }
-            if let Some(found) = literal.and_then(|below| self.seek(below, follows, values)) {
-                return Some(found);
-            }
-            let known = values.count;
             let parameter = place.parameter.filter(|_| !segment.is_empty()).and_then(|below| self.places.get(below));
-            if let Some(below) = parameter {
-                values.push(segment);
-                if let Some(found) = self.seek(below, follows, values) {
-                    return Some(found);
+            let rest = place.rest.filter(|_| !behind.is_empty());
+            match (literal, parameter, rest) {
+                (Some(below), None, None) => (place, path) = (below, follows),
+                (None, Some(below), None) => {
+                    values.push(segment);
+                    (place, path) = (below, follows);
                 }
-                values.count = known;
+                _ => {
+                    let known = values.count;
+                    if let Some(found) = literal.and_then(|below| self.seek(below, follows, values)) {
+                        return Some(found);
+                    }
+                    values.count = known;
+                    if let Some(below) = parameter {
+                        values.push(segment);
+                        if let Some(found) = self.seek(below, follows, values) {
+                            return Some(found);
+                        }
+                        values.count = known;
+                    }
+                    let rest = rest?;
+                    values.push(behind);
+                    return Some(rest);
+                }
             }
-            let rest = place.rest.filter(|_| !behind.is_empty())?;
-            values.push(behind);
-            return Some(rest);
         }
     }
 
@@ -195,6 +208,16 @@ impl PathTree {
         if let Some(ending) = self.endings.get_mut(ending) {
             change(ending);
         }
+    }
+}
+
+/// The text up to the next slash, and what is behind that, if there is one.
+fn first_segment(path: &str) -> (&str, Option<&str>) {
+    // Segments are short: calling a search for many bytes at once would take longer.
+    let slash = path.bytes().position(|byte| byte == b'/');
+    match slash.and_then(|slash| path.split_at_checked(slash)) {
+        Some((segment, behind)) => (segment, behind.get(1..)),
+        None => (path, None),
     }
 }
 
