@@ -142,7 +142,12 @@ impl<K, V> fmt::Debug for Flights<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        future::poll_fn,
+        pin::pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Poll,
+    };
 
     use tokio::sync::Semaphore;
 
@@ -160,13 +165,21 @@ mod tests {
                 answer
             }
         };
+        let aboard = Arc::new(AtomicUsize::new(0));
         let joined: Vec<_> = (0..100)
             .map(|number| {
                 let (flights, control, question) = (Arc::clone(&flights), control.clone(), question(number % 2));
-                tokio::spawn(async move { flights.join(number % 2, &control, question).await })
+                let aboard = Arc::clone(&aboard);
+                tokio::spawn(async move {
+                    let mut joining = pin!(flights.join(number % 2, &control, question));
+                    assert!(poll_fn(|context| Poll::Ready(joining.as_mut().poll(context).is_pending())).await);
+                    aboard.fetch_add(1, Ordering::SeqCst);
+                    joining.await
+                })
             })
             .collect();
-        while asked.load(Ordering::SeqCst) < 2 {
+        // Whoever came after the answer would ask anew.
+        while asked.load(Ordering::SeqCst) < 2 || aboard.load(Ordering::SeqCst) < 100 {
             tokio::task::yield_now().await;
         }
         assert_eq!(flights.join(7, &control, question(7)).await, Err(FlightError::TooMany));
