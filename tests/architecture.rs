@@ -36,6 +36,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("diagnostic", 0),
     ("living", 0),
     ("descriptors", 0),
+    ("received", 0),
 ];
 
 /// The stairs between siblings that ARCHITECTURE.md names, as (from, imported item).

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use serde_json::Value;
 
-use super::{VerifyError, issuer::Verification};
+use super::{VerifyError, issuer::Verification, registered_claims::RegisteredClaims};
 use crate::{
     clock::UnixTime,
     config::TokenTypeConfig,
@@ -16,10 +16,6 @@ use crate::{
     oauth::{ScopeClaim, ScopeSet},
 };
 
-/// Claims that only ID tokens have (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11).
-const ID_TOKEN_CLAIMS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
-/// Claims that must be texts if they are there.
-const TEXT_CLAIMS: [&str; 5] = ["sub", "jti", "client_id", "azp", "cid"];
 /// The claims that name the client, the standard one first (RFC 9068 section 2.2; OpenID Connect's `azp`; Okta's `cid`).
 const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
 
@@ -86,19 +82,16 @@ impl Claims {
         may_lack_end: bool,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
-        for name in TEXT_CLAIMS {
-            if members.member(name).is_some_and(|value| value.as_text().is_none()) {
-                return Err(VerifyError::InvalidClaim { name });
-            }
-        }
-        refuse_other_kinds(&members, token_type, token_use, verification)?;
-        refuse_wrong_audience(members.member("aud"))?;
-        let expires_at = numeric_date(&members, "exp")?;
+        let found = RegisteredClaims::among(&members);
+        refuse_other_than_text(&found)?;
+        refuse_other_kinds(&found, token_type, token_use, verification)?;
+        refuse_wrong_audience(found.aud)?;
+        let expires_at = numeric_date("exp", found.exp)?;
         if expires_at.is_none() && !may_lack_end {
             return Err(VerifyError::MissingClaim { name: "exp".into() });
         }
-        let not_before = numeric_date(&members, "nbf")?;
-        let issued_at = numeric_date(&members, "iat")?;
+        let not_before = numeric_date("nbf", found.nbf)?;
+        let issued_at = numeric_date("iat", found.iat)?;
         if issued_at.zip(expires_at).is_some_and(|(issued_at, expires_at)| issued_at > expires_at) {
             return Err(VerifyError::InvalidClaim { name: "iat" });
         }
@@ -113,8 +106,7 @@ impl Claims {
                 return Err(VerifyError::LifetimeTooLong);
             }
         }
-        let scopes = ScopeSet::from_claims(|name| members.member(name).map(scope_claim));
-        let scopes = scopes.map_err(VerifyError::InvalidScope)?;
+        let scopes = scopes(&found)?;
         Ok(Self { members, scopes, expires_at, not_before, issued_at })
     }
 
@@ -233,7 +225,7 @@ impl fmt::Display for Principal<'_> {
 /// kind outright, so they are heeded always. `cnf` (RFC 7800) says that the token is good
 /// only together with a key: whoever stole it could present it here, where nobody asks for that key.
 fn refuse_other_kinds(
-    members: &JsonObject,
+    found: &RegisteredClaims<'_>,
     token_type: TokenType,
     token_use: TokenUse,
     verification: &Verification,
@@ -242,17 +234,18 @@ fn refuse_other_kinds(
     if verification.token_type == TokenTypeConfig::AccessToken && !is_access_token {
         return Err(VerifyError::WrongTokenType);
     }
-    let is_id_token = ID_TOKEN_CLAIMS.into_iter().any(|name| members.member(name).is_some());
-    let is_event = matches!(members.member("events"), Some(Member::Object(_)));
+    // Claims that only ID tokens have (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11).
+    let is_id_token = [found.nonce, found.at_hash, found.c_hash].iter().any(Option::is_some);
+    let is_event = matches!(found.events, Some(Member::Object(_)));
     let is_for_access = |kind: &str| token_use.access.iter().any(|access| kind.eq_ignore_ascii_case(access));
-    let says_otherwise = members.member("token_use").is_some_and(|kind| !kind.as_text().is_some_and(is_for_access));
+    let says_otherwise = found.token_use.is_some_and(|kind| !kind.as_text().is_some_and(is_for_access));
     if (!token_use.is_told_by_type && (is_id_token || is_event)) || says_otherwise {
         return Err(VerifyError::NotForAccess);
     }
-    if members.text("typ").is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].contains(&kind)) {
+    if found.typ.and_then(Member::as_text).is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].contains(&kind)) {
         return Err(VerifyError::NotForAccess);
     }
-    if members.member("cnf").is_some() {
+    if found.cnf.is_some() {
         return Err(VerifyError::BoundToKey);
     }
     Ok(())
@@ -269,8 +262,8 @@ fn refuse_wrong_audience(audience: Option<Member<'_>>) -> Result<(), VerifyError
 }
 
 /// A NumericDate (RFC 7519 section 2): a JSON number, also with a fraction, not before 1970.
-fn numeric_date(members: &JsonObject, name: &'static str) -> Result<Option<UnixTime>, VerifyError> {
-    let Some(value) = members.member(name) else { return Ok(None) };
+fn numeric_date(name: &'static str, value: Option<Member<'_>>) -> Result<Option<UnixTime>, VerifyError> {
+    let Some(value) = value else { return Ok(None) };
     let invalid = VerifyError::InvalidClaim { name };
     let Member::Number(number) = value else { return Err(invalid) };
     if let Some(seconds) = number.as_u64() {
@@ -281,11 +274,29 @@ fn numeric_date(members: &JsonObject, name: &'static str) -> Result<Option<UnixT
     Ok(Some(UnixTime::default().plus(since_epoch)))
 }
 
-fn scope_claim(value: Member<'_>) -> ScopeClaim<'_> {
-    match value {
-        Member::Text(text) => ScopeClaim::Text(text),
-        Member::List(elements) => ScopeClaim::List(elements),
-        _ => ScopeClaim::Neither,
+/// The scopes out of the three claims that may hold some.
+fn scopes(found: &RegisteredClaims<'_>) -> Result<ScopeSet, VerifyError> {
+    let claims = [("scope", found.scope), ("scp", found.scp), ("scopes", found.scopes)];
+    let held = claims.into_iter().filter_map(|(name, value)| match value? {
+        Member::Text(text) => Some((name, ScopeClaim::Text(text))),
+        Member::List(elements) => Some((name, ScopeClaim::List(elements))),
+        _ => Some((name, ScopeClaim::Neither)),
+    });
+    ScopeSet::from_claims(held).map_err(VerifyError::InvalidScope)
+}
+
+/// Claims that must be texts if they are there.
+fn refuse_other_than_text(found: &RegisteredClaims<'_>) -> Result<(), VerifyError> {
+    let texts = [
+        ("sub", found.sub),
+        ("jti", found.jti),
+        ("client_id", found.client_id),
+        ("azp", found.azp),
+        ("cid", found.cid),
+    ];
+    match texts.into_iter().find(|(_, value)| value.is_some_and(|value| value.as_text().is_none())) {
+        Some((name, _)) => Err(VerifyError::InvalidClaim { name }),
+        None => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ mod issuers;
 pub mod key_set;
 mod key_source;
 mod permit;
+mod registered_claims;
 mod require;
 mod revocation;
 mod rules;

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::diagnostic::SourceSpan;
 
-/// How many keys a header or a dotted key may have, and how deep values may be nested: far from the parser's own bounds.
-const DEEPEST: usize = 8;
+/// How many keys a header or a dotted key may have, and how deep values may be nested. All of it together, and each part of a header
+/// counted twice for a list of tables, is less than what is refused as nested too deep.
+const DEEPEST: usize = 7;
 
 /// The tree of the file number `file`, if it is plain.
 pub(super) fn plain(file: usize, text: &str) -> Option<Table> {
@@ -269,6 +270,15 @@ mod tests {
         ] {
             assert!(is_plain(text), "{text}");
         }
+    }
+
+    #[test]
+    fn the_deepest_that_is_plain_is_not_too_deep() {
+        let keys = ["a", "b", "c", "d", "e", "f", "g"];
+        let headers = (1..=DEEPEST).map(|depth| format!("[[{}]]\n", keys[..depth].join("."))).collect::<String>();
+        let nest = format!("{}{}", "[".repeat(DEEPEST + 1), "]".repeat(DEEPEST + 1));
+        assert!(is_plain(&format!("{headers}{} = {nest}", keys.join("."))));
+        assert!(!is_plain(&format!("{headers}{} = [{nest}]", keys.join("."))));
     }
 
     #[test]

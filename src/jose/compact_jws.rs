@@ -2,6 +2,8 @@
 //! Refuses: everything that is not exactly one spelling of exactly one JWS with a JSON object in it.
 //! Always holds: nothing in it is verified; a text beyond the size bound is refused before it is looked at.
 
+use std::ops::Range;
+
 use super::{JoseHeader, JsonObject, JwsError, KnownHeaders, Part, base64url};
 
 /// The longest token that is read, in bytes.
@@ -11,6 +13,7 @@ pub const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct CompactJws<'a> {
     header: JoseHeader,
+    encoded_header: &'a str,
     payload: JsonObject,
     signing_input: &'a str,
     signature: Vec<u8>,
@@ -65,18 +68,19 @@ impl<'a> CompactJws<'a> {
     }
 
     /// The header as it was written.
-    pub(super) fn encoded_header(&self) -> &'a str {
-        self.signing_input.split_once('.').map_or("", |(header, _)| header)
+    pub(super) const fn encoded_header(&self) -> &'a str {
+        self.encoded_header
     }
 
-    fn of(Parts { header, payload, signing_input, signature }: Parts<'a, JoseHeader>) -> Self {
-        Self { header, payload, signing_input, signature }
+    fn of(Parts { header, encoded_header, payload, signing_input, signature }: Parts<'a, JoseHeader>) -> Self {
+        Self { header, encoded_header, payload, signing_input, signature }
     }
 }
 
 /// A JWS taken apart, its header read in one way or another.
 pub(super) struct Parts<'a, H> {
     pub(super) header: H,
+    pub(super) encoded_header: &'a str,
     pub(super) payload: JsonObject,
     pub(super) signing_input: &'a str,
     pub(super) signature: Vec<u8>,
@@ -90,20 +94,23 @@ pub(super) fn take_apart<H>(
     if token.len() > LONGEST_TOKEN_BYTES {
         return Err(JwsError::TooLarge { bytes: token.len() });
     }
-    match memchr::memchr_iter(b'.', token.as_bytes()).count() {
-        2 => {}
-        4 => return Err(JwsError::Encrypted),
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    let (first, second) = match (dots.next(), dots.next(), dots.count()) {
+        (Some(first), Some(second), 0) => (first, second),
+        (_, Some(_), 2) => return Err(JwsError::Encrypted),
         _ => return Err(JwsError::NotThreeParts),
-    }
-    let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::NotThreeParts)?;
-    let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotThreeParts)?;
-    let header = read_header(header)?;
+    };
+    let part = |range: Range<usize>| token.get(range).ok_or(JwsError::NotThreeParts);
+    let (encoded_header, payload, signature) =
+        (part(0..first)?, part(first + 1..second)?, part(second + 1..token.len())?);
+    let signing_input = part(0..second)?;
+    let header = read_header(encoded_header)?;
     if signature.is_empty() {
         return Err(JwsError::EmptySignature);
     }
     let signature = base64url::decode(signature).ok_or(JwsError::NotBase64Url { part: Part::Signature })?;
     let payload = object(payload, Part::Payload)?;
-    Ok(Parts { header, payload, signing_input, signature })
+    Ok(Parts { header, encoded_header, payload, signing_input, signature })
 }
 
 /// The members of a header as it is written.
@@ -117,7 +124,7 @@ fn read_header(encoded: &str) -> Result<JoseHeader, JwsError> {
 
 fn object(encoded: &str, part: Part) -> Result<JsonObject, JwsError> {
     let text = base64url::decode(encoded).ok_or(JwsError::NotBase64Url { part })?;
-    JsonObject::parse(&text).map_err(|fault| JwsError::of_json(fault, part))
+    JsonObject::parse(text).map_err(|fault| JwsError::of_json(fault, part))
 }
 
 #[cfg(test)]

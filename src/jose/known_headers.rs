@@ -28,10 +28,10 @@ impl KnownHeaders {
     /// Keeps the header of a token that has been verified.
     pub fn keep(&self, verified: &CompactJws<'_>) {
         let encoded = verified.encoded_header();
-        if encoded.len() > LONGEST_BYTES || self.recall(encoded).is_some() {
+        let Kept { headers, oldest } = &mut *self.kept.borrow_mut();
+        if encoded.len() > LONGEST_BYTES || headers.iter().any(|(known, _)| **known == *encoded) {
             return;
         }
-        let Kept { headers, oldest } = &mut *self.kept.borrow_mut();
         let header = (encoded.into(), verified.header().clone());
         if headers.len() < MOST {
             headers.push(header);

@@ -14,7 +14,9 @@ mod key_document;
 mod key_id;
 mod known_headers;
 mod object;
+mod plain_object;
 mod skip_reason;
+mod strict_object;
 mod verification_key;
 
 #[cfg(test)]

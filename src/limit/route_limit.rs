@@ -108,7 +108,7 @@ impl RouteLimit {
         let key = Key::of(whose);
         let taken = self.local.take(&key);
         let Some(shared) = self.shared.as_ref().filter(|_| taken.retry_after.is_none()) else { return taken };
-        // Boxed, so that requests of which only this replica counts do not carry the room for it.
+        // Boxed, since few limits are shared: else each request would carry the room for it.
         match Box::pin(shared.take(&key.shared_name(&self.hash), self.rate)).await {
             Ok(together) if together.retry_after.is_some() => {
                 self.local.give_back(&key);

@@ -122,6 +122,17 @@ fn many_literals_at_one_place_are_told_apart_and_the_order_of_routes_makes_no_di
 }
 
 #[test]
+fn the_longest_path_and_the_most_parameters_are_found() {
+    let longest = "/a".repeat(4095);
+    let most: String = (0..16).map(|index| format!("/{{p{index}}}")).collect();
+    let table = table(&[&format!("* * {longest}"), &format!("* * /b{most}")]);
+    assert_eq!(find(&table, "GET", "a", &longest), format!("* * {longest}"));
+    assert_eq!(find(&table, "GET", "a", &longest[2..]), "404");
+    let found = find(&table, "GET", "a", &format!("/b{}", "/x".repeat(16)));
+    assert!(found.ends_with(r#""p14": "x", "p15": "x"}"#), "{found}");
+}
+
+#[test]
 fn escapes_make_no_difference_to_a_literal_and_are_decoded_in_a_value() {
     let table = table(&["* * /caf%c3%a9/things:delete", "* * /{a}/{b}", "* * /%7Bx%7D"]);
     let find = |path| find(&table, "GET", "a", path);

@@ -71,25 +71,31 @@ impl PathTree {
     }
 
     /// `path` is empty, or begins with a slash. There is one way to each place, so whatever has to be tried is tried once.
-    fn seek<'p>(&self, place: &Place, path: &'p str, values: &mut Values<'p>) -> Option<usize> {
-        let Some(behind) = path.strip_prefix('/') else { return place.ending };
-        let (segment, follows) = behind.split_at(memchr::memchr(b'/', behind.as_bytes()).unwrap_or(behind.len()));
-        let literal = place.literals.get(segment).and_then(|below| self.places.get(below));
-        if let Some(found) = literal.and_then(|below| self.seek(below, follows, values)) {
-            return Some(found);
-        }
-        let known = values.count;
-        let parameter = place.parameter.filter(|_| !segment.is_empty()).and_then(|below| self.places.get(below));
-        if let Some(below) = parameter {
-            values.push(segment);
-            if let Some(found) = self.seek(below, follows, values) {
+    fn seek<'t, 'p>(&'t self, mut place: &'t Place, mut path: &'p str, values: &mut Values<'p>) -> Option<usize> {
+        loop {
+            let Some(behind) = path.strip_prefix('/') else { return place.ending };
+            let (segment, follows) = behind.split_at(memchr::memchr(b'/', behind.as_bytes()).unwrap_or(behind.len()));
+            let literal = place.literals.get(segment).and_then(|below| self.places.get(below));
+            if place.parameter.is_none() && place.rest.is_none() {
+                (place, path) = (literal?, follows);
+                continue;
+            }
+            if let Some(found) = literal.and_then(|below| self.seek(below, follows, values)) {
                 return Some(found);
             }
-            values.count = known;
+            let known = values.count;
+            let parameter = place.parameter.filter(|_| !segment.is_empty()).and_then(|below| self.places.get(below));
+            if let Some(below) = parameter {
+                values.push(segment);
+                if let Some(found) = self.seek(below, follows, values) {
+                    return Some(found);
+                }
+                values.count = known;
+            }
+            let rest = place.rest.filter(|_| !behind.is_empty())?;
+            values.push(behind);
+            return Some(rest);
         }
-        let rest = place.rest.filter(|_| !behind.is_empty())?;
-        values.push(behind);
-        Some(rest)
     }
 
     /// The routes that say the path of these segments, whatever they call its parameters.

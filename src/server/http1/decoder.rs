@@ -2,7 +2,7 @@
 //! Refuses: reading on behind what is at fault, and behind a request before it is answered.
 //! Always holds: what is found does not depend on how the bytes were cut.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body::Frame;
 use thiserror::Error;
@@ -12,7 +12,7 @@ use super::{
     fault::RequestFault,
     head::{Framing, HeadBounds, HeadScan, Layout, Said},
 };
-use crate::http::FieldNames;
+use crate::{http::FieldNames, received::Received};
 
 /// For so many fields there is room beside those of the request: what a gateway adds does not make a map grow.
 const ROOM_FOR_FIELDS: usize = 10;
@@ -21,7 +21,7 @@ const ROOM_FOR_FIELDS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Decoder {
     bounds: HeadBounds,
-    received: BytesMut,
+    received: Received,
     place: Place,
 }
 
@@ -54,19 +54,11 @@ pub(super) struct Broken;
 
 impl Decoder {
     pub(super) fn new(bounds: HeadBounds) -> Self {
-        Self { bounds, received: BytesMut::new(), place: Place::Head(HeadScan::default()) }
+        Self { bounds, received: Received::default(), place: Place::Head(HeadScan::default()) }
     }
 
-    /// Takes in what came. It is better to receive into [`Self::room`] what is large.
-    pub(super) fn receive(&mut self, bytes: &[u8]) {
-        self.received.extend_from_slice(bytes);
-    }
-
-    /// Room for what comes of a body.
-    pub(super) fn room(&mut self, bytes: usize) -> &mut BytesMut {
-        if self.received.capacity().saturating_sub(self.received.len()) < bytes / 2 {
-            self.received.reserve(bytes);
-        }
+    /// Where what comes is put behind what came.
+    pub(super) const fn received(&mut self) -> &mut Received {
         &mut self.received
     }
 
@@ -99,12 +91,7 @@ impl Decoder {
         let Place::Head(scan) = &mut self.place else { return Ok(None) };
         let head = scan.read(&self.received, self.bounds).and_then(|head| {
             let Some(head) = head else { return Ok(None) };
-            // Usually it is all that came.
-            let bytes = if head.length == self.received.len() {
-                std::mem::take(&mut self.received).freeze()
-            } else {
-                self.received.split_to(head.length).freeze()
-            };
+            let bytes = self.received.take_to_keep(head.length);
             let request = request(&bytes, head.said, &head.layout)?;
             Ok(Some((head.framing, head.said, request)))
         });
@@ -132,14 +119,14 @@ impl Decoder {
                     self.place = Place::Behind;
                 }
                 let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-                Ok((taken > 0).then(|| Frame::data(self.received.split_to(taken).freeze())))
+                Ok((taken > 0).then(|| Frame::data(self.received.take(taken))))
             }
             Place::Chunks(chunks) => {
                 let Followed { framing, then } = chunks.follow(&self.received);
-                self.received.advance(framing);
+                self.received.skip(framing);
                 match then {
                     Then::More => Ok(None),
-                    Then::Data(data) => Ok(Some(Frame::data(self.received.split_to(data).freeze()))),
+                    Then::Data(data) => Ok(Some(Frame::data(self.received.take(data)))),
                     Then::Whole => {
                         let trailers = chunks.trailers();
                         self.place = Place::Behind;
@@ -160,23 +147,20 @@ impl Decoder {
         let whole = matches!(self.place, Place::Behind);
         if whole {
             self.place = Place::Head(HeadScan::default());
-            if self.received.is_empty() {
-                self.received = BytesMut::new();
-            }
         }
         whole
     }
 
     /// Reads nothing any more.
     pub(super) fn give_up(&mut self) {
-        self.received = BytesMut::new();
+        self.received = Received::default();
         self.place = Place::Nowhere;
     }
 
     /// What came behind the last request, which is not HTTP any more.
     pub(super) fn take_rest(&mut self) -> Bytes {
         self.place = Place::Nowhere;
-        std::mem::take(&mut self.received).freeze()
+        self.received.take_all()
     }
 
     fn begin(&mut self, framing: Framing) -> Option<u64> {

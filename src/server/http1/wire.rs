@@ -6,17 +6,13 @@
 use std::{
     cell::RefCell,
     io,
-    mem::MaybeUninit,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use http_body::Frame;
-use tokio::{
-    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf},
-    sync::oneshot,
-};
+use tokio::{io::AsyncWrite as _, sync::oneshot};
 
 use super::{
     body::Http1BodyError,
@@ -26,16 +22,16 @@ use super::{
     output::Output,
     upgraded::Http1Upgraded,
 };
-use crate::server::stream::DownstreamStream;
+use crate::{received::LARGEST_READ, server::stream::DownstreamStream};
 
-/// How much is read at once of what is no body. It is read to the stack, so that an idle connection needs no room for it.
-const READ: usize = 16 * 1024;
-
-/// How much is read at once of a body.
-const READ_OF_BODY: usize = 64 * 1024;
+/// How much is read at once where a head may begin: a small body comes with it.
+const READ_OF_HEAD: usize = 80 * 1024;
 
 /// The most that is read ahead of an answer.
 const MOST_AHEAD: usize = 64 * 1024;
+
+/// How much of that is read at once.
+const READ_AHEAD: usize = 16 * 1024;
 
 /// An answer to whoever waits before sending a body (RFC 9110 section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -113,7 +109,7 @@ impl Wire {
                 }
                 Err(fault) => return Poll::Ready(Ok(Some(Err(fault)))),
             }
-            if ready!(inner.poll_receive(context))? == 0 {
+            if ready!(inner.poll_receive(context, READ_OF_HEAD))? == 0 {
                 return Poll::Ready(Ok(None));
             }
         }
@@ -159,7 +155,7 @@ impl Wire {
                     inner.wake_connection(None);
                 }
             }
-            let Poll::Ready(received) = inner.poll_receive_body(context) else {
+            let Poll::Ready(received) = inner.poll_receive(context, LARGEST_READ) else {
                 inner.reader = Some(context.waker().clone());
                 return Poll::Pending;
             };
@@ -243,7 +239,7 @@ impl Wire {
             if inner.continue_awaited || received > MOST_AHEAD {
                 return false;
             }
-            match inner.poll_receive_body(context) {
+            match inner.poll_receive(context, LARGEST_READ) {
                 Poll::Ready(Ok(bytes @ 1..)) => received = received.saturating_add(bytes),
                 Poll::Ready(_) | Poll::Pending => return false,
             }
@@ -269,7 +265,7 @@ impl Wire {
     pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.inner.borrow_mut();
         while inner.decoder.held() < MOST_AHEAD {
-            if ready!(inner.poll_receive(context))? == 0 {
+            if ready!(inner.poll_receive(context, READ_AHEAD))? == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -344,22 +340,9 @@ impl Wire {
 }
 
 impl Inner {
-    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_receive(&mut self, context: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(0)) };
-        let mut storage = [MaybeUninit::uninit(); READ];
-        let mut buffer = ReadBuf::uninit(&mut storage);
-        ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-        self.decoder.receive(buffer.filled());
-        Poll::Ready(Ok(buffer.filled().len()))
-    }
-
-    fn poll_receive_body(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // What is known to be short needs no room of its own.
-        if self.decoder.left().is_some_and(|left| left < READ as u64) {
-            return self.poll_receive(context);
-        }
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(0)) };
-        pin!(stream.read_buf(self.decoder.room(READ_OF_BODY))).poll(context)
+        self.decoder.received().poll_read(stream, context, most)
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

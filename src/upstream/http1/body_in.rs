@@ -2,10 +2,11 @@
 //! Refuses: a connection that ends before the body does.
 //! Always holds: the body goes on as it was read, without being copied; what is behind its end stays where it is.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{Http1Error, chunks::Chunks};
+use crate::received::Received;
 
 /// What is still to come of a response's body.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ pub(super) enum Step {
     Frame(Frame<Bytes>),
     /// Nothing more.
     End,
-    /// What has not been read yet; so many bytes at least are known to come.
-    More(u64),
+    /// What has not been read yet.
+    More,
 }
 
 impl Inward {
@@ -67,11 +68,11 @@ impl Inward {
     }
 
     /// Takes what comes next off what was `read`.
-    pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Step, Http1Error> {
+    pub(super) fn next(&mut self, read: &mut Received) -> Result<Step, Http1Error> {
         match &mut self.left {
             Left::Nothing => Ok(Step::End),
             Left::Length(left) => {
-                let Some(piece) = piece(read, *left) else { return Ok(Step::More(*left)) };
+                let Some(piece) = piece(read, *left) else { return Ok(Step::More) };
                 *left = left.saturating_sub(piece.len() as u64);
                 if *left == 0 {
                     self.left = Left::Nothing;
@@ -85,9 +86,7 @@ impl Inward {
                 }
                 Ok(step)
             }
-            Left::UntilClose => {
-                Ok(piece(read, u64::MAX).map_or(Step::More(0), |piece| Step::Frame(Frame::data(piece))))
-            }
+            Left::UntilClose => Ok(piece(read, u64::MAX).map_or(Step::More, |piece| Step::Frame(Frame::data(piece)))),
         }
     }
 
@@ -104,7 +103,6 @@ impl Inward {
 }
 
 /// Up to `most` bytes of what was read; none if nothing was.
-pub(super) fn piece(read: &mut BytesMut, most: u64) -> Option<Bytes> {
-    let length = usize::try_from(most).unwrap_or(usize::MAX).min(read.len());
-    (length > 0).then(|| read.split_to(length).freeze())
+pub(super) fn piece(read: &mut Received, most: u64) -> Option<Bytes> {
+    (most > 0 && !read.is_empty()).then(|| read.take(usize::try_from(most).unwrap_or(usize::MAX)))
 }

@@ -3,7 +3,6 @@
 //! around the data.
 //! Always holds: what is broken is never taken for the end.
 
-use bytes::{Buf as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 
@@ -11,6 +10,7 @@ use super::{
     Http1Error,
     body_in::{Step, piece},
 };
+use crate::received::Received;
 
 /// The most digits of a chunk's size, beyond which even leading zeros are no honest size.
 const MOST_DIGITS: usize = 16;
@@ -46,16 +46,16 @@ impl Chunks {
     }
 
     /// Takes what comes next off what was `read`.
-    pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Step, Http1Error> {
+    pub(super) fn next(&mut self, read: &mut Received) -> Result<Step, Http1Error> {
         loop {
             match self.place {
                 Place::Ended => return Ok(Step::End),
                 Place::Size => {
-                    let Some(size) = self.size(read)? else { return Ok(Step::More(0)) };
+                    let Some(size) = self.size(read)? else { return Ok(Step::More) };
                     self.place = if size == 0 { Place::Trailers } else { Place::Data(size) };
                 }
                 Place::Data(left) => {
-                    let Some(piece) = piece(read, left) else { return Ok(Step::More(left)) };
+                    let Some(piece) = piece(read, left) else { return Ok(Step::More) };
                     let left = left.saturating_sub(piece.len() as u64);
                     self.place = if left == 0 { Place::DataEnd } else { Place::Data(left) };
                     if left == 0 {
@@ -65,14 +65,14 @@ impl Chunks {
                 }
                 Place::DataEnd => match read.get(..2) {
                     Some(b"\r\n") => {
-                        read.advance(2);
+                        read.skip(2);
                         self.place = Place::Size;
                     }
-                    None if b"\r\n".starts_with(read) => return Ok(Step::More(0)),
+                    None if b"\r\n".starts_with(read) => return Ok(Step::More),
                     _ => return Err(Http1Error::Chunk),
                 },
                 Place::Trailers => {
-                    let Some(trailers) = self.trailers(read)? else { return Ok(Step::More(0)) };
+                    let Some(trailers) = self.trailers(read)? else { return Ok(Step::More) };
                     self.place = Place::Ended;
                     if !trailers.is_empty() {
                         return Ok(Step::Frame(Frame::trailers(trailers)));
@@ -83,16 +83,16 @@ impl Chunks {
     }
 
     /// What nearly always is behind the last data: who knows at once that it was the last needs not ask again.
-    fn look_for_end(&mut self, read: &mut BytesMut) {
+    fn look_for_end(&mut self, read: &mut Received) {
         const END: &[u8] = b"\r\n0\r\n\r\n";
         if read.starts_with(END) {
-            read.advance(END.len());
+            read.skip(END.len());
             self.place = Place::Ended;
         }
     }
 
     /// Reads the line of a size; nothing if it is not whole.
-    fn size(&mut self, read: &mut BytesMut) -> Result<Option<u64>, Http1Error> {
+    fn size(&mut self, read: &mut Received) -> Result<Option<u64>, Http1Error> {
         let fresh = read.get(self.seen..).unwrap_or_default();
         let Some(end) = memchr::memchr(b'\n', fresh).map(|at| at.saturating_add(self.seen)) else {
             self.seen = read.len();
@@ -107,14 +107,14 @@ impl Chunks {
         if !is_extension(rest) || self.extensions > MOST_EXTENSIONS {
             return Err(Http1Error::Chunk);
         }
-        read.advance(end.saturating_add(1));
+        read.skip(end.saturating_add(1));
         Ok(Some(value))
     }
 
     /// Reads the trailer section; nothing if it is not whole.
-    fn trailers(&mut self, read: &mut BytesMut) -> Result<Option<HeaderMap>, Http1Error> {
+    fn trailers(&mut self, read: &mut Received) -> Result<Option<HeaderMap>, Http1Error> {
         if read.starts_with(b"\r\n") {
-            read.advance(2);
+            read.skip(2);
             return Ok(Some(HeaderMap::new()));
         }
         let from = self.seen.saturating_sub(3);
@@ -123,7 +123,7 @@ impl Chunks {
             self.seen = read.len();
             return if self.seen <= MOST_TRAILERS { Ok(None) } else { Err(Http1Error::Trailers) };
         };
-        let section = read.split_to(length);
+        let section = read.take(length);
         if length > MOST_TRAILERS || has_bare_line_feed(&section) {
             return Err(Http1Error::Trailers);
         }

@@ -9,9 +9,9 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use tokio::{
-    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf},
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
     task::coop::unconstrained,
 };
 
@@ -19,17 +19,13 @@ use super::{
     super::{pool::Counted, stream::Stream},
     Http1Error,
 };
-
-/// How much is read at once when nothing is known of what comes.
-const USUAL_READ: usize = 8 * 1024;
-/// The most that is read at once, and so the most that is kept of a body while downstream is slow.
-const LARGEST_READ: usize = 128 * 1024;
+use crate::received::{LARGEST_READ, Received};
 
 /// One HTTP/1.1 connection.
 pub(in super::super) struct Http1Connection {
     stream: Stream,
     /// What was read and not used yet.
-    pub(super) read: BytesMut,
+    pub(super) read: Received,
     /// What is to be written, and how much of it was.
     write: Vec<u8>,
     written: usize,
@@ -49,7 +45,7 @@ pub(super) struct Behind {
 
 impl Http1Connection {
     pub(in super::super) fn new(stream: Stream, counted: Counted) -> Self {
-        let (read, write) = (BytesMut::new(), Vec::new());
+        let (read, write) = (Received::default(), Vec::new());
         Self { stream, read, write, written: 0, has_written: false, total: 0, _counted: counted }
     }
 
@@ -75,18 +71,17 @@ impl Http1Connection {
         self.read.is_empty() && !self.has_unwritten()
     }
 
-    /// Lets go of the buffers, as it is not used for a while.
+    /// Lets go of the buffer, as it is not used for a while.
     pub(in super::super) fn rest(&mut self) {
         if self.is_clean() {
-            self.read = BytesMut::new();
             self.write = Vec::new();
             self.written = 0;
         }
     }
 
     /// The socket, and what was read of it and not used.
-    pub(super) fn into_parts(self) -> (Stream, Bytes) {
-        (self.stream, self.read.freeze())
+    pub(super) fn into_parts(mut self) -> (Stream, Bytes) {
+        (self.stream, self.read.take_all())
     }
 
     /// A request begins: its head is written into this.
@@ -108,13 +103,9 @@ impl Http1Connection {
         self.written < self.write.len()
     }
 
-    /// Reads once what there is; 0 bytes at the end. `ahead` is how much is known to come.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, ahead: u64) -> Poll<Result<usize, Http1Error>> {
-        let wanted = usize::try_from(ahead).unwrap_or(usize::MAX).clamp(USUAL_READ, LARGEST_READ);
-        if self.read.capacity().saturating_sub(self.read.len()) < wanted / 4 {
-            self.read.reserve(wanted);
-        }
-        pin!(self.stream.read_buf(&mut self.read)).as_mut().poll(cx).map_err(Http1Error::Read)
+    /// Reads once what there is; 0 bytes at the end.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Http1Error>> {
+        self.read.poll_read(&mut self.stream, cx, LARGEST_READ).map_err(Http1Error::Read)
     }
 
     /// Writes the buffer and what is behind it; ready when all of it is on its way.

@@ -130,7 +130,7 @@ impl<B: RequestBody> Http1Exchange<B> {
             }
         }
         loop {
-            let read = match connection.poll_read(cx, 0) {
+            let read = match connection.poll_read(cx) {
                 Poll::Ready(Ok(0)) => Err(Http1Error::Closed),
                 Poll::Ready(read) => read,
                 // Also when not all could be written: what it said before may be there, and not known of yet.
@@ -160,12 +160,12 @@ impl<B: RequestBody> Http1Exchange<B> {
         }
         let mut connection = self.connection.borrow_mut();
         loop {
-            let ahead = match inward.next(&mut connection.read)? {
+            match inward.next(&mut connection.read)? {
                 Step::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
                 Step::End => return Poll::Ready(None),
-                Step::More(ahead) => ahead,
-            };
-            if ready!(connection.poll_read(cx, ahead))? == 0 {
+                Step::More => {}
+            }
+            if ready!(connection.poll_read(cx))? == 0 {
                 inward.close()?;
             }
         }

@@ -4,7 +4,7 @@
 
 use std::mem::{self, MaybeUninit};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -18,7 +18,7 @@ use super::{
     body_in::Inward,
     head_out::{names, number},
 };
-use crate::http::FieldNames;
+use crate::{http::FieldNames, received::Received};
 
 /// The largest head of a response, in bytes, and the most fields in it.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -56,7 +56,7 @@ impl HeadIn {
 
     /// Takes the head off what was `read`, if it is whole. Interim responses before it are passed over; a switch to another protocol
     /// is none. Its fields are put into `spare`, of which nothing is left: a map that was used before costs no allocation.
-    pub(super) fn take(&mut self, read: &mut BytesMut, spare: &mut HeaderMap) -> Result<Option<Head>, Http1Error> {
+    pub(super) fn take(&mut self, read: &mut Received, spare: &mut HeaderMap) -> Result<Option<Head>, Http1Error> {
         while may_be_whole(read, self.seen) {
             let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
             let mut parsed = httparse::Response::new(&mut []);
@@ -74,7 +74,7 @@ impl HeadIn {
                 Some(100 | 102..=199) => None,
                 _ => Some(self.make(&parsed, read.get(..length).unwrap_or_default(), mem::take(spare))?),
             };
-            read.advance(length);
+            read.skip(length);
             if head.is_some() {
                 return Ok(head);
             }

@@ -1,6 +1,5 @@
 //! Responses as bytes, however they are cut.
 
-use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{Empty, Full};
 use proptest::prelude::*;
@@ -12,6 +11,7 @@ use super::{
     head_in::{Head, HeadIn},
     head_out::{self, Outward},
 };
+use crate::received::Received;
 
 /// What became of some bytes.
 #[derive(Debug, Default, PartialEq)]
@@ -30,7 +30,7 @@ struct Reading {
 /// Reads a response that comes in pieces.
 #[derive(Default)]
 struct Reader {
-    read: BytesMut,
+    read: Received,
     head: Option<HeadIn>,
     inward: Option<Inward>,
     reading: Reading,
@@ -46,7 +46,7 @@ impl Reader {
     }
 
     fn hear(&mut self, piece: &[u8]) -> Result<(), Http1Error> {
-        self.read.extend_from_slice(piece);
+        self.read.push(piece);
         if let Some(head) = &mut self.head {
             let mut spare = HeaderMap::new();
             spare.insert("left-over", HeaderValue::from_static("x"));
@@ -66,7 +66,7 @@ impl Reader {
         let inward = self.inward.as_mut().unwrap();
         loop {
             match inward.next(&mut self.read)? {
-                Step::More(_) => break,
+                Step::More => break,
                 Step::End => {
                     self.reading.is_whole = true;
                     break;

@@ -1,0 +1,105 @@
+//! Owns: the quick way to read a JSON object as tokens nearly always have it: on one line, its members texts without escapes, integers or
+//! literals.
+//! Refuses: to judge. Of anything else it says nothing, and the strict reader says what it is.
+//! Always holds: what it does read, the strict reader would read alike.
+
+use serde_json::Number;
+
+use super::object::{Kept, Members, Span};
+
+/// The longest integer that is read here, in digits: it always fits.
+const MOST_DIGITS: usize = 18;
+
+/// The members of the object that `text` is, if it is as plain as that. Takes 3,000 instructions for the nine claims of a usual token,
+/// where serde_json and a visitor take 5,000.
+pub(super) fn read(text: &str) -> Option<Members> {
+    // Then a quote ends a text, and there is nothing in texts to resolve or to refuse. Without a way out in the middle, 16 bytes are looked
+    // at at a time.
+    if !text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'\\')) {
+        return None;
+    }
+    let mut reader = Reader { text: text.as_bytes(), at: 0 };
+    let mut members = Members::with_usual_capacity();
+    reader.expect(b'{')?;
+    loop {
+        reader.expect(b'"')?;
+        let name = reader.text_to_quote()?;
+        if members.are_many() || members.find(text, name.of(text)).is_some() {
+            return None;
+        }
+        reader.expect(b':')?;
+        let value = reader.value()?;
+        members.push(text, name, value);
+        match reader.next()? {
+            b',' => {}
+            b'}' => return reader.is_at_end().then_some(members),
+            _ => return None,
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    /// The next byte that is no space.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.get(self.at)?;
+            self.at += 1;
+            if byte != b' ' {
+                return Some(byte);
+            }
+        }
+    }
+
+    fn expect(&mut self, expected: u8) -> Option<()> {
+        (self.next()? == expected).then_some(())
+    }
+
+    /// Whether there is nothing left but spaces.
+    fn is_at_end(&self) -> bool {
+        self.text.get(self.at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b' '))
+    }
+
+    fn value(&mut self) -> Option<Kept> {
+        match self.next()? {
+            b'"' => self.text_to_quote().map(Kept::Text),
+            b't' => self.literal(b"rue", Kept::Boolean(true)),
+            b'f' => self.literal(b"alse", Kept::Boolean(false)),
+            b'n' => self.literal(b"ull", Kept::Null),
+            digit @ b'0'..=b'9' => self.integer(digit),
+            _ => None,
+        }
+    }
+
+    /// What stands before the quote that ends a text.
+    fn text_to_quote(&mut self) -> Option<Span> {
+        let length = memchr::memchr(b'"', self.text.get(self.at..)?)?;
+        let span = Span { start: self.at, end: self.at + length };
+        self.at = span.end + 1;
+        Some(span)
+    }
+
+    fn literal(&mut self, rest: &[u8], value: Kept) -> Option<Kept> {
+        let found = self.text.get(self.at..)?.starts_with(rest);
+        self.at += rest.len();
+        found.then_some(value)
+    }
+
+    /// An integer that begins with `first`. What follows is for the caller to look at: a fraction, say, is neither comma nor brace.
+    fn integer(&mut self, first: u8) -> Option<Kept> {
+        let digits = self.text.get(self.at..)?.iter().take_while(|byte| byte.is_ascii_digit());
+        let mut value = u64::from(first - b'0');
+        let mut length = 1;
+        for digit in digits.take(MOST_DIGITS) {
+            value = value * 10 + u64::from(digit - b'0');
+            length += 1;
+        }
+        self.at += length - 1;
+        let sound = length <= MOST_DIGITS && (first != b'0' || length == 1);
+        sound.then(|| Kept::Number(Number::from(value)))
+    }
+}
