@@ -6,7 +6,7 @@
 
 mod arrival;
 mod body;
-mod field_name;
+mod field_names;
 pub mod forwarded;
 mod grpc_timeout;
 pub mod headers;
@@ -20,7 +20,7 @@ mod whole_seconds;
 pub use self::{
     arrival::{Arrival, Arrivals},
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
-    field_name::field_name,
+    field_names::FieldNames,
     grpc_timeout::grpc_timeout,
     host::{HostError, NormalHost},
     path::{NormalPath, PathError, PathPrefix},

@@ -12,7 +12,7 @@ use super::{
     fault::RequestFault,
     head::{Framing, HeadBounds, HeadScan, Layout, Said},
 };
-use crate::{http::field_name, received::Received};
+use crate::{http::FieldNames, received::Received};
 
 /// For so many fields there is room beside those of the request: what a gateway adds does not make a map grow.
 const ROOM_FOR_FIELDS: usize = 10;
@@ -184,12 +184,15 @@ fn request(head: &Bytes, said: Said, layout: &Layout) -> Result<Request<()>, Req
     *request.uri_mut() = Uri::from_maybe_shared(head.slice(layout.target.clone())).map_err(|_| malformed())?;
     *request.version_mut() = if said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
     let mut headers = HeaderMap::with_capacity(layout.fields.len().saturating_add(ROOM_FOR_FIELDS));
-    for (name, value) in &layout.fields {
-        let name = field_name(slice(name)?).map_err(|_| malformed())?;
-        slice(value)?;
-        let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| malformed())?;
-        headers.try_append(name, value).map_err(|_| RequestFault::TooManyFields)?;
-    }
+    FieldNames::of_this_thread(|names| {
+        for (name, value) in &layout.fields {
+            let name = names.read(slice(name)?).map_err(|_| malformed())?;
+            slice(value)?;
+            let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| malformed())?;
+            headers.try_append(name, value).map_err(|_| RequestFault::TooManyFields)?;
+        }
+        Ok(())
+    })?;
     *request.headers_mut() = headers;
     Ok(request)
 }

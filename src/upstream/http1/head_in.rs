@@ -18,7 +18,7 @@ use super::{
     body_in::Inward,
     head_out::{names, number},
 };
-use crate::{http::field_name, received::Received};
+use crate::{http::FieldNames, received::Received};
 
 /// The largest head of a response, in bytes, and the most fields in it.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -100,7 +100,8 @@ impl HeadIn {
         let place = |value: &[u8]| (value.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
         let (mut lengths, mut codings, mut length, mut closes) = (0, 0, None, false);
         for field in parsed.headers.iter() {
-            let name = field_name(field.name.as_bytes()).map_err(|error| Http1Error::Part(error.into()))?;
+            let name = FieldNames::of_this_thread(|names| names.read(field.name.as_bytes()))
+                .map_err(|error| Http1Error::Part(error.into()))?;
             let from = place(field.value).min(kept.len());
             let value = kept.slice(from..from.saturating_add(field.value.len()).min(kept.len()));
             let value = HeaderValue::from_maybe_shared(value).map_err(|error| Http1Error::Part(error.into()))?;
