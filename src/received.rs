@@ -15,11 +15,18 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// The most that is read at once, in bytes. Of bodies of 10 MiB a KiB costs 477 ns of CPU with 256 KiB, 515 with 128, 640 with 64.
-pub const LARGEST_READ: usize = 256 * 1024;
+///
+/// It is also what somebody who reads slowly can make us keep of a body.
+pub const LARGEST_READ: usize = 128 * 1024;
+
+/// How much is read at once as long as a head is awaited, in bytes: one with a body of 64 KiB behind it comes in one read.
+pub const READ_OF_HEAD: usize = 80 * 1024;
 
 /// What is smaller is copied off where it landed, and so holds nothing but itself. The least that may hold on to a whole buffer, in
 /// bytes.
-const LARGE: usize = 8 * 1024;
+///
+/// In unit tests it is small, so that what they read is held where it landed.
+const LARGE: usize = if cfg!(test) { 16 } else { 8 * 1024 };
 
 thread_local! {
     /// What is read is soon written, and then the same memory, which the processor still has at hand, is read into again: be it for
@@ -60,7 +67,7 @@ impl Received {
     }
 
     /// Puts these bytes behind what is here.
-    pub fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
         if self.is_landed && !bytes.is_empty() {
             let room = self.bytes.len().saturating_add(bytes.len());
             let landed = std::mem::replace(self, Self { bytes: BytesMut::with_capacity(room), is_landed: false });
@@ -69,8 +76,20 @@ impl Received {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Takes the first bytes, as many as there are and no more than `most`, to be written soon.
+    /// Reads all of `bytes`, as if they came over a socket.
+    #[cfg(test)]
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let _ = self.poll_read(&mut bytes, &mut Context::from_waker(std::task::Waker::noop()), LARGEST_READ);
+        }
+    }
+
+    /// Takes the first bytes, as many as there are and no more than `most`, to be written soon. Few of them are copied: who gathers
+    /// many pieces of one byte shall not hold as many buffers.
     pub fn take(&mut self, most: usize) -> Bytes {
+        if self.is_landed && most < LARGE {
+            return self.take_to_keep(most);
+        }
         if most >= self.bytes.len() {
             return self.take_all();
         }
@@ -105,12 +124,28 @@ impl Received {
         }
     }
 
-    /// What is left, if it is little, is copied off where it landed.
-    fn settle(&mut self) {
-        if self.is_landed && self.bytes.len() < LARGE {
+    /// What is here will lie for a while: it is copied off where it landed, however much it is.
+    pub fn copy_off(&mut self) {
+        if self.is_landed {
             *self = Self { bytes: BytesMut::from(&*self.bytes), is_landed: false };
         }
     }
+
+    /// What is left, if it is little, is copied off where it landed.
+    fn settle(&mut self) {
+        if self.bytes.len() < LARGE {
+            self.copy_off();
+        }
+    }
+}
+
+/// Whether nobody holds on to the buffer of this thread.
+#[cfg(test)]
+pub(crate) fn is_let_go_of() -> bool {
+    let mut landing = LANDING.take();
+    let is_free = landing.try_reclaim(LARGEST_READ);
+    LANDING.set(landing);
+    is_free
 }
 
 impl Deref for Received {
@@ -135,6 +170,20 @@ mod tests {
             Poll::Ready(Ok(bytes)) => bytes,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn neither_few_bytes_of_many_nor_what_lies_for_a_while_hold_on_to_it() {
+        let bytes = vec![b'x'; LARGEST_READ];
+        let mut received = Received::default();
+        assert_eq!(read(&mut received, &bytes, usize::MAX), LARGEST_READ);
+        assert!(!is_let_go_of(), "much is not copied");
+        let few = received.take(1);
+        assert!(!is_let_go_of());
+        received.copy_off();
+        assert!(is_let_go_of());
+        assert_eq!((few.len(), received.len()), (1, LARGEST_READ - 1));
+        assert_eq!(received.take_to_keep(usize::MAX).len(), LARGEST_READ - 1);
     }
 
     fn place(bytes: &[u8]) -> usize {

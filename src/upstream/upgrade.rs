@@ -246,6 +246,10 @@ impl AsyncRead for Rewound {
         let length = this.ahead.len().min(buffer.remaining());
         buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
         this.ahead.advance(length);
+        if this.ahead.is_empty() {
+            // Bytes that were all passed over still hold on to where they were.
+            this.ahead = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

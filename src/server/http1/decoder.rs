@@ -96,9 +96,17 @@ impl Decoder {
             Ok(Some((head.framing, head.said, request)))
         });
         match head {
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                // Whoever sends it may take their time.
+                self.received.copy_off();
+                Ok(None)
+            }
             Ok(Some((framing, said, request))) => {
                 let length = self.begin(framing);
+                if length == Some(0) {
+                    // What is behind it lies as long as the answer takes.
+                    self.received.copy_off();
+                }
                 Ok(Some(Decoded { request, said, length }))
             }
             Err(fault) => {
@@ -160,7 +168,7 @@ impl Decoder {
     /// What came behind the last request, which is not HTTP any more.
     pub(super) fn take_rest(&mut self) -> Bytes {
         self.place = Place::Nowhere;
-        self.received.take_all()
+        self.received.take_to_keep(usize::MAX)
     }
 
     fn begin(&mut self, framing: Framing) -> Option<u64> {

@@ -8,6 +8,7 @@ use super::{
     fault::RequestFault,
     head::HeadBounds,
 };
+use crate::received::is_let_go_of;
 
 const HEADER_BYTES: usize = 1024;
 const HEADERS: usize = 8;
@@ -75,7 +76,7 @@ fn outcome<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (String, End) {
     let (mut decoder, mut seen) = (decoder(), String::new());
     let mut may_switch = false;
     for piece in pieces {
-        decoder.received().push(piece);
+        decoder.received().receive(piece);
         // A wish to switch may have come before its body.
         let before = seen.len();
         match read(&mut decoder, &mut seen) {
@@ -249,9 +250,9 @@ fn what_comes_before_a_fault_is_read_and_nothing_behind_it() {
 fn what_follows_a_wish_to_switch_waits_for_the_answer() {
     for wish in ["GET / HTTP/1.1\r\nUpgrade: rope\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\n\r\n"] {
         let mut decoder = decoder();
-        decoder.received().push(wish.as_bytes());
+        decoder.received().receive(wish.as_bytes());
         assert_eq!(read(&mut decoder, &mut String::new()), End::AfterAnswer);
-        decoder.received().push(b"\0 no HTTP");
+        decoder.received().receive(b"\0 no HTTP");
         assert!(decoder.head().unwrap().is_none(), "{wish}");
         assert_eq!(decoder.take_rest(), &b"\0 no HTTP"[..]);
         assert!(decoder.head().unwrap().is_none() && decoder.is_nowhere());
@@ -259,14 +260,28 @@ fn what_follows_a_wish_to_switch_waits_for_the_answer() {
 }
 
 #[test]
+fn no_head_holds_on_to_the_buffer_that_all_read_into() {
+    for head in [
+        "GET / HTTP/1.1\r\nhost: example.com\r\nx-other: not whole yet",
+        "GET / HTTP/1.1\r\nhost: example.com\r\n\r\nGET /next HTTP/1.1\r\nhost: example.com\r\n",
+    ] {
+        let mut decoder = decoder();
+        decoder.received().receive(head.as_bytes());
+        assert!(!is_let_go_of(), "it landed there");
+        let decoded = decoder.head().unwrap();
+        assert!(is_let_go_of(), "{decoded:?}");
+    }
+}
+
+#[test]
 fn nothing_is_held_when_all_was_read() {
     let mut decoder = decoder();
     for _ in 0..2 {
-        decoder.received().push(b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nab");
+        decoder.received().receive(b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nab");
         assert_eq!(read(&mut decoder, &mut String::new()), End::More);
         assert_eq!(decoder.held(), 0);
     }
-    decoder.received().push(b"GET / HTTP/1.1\r\n\r\n");
+    decoder.received().receive(b"GET / HTTP/1.1\r\n\r\n");
     assert!(decoder.head().unwrap().is_some());
     assert_eq!(decoder.held(), 0);
 }

@@ -34,6 +34,10 @@ impl AsyncRead for Http1Upgraded {
         buffer.put_slice(piece);
         let read = piece.len();
         this.read_ahead.advance(read);
+        if this.read_ahead.is_empty() {
+            // Bytes that were all passed over still hold on to where they were.
+            this.read_ahead = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

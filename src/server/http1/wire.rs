@@ -22,10 +22,10 @@ use super::{
     output::Output,
     upgraded::Http1Upgraded,
 };
-use crate::{received::LARGEST_READ, server::stream::DownstreamStream};
-
-/// How much is read at once where a head may begin: a small body comes with it.
-const READ_OF_HEAD: usize = 80 * 1024;
+use crate::{
+    received::{LARGEST_READ, READ_OF_HEAD},
+    server::stream::DownstreamStream,
+};
 
 /// The most that is read ahead of an answer.
 const MOST_AHEAD: usize = 64 * 1024;
@@ -268,6 +268,7 @@ impl Wire {
             if ready!(inner.poll_receive(context, READ_AHEAD))? == 0 {
                 return Poll::Ready(Ok(()));
             }
+            inner.decoder.received().copy_off();
         }
         Poll::Pending
     }

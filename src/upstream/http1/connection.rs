@@ -19,7 +19,7 @@ use super::{
     super::{pool::Counted, stream::Stream},
     Http1Error,
 };
-use crate::received::{LARGEST_READ, Received};
+use crate::received::Received;
 
 /// One HTTP/1.1 connection.
 pub(in super::super) struct Http1Connection {
@@ -81,7 +81,7 @@ impl Http1Connection {
 
     /// The socket, and what was read of it and not used.
     pub(super) fn into_parts(mut self) -> (Stream, Bytes) {
-        (self.stream, self.read.take_all())
+        (self.stream, self.read.take_to_keep(usize::MAX))
     }
 
     /// A request begins: its head is written into this.
@@ -103,9 +103,9 @@ impl Http1Connection {
         self.written < self.write.len()
     }
 
-    /// Reads once what there is; 0 bytes at the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Http1Error>> {
-        self.read.poll_read(&mut self.stream, cx, LARGEST_READ).map_err(Http1Error::Read)
+    /// Reads once what there is, up to `most` bytes; 0 bytes at the end.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<usize, Http1Error>> {
+        self.read.poll_read(&mut self.stream, cx, most).map_err(Http1Error::Read)
     }
 
     /// Writes the buffer and what is behind it; ready when all of it is on its way.
@@ -158,6 +158,10 @@ impl Behind {
     fn wrote(&mut self, written: usize) {
         let of_piece = written.min(self.piece.len());
         self.piece.advance(of_piece);
+        if self.piece.is_empty() {
+            // Bytes that were all passed over still hold on to where they were.
+            self.piece = Bytes::new();
+        }
         self.end = self.end.get(written.saturating_sub(of_piece)..).unwrap_or_default();
     }
 }

@@ -30,10 +30,11 @@ use super::{
     head_out::{self, Outward},
     rest::Rest,
 };
+use crate::received::{LARGEST_READ, READ_OF_HEAD};
 
 /// The most that may be read between a request and its response, in bytes: the largest head and the beginning of a body as large
 /// as what is read at once, and as much again for interim responses, of which there are seldom more than one.
-const MOST_UNANSWERED: usize = 640 * 1024;
+const MOST_UNANSWERED: usize = 384 * 1024;
 
 /// One request and its response over a connection.
 pub(in super::super) struct Http1Exchange<B: RequestBody> {
@@ -130,7 +131,7 @@ impl<B: RequestBody> Http1Exchange<B> {
             }
         }
         loop {
-            let read = match connection.poll_read(cx) {
+            let read = match connection.poll_read(cx, READ_OF_HEAD) {
                 Poll::Ready(Ok(0)) => Err(Http1Error::Closed),
                 Poll::Ready(read) => read,
                 // Also when not all could be written: what it said before may be there, and not known of yet.
@@ -144,6 +145,8 @@ impl<B: RequestBody> Http1Exchange<B> {
             if let Some(head) = awaited.head.take(&mut connection.read, request.headers_mut())? {
                 return Poll::Ready(Ok(head));
             }
+            // Whoever sends it may take their time.
+            connection.read.copy_off();
         }
     }
 
@@ -165,7 +168,7 @@ impl<B: RequestBody> Http1Exchange<B> {
                 Step::End => return Poll::Ready(None),
                 Step::More => {}
             }
-            if ready!(connection.poll_read(cx))? == 0 {
+            if ready!(connection.poll_read(cx, LARGEST_READ))? == 0 {
                 inward.close()?;
             }
         }

@@ -46,7 +46,7 @@ impl Reader {
     }
 
     fn hear(&mut self, piece: &[u8]) -> Result<(), Http1Error> {
-        self.read.push(piece);
+        self.read.receive(piece);
         if let Some(head) = &mut self.head {
             let mut spare = HeaderMap::new();
             spare.insert("left-over", HeaderValue::from_static("x"));
