@@ -327,11 +327,11 @@ mod tests {
         }
     }
 
-    /// How many of so many texts are plain.
+    /// How many of so many texts are plain and not empty.
     fn plain_ones(cases: u32, texts: impl Strategy<Value = String>) -> u32 {
         let count = Cell::new(0);
         let judge = |text: String| {
-            count.set(count.get() + u32::from(is_plain(&text)));
+            count.set(count.get() + u32::from(is_plain(&text) && !text.is_empty()));
             Ok(())
         };
         TestRunner::new(ProptestConfig::with_cases(cases)).run(&texts, judge).unwrap();
@@ -353,7 +353,7 @@ mod tests {
             "\"\"\"",
         ]);
         let count = plain_ones(2048, proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat()));
-        assert!(count > 100, "{count}");
+        assert!(count > 5, "{count}");
     }
 
     /// A value as a configuration may have it.
