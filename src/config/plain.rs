@@ -408,10 +408,11 @@ mod tests {
             let places: Vec<_> = text.char_indices().collect();
             if !places.is_empty() {
                 let (from, instead) = places[at.index(places.len())];
-                let behind = from + instead.len_utf8();
-                is_plain(&format!("{}{byte}{}", &text[..from], &text[behind..]));
-                is_plain(&format!("{}{byte}{}", &text[..from], &text[from..]));
-                is_plain(&format!("{}{}", &text[..from], &text[behind..]));
+                let (before, rest) = text.split_at(from);
+                let behind = rest.strip_prefix(instead).unwrap();
+                is_plain(&format!("{before}{byte}{behind}"));
+                is_plain(&format!("{before}{byte}{rest}"));
+                is_plain(&format!("{before}{behind}"));
             }
         }
     }

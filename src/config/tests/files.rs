@@ -1,6 +1,9 @@
 //! Where files are, what they are laid over, where in them things stand.
 
-use std::time::{Duration, Instant};
+use std::{
+    slice,
+    time::{Duration, Instant},
+};
 
 use super::*;
 
@@ -113,7 +116,7 @@ fn the_contents_and_the_hash_are_those_of_the_text_that_was_read() {
         let mut seen = [0; 3];
         while seen.iter().any(|count| *count < 30) {
             assert!(Instant::now() < deadline, "{seen:?}");
-            let (loaded, _) = load(&[path.clone()], &environment());
+            let (loaded, _) = load(slice::from_ref(&path), &environment());
             let workers = loaded.config().and_then(|config| config.process.workers);
             let read = workers.map_or(2, |workers| usize::from(workers) - 1);
             let (alone, _) = load_texts(&[("alone", &texts[read])], &environment());
