@@ -45,9 +45,10 @@ pub fn load_texts(texts: &[(&str, &str)], environment: &dyn Environment) -> (Loa
     assemble(texts.iter().map(accept).collect(), environment)
 }
 
-/// One file, read.
+/// One file, read once: whatever a second look would find, these belong together.
 struct Text {
     name: PathBuf,
+    /// If it is a digest and the text is good, of that very text.
     contents: Contents,
     text: Result<String, ReadError>,
 }
@@ -55,13 +56,14 @@ struct Text {
 impl Text {
     fn of(file: &Path) -> Self {
         let name = file.to_owned();
-        let is_all = |bytes: &Vec<u8>| bytes.len() <= FILE_BYTES_LIMIT || !file.is_file();
-        if let Some(bytes) = source::read_bytes(file).ok().filter(is_all) {
-            return Self { name, contents: Contents::of_bytes(file, &bytes), text: source::accept(bytes) };
+        match source::read_bytes(file) {
+            Ok((file, bytes)) => {
+                let is_all = bytes.len() <= FILE_BYTES_LIMIT;
+                let contents = if is_all { Contents::of_all(&file, &bytes) } else { Contents::of_start(&file, &bytes) };
+                Self { name, contents, text: source::accept(bytes) }
+            }
+            Err(error) => Self { name, contents: Contents::Unreadable, text: Err(error) },
         }
-        // What cannot be digested as it was read has to be digested before it is read.
-        let contents = Contents::of(file);
-        Self { name, contents, text: source::read_bytes(file).and_then(source::accept) }
     }
 }
 
@@ -112,7 +114,7 @@ fn assemble(texts: Vec<Text>, environment: &dyn Environment) -> (Loaded, Diagnos
     (loaded, diagnostics)
 }
 
-/// SHA-256 over the lengths and the bytes of all texts. Of a single file that is what its contents are known by.
+/// SHA-256 over the bytes of all texts, each with its length behind it. Of a single file that is what its contents are known by.
 fn hash(texts: &[Text]) -> String {
     if let [Text { contents: Contents::Digest(digest), text: Ok(_), .. }] = texts {
         return hexadecimal(digest);
@@ -120,8 +122,8 @@ fn hash(texts: &[Text]) -> String {
     let mut hash = Context::new(&SHA256);
     for Text { text, .. } in texts {
         let text = text.as_deref().unwrap_or_default();
-        hash.update(&(text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
+        hash.update(&(text.len() as u64).to_be_bytes());
     }
     hexadecimal(hash.finish().as_ref())
 }

@@ -237,7 +237,9 @@ const fn stands_for_itself(byte: u8, quote: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::cell::Cell;
+
+    use proptest::{prelude::*, test_runner::TestRunner};
 
     use super::*;
     use crate::{
@@ -325,29 +327,94 @@ mod tests {
         }
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2048))]
-        #[test]
-        fn tables_and_keys_are_the_parsers(
-            lines in proptest::collection::vec(
-                r"\[[ab](\.[ab]){0,2}\]|\[\[[ab](\.[ab])?\]\]|[abcd](\.[abcd]){0,2} ?= ?(1|'x'|\[1, 2\]|\{ [ab] = 1,? ?([ab] = 2)? ?\})|#|",
-                0..9,
-            )
-        ) {
-            is_plain(&lines.join("\n"));
-        }
+    /// How many of so many texts are plain and not empty.
+    fn plain_ones(cases: u32, texts: impl Strategy<Value = String>) -> u32 {
+        let count = Cell::new(0);
+        let judge = |text: String| {
+            count.set(count.get() + u32::from(is_plain(&text) && !text.is_empty()));
+            Ok(())
+        };
+        TestRunner::new(ProptestConfig::with_cases(cases)).run(&texts, judge).unwrap();
+        count.get()
+    }
 
+    #[test]
+    fn tables_and_keys_are_the_parsers() {
+        let line = r"\[[ab](\.[ab]){0,2}\]|\[\[[ab](\.[ab])?\]\]|[abcd](\.[abcd]){0,2} ?= ?(1|'x'|\[1, 2\]|\{ [ab] = 1,? ?([ab] = 2)? ?\})|#|";
+        let count = plain_ones(2048, proptest::collection::vec(line, 0..9).prop_map(|lines| lines.join("\n")));
+        assert!(count > 500, "{count}");
+    }
+
+    #[test]
+    fn so_is_every_byte() {
+        let piece = prop::sample::select(vec![
+            "[", "]", "{", "}", "=", ",", ".", "a", "b", "1", "_", "-", "'", "\"", "\\", "#", " ", "\t", "\n", "\r\n",
+            "\r", "é", "\u{7f}", "\u{1}", "a = ", "\nb = ", "\"x\"", "'y'", "true", "\\n", "\n[c]\n", "{ a = ", "[1, ",
+            "\"\"\"",
+        ]);
+        let count = plain_ones(2048, proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat()));
+        assert!(count > 5, "{count}");
+    }
+
+    /// A value as a configuration may have it.
+    fn value() -> impl Strategy<Value = String> {
+        let scalar = r#"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,3})?|true|false|'[ -&(-~é]{0,6}'|"([ !#-\[\]-~é]|\\[bfnrt"\\]|\\u00[0-9a-f]{2}){0,6}""#;
+        scalar.prop_recursive(3, 12, 3, |value| {
+            let gap = "[ \t]{0,2}|\r?\n|#[ -~]{0,4}\n";
+            let array = (proptest::collection::vec(value.clone(), 0..3), gap)
+                .prop_map(|(values, gap)| format!("[{gap}{}{gap}]", values.join(&format!("{gap},{gap}"))));
+            let table = proptest::collection::vec(value, 0..3).prop_map(|values| {
+                let entries = values.iter().enumerate().map(|(index, value)| format!("k{index} = {value}"));
+                format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+            });
+            prop_oneof![array, table]
+        })
+    }
+
+    /// A whole file with nothing wrong in it.
+    fn right_file() -> impl Strategy<Value = String> {
+        let entries = || {
+            proptest::collection::vec((r#"[a-z_-]{0,3}|'[a-z ]{0,2}|"[a-z.]{0,2}|[a-z]\.[a-z]"#, value()), 0..4)
+                .prop_map(|entries| {
+                    let line = |(index, (key, value)): (usize, &(String, String))| {
+                        let quote = key
+                            .chars()
+                            .next()
+                            .filter(|first| matches!(first, '\'' | '"'))
+                            .map_or(String::new(), String::from);
+                        format!("{key}{index}{quote} = {value}\n")
+                    };
+                    entries.iter().enumerate().map(line).collect::<String>()
+                })
+        };
+        let header = (r"X\.|'Y z' \. |", any::<bool>());
+        (entries(), proptest::collection::vec((header, entries()), 0..4)).prop_map(|(top, tables)| {
+            let table = |(index, ((above, list), entries)): (usize, &((String, bool), String))| {
+                // In capitals, so that no key has such a name.
+                let name = format!("{above}T{index}");
+                let header = if *list { format!("[[{name}]]\n{entries}[[{name}]]") } else { format!("[{name}] # one") };
+                format!("\n{header}\n{entries}")
+            };
+            top + &tables.iter().enumerate().map(table).collect::<String>()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
-        fn so_is_every_byte(
-            pieces in proptest::collection::vec(
-                prop::sample::select(vec![
-                    "[", "]", "{", "}", "=", ",", ".", "a", "b", "1", "_", "-", "'", "\"", "\\", "#", " ", "\t", "\n", "\r\n", "\r", "é",
-                    "\u{7f}", "\u{1}", "a = ", "\nb = ", "\"x\"", "'y'", "true", "\\n", "\n[c]\n", "{ a = ", "[1, ", "\"\"\"",
-                ]),
-                0..16,
-            )
+        fn what_is_right_is_plain_and_one_byte_makes_no_difference_to_the_parser(
+            text in right_file(), at in any::<prop::sample::Index>(), byte in "[ -~\t\r\n\u{7f}]",
         ) {
-            is_plain(&pieces.concat());
+            prop_assert!(is_plain(&text), "{}", text);
+            let places: Vec<_> = text.char_indices().collect();
+            if !places.is_empty() {
+                let (from, instead) = places[at.index(places.len())];
+                let (before, rest) = text.split_at(from);
+                let behind = rest.strip_prefix(instead).unwrap();
+                is_plain(&format!("{before}{byte}{behind}"));
+                is_plain(&format!("{before}{byte}{rest}"));
+                is_plain(&format!("{before}{behind}"));
+            }
         }
     }
 }

@@ -47,13 +47,13 @@ impl ReadError {
     }
 }
 
-/// What is in the file at `path`, or a byte more than may be.
-pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
+/// The file at `path` and what is in it, or a byte more than may be.
+pub(super) fn read_bytes(path: &Path) -> Result<(File, Vec<u8>), ReadError> {
     let file = File::open(path).map_err(ReadError::Unreadable)?;
     let expected = file.metadata().map_or(0, |metadata| metadata.len()).min(FILE_BYTES_LIMIT as u64);
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
-    file.take(FILE_BYTES_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(ReadError::Unreadable)?;
-    Ok(bytes)
+    (&file).take(FILE_BYTES_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(ReadError::Unreadable)?;
+    Ok((file, bytes))
 }
 
 /// The text in `bytes`, if it is fit to be a configuration.

@@ -288,3 +288,37 @@ impl<'p> Values<'p> {
         self.values.iter().take(self.count).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many segments as a path can have.
+    const MOST_SEGMENTS: usize = 4096;
+
+    #[test]
+    fn two_ways_on_every_level_of_the_longest_path_are_gone_back() {
+        for other in [Segment::Rest("r".into()), Segment::Parameter("p".into())] {
+            let mut tree = PathTree::new();
+            let mut segments = Vec::new();
+            for level in 0..MOST_SEGMENTS {
+                segments.push(other.clone());
+                tree.insert(&segments, level);
+                segments[level] = Segment::Literal("a".into());
+            }
+            tree.insert(&segments, MOST_SEGMENTS);
+            let found = |path: &str| {
+                tree.find(path).map(|(found, values)| (found.routes[0], values.iter().collect::<Vec<_>>().concat()))
+            };
+            let of_literals = "/a".repeat(MOST_SEGMENTS);
+            assert_eq!(found(&of_literals), Some((MOST_SEGMENTS, String::new())));
+            let last = format!("{}/b", "/a".repeat(MOST_SEGMENTS - 1));
+            assert_eq!(found(&last), Some((MOST_SEGMENTS - 1, "b".to_owned())));
+            let beyond = found(&format!("{of_literals}/b"));
+            match other {
+                Segment::Rest(_) => assert_eq!(beyond, Some((MOST_SEGMENTS - 1, "a/b".to_owned()))),
+                _ => assert_eq!(beyond, None, "all the way back"),
+            }
+        }
+    }
+}

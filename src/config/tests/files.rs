@@ -1,5 +1,10 @@
 //! Where files are, what they are laid over, where in them things stand.
 
+use std::{
+    slice,
+    time::{Duration, Instant},
+};
+
 use super::*;
 
 #[test]
@@ -92,4 +97,39 @@ fn the_hash_is_that_of_the_files_and_of_nothing_else() {
     let file = folder.path().join("postern.toml");
     std::fs::write(&file, &text).unwrap();
     assert_eq!(one, load(&[file], &environment()).0.hash, "read from a file");
+}
+
+#[test]
+fn the_contents_and_the_hash_are_those_of_the_text_that_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postern.toml");
+    let texts = ["process.workers = 1\n".to_owned(), "process.workers = 2\n".to_owned(), "#".repeat(5 << 20)];
+    let files = ["one", "two", "large"].map(|name| folder.path().join(name));
+    for (file, text) in files.iter().zip(&texts) {
+        std::fs::write(file, text).unwrap();
+    }
+    let contents = files.each_ref().map(|file| Contents::of(file));
+    std::fs::hard_link(&files[2], &path).unwrap();
+    let next = folder.path().join("next");
+    let load_often = || {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut seen = [0; 3];
+        while seen.iter().any(|count| *count < 30) {
+            assert!(Instant::now() < deadline, "{seen:?}");
+            let (loaded, _) = load(slice::from_ref(&path), &environment());
+            let workers = loaded.config().and_then(|config| config.process.workers);
+            let read = workers.map_or(2, |workers| usize::from(workers) - 1);
+            let (alone, _) = load_texts(&[("alone", &texts[read])], &environment());
+            assert_eq!(loaded.files[&path], contents[read]);
+            assert!(loaded.hash == alone.hash || read == 2);
+            seen[read] += 1;
+        }
+    };
+    std::thread::scope(|scope| {
+        let loads = scope.spawn(load_often);
+        for file in files.iter().cycle().take_while(|_| !loads.is_finished()) {
+            std::fs::hard_link(file, &next).unwrap();
+            std::fs::rename(&next, &path).unwrap();
+        }
+    });
 }
