@@ -60,3 +60,45 @@ impl<'a> RegisteredClaims<'a> {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    /// Each field with its name. Of a field that is left out here, the compiler asks.
+    macro_rules! named {
+        ($found:expr, $($name:ident)*) => {{
+            let RegisteredClaims { $($name),* } = $found;
+            [$((stringify!($name), $name.map(Member::to_value))),*]
+        }};
+    }
+
+    #[test]
+    fn each_is_the_member_of_its_name() {
+        let all_of = |members: &JsonObject| {
+            named!(
+                RegisteredClaims::among(members),
+                sub jti client_id azp cid aud exp nbf iat scope scp scopes typ token_use nonce at_hash c_hash events cnf
+            )
+        };
+        let names = all_of(&JsonObject::default()).map(|(name, found)| {
+            assert_eq!(found, None, "{name}");
+            name
+        });
+        let assert_found = |members: Map<String, Value>| {
+            let members = JsonObject::from(members);
+            for (name, found) in all_of(&members) {
+                assert_eq!(found, members.member(name).map(Member::to_value), "{name} of {:?}", members.to_map());
+            }
+        };
+        let every = |change: fn(&str) -> String| names.iter().map(|name| (change(name), json!(change(name)))).collect();
+        assert_found(every(str::to_owned));
+        assert_found(every(str::to_uppercase));
+        assert_found(every(|name| format!("{name} ")));
+        for name in names {
+            assert_found(Map::from_iter([("iss".to_owned(), json!("x")), (name.to_owned(), json!([name]))]));
+        }
+    }
+}

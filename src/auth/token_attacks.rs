@@ -182,11 +182,13 @@ fn claims_of_the_wrong_kind_are_refused() {
         (json!({ "jti": {} }), "claim_invalid"),
         (json!({ "client_id": ["a"] }), "claim_invalid"),
         (json!({ "azp": 1 }), "claim_invalid"),
+        (json!({ "cid": 1 }), "claim_invalid"),
         (json!({ "scope": 1 }), "claim_invalid"),
         (json!({ "scope": "a  b" }), "claim_invalid"),
         (json!({ "scopes": { "a": true } }), "claim_invalid"),
         (json!({ "nonce": "n" }), "not_an_access_token"),
         (json!({ "at_hash": "h" }), "not_an_access_token"),
+        (json!({ "c_hash": "h" }), "not_an_access_token"),
         (json!({ "token_use": "id" }), "not_an_access_token"),
         (json!({ "token_use": "access" }), "verified"),
         (json!({ "typ": "ID" }), "not_an_access_token"),
@@ -394,6 +396,28 @@ fn bogus_tokens_leave_no_trace_in_the_cache() {
     }
     assert!(Arc::ptr_eq(&first, &world.verify(&good).unwrap()));
     assert_eq!(world.cache.shared().misses(), 501);
+}
+
+#[test]
+fn headers_are_known_of_good_signatures_only() {
+    let world = World::new();
+    let tokens: Vec<String> = (0..4).map(|number| EC.sign(&claims(json!({ "sub": number.to_string() })))).collect();
+    let is_known = || {
+        let (header, _) = tokens[0].split_once('.').unwrap();
+        world.cache.known_headers().recall(header).is_some()
+    };
+    for pair in tokens.windows(2) {
+        let (input, _) = pair[0].rsplit_once('.').unwrap();
+        let (_, signature) = pair[1].rsplit_once('.').unwrap();
+        assert_eq!(world.reason(&format!("{input}.{signature}")), "bad_signature");
+        assert!(!is_known());
+    }
+    for (token, is_known_then) in tokens.iter().zip([false, true, true]) {
+        assert_eq!(world.reason(token), "verified");
+        assert_eq!(is_known(), is_known_then, "one comes twice before it is kept");
+    }
+    let (input, _) = tokens[3].rsplit_once('.').unwrap();
+    assert_eq!(world.reason(&format!("{input}.AA")), "bad_signature", "a known header vouches for nothing");
 }
 
 fn good_tokens() -> &'static [String] {

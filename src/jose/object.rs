@@ -47,6 +47,8 @@ pub(super) struct Members {
     entries: Vec<Entry>,
     /// The [`mark`]s of all names.
     marks: u64,
+    /// The numbers of all entries in the order of their names, once it is known that there are many.
+    by_name: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,11 +133,12 @@ impl JsonObject {
     pub fn weight_bytes(&self) -> usize {
         let nested = |entry: &Entry| match &entry.value {
             Kept::List(elements) => elements.iter().map(weight_of_element).sum(),
-            Kept::Object(members) => weight_of_members(members),
+            Kept::Object(members) => size_of_val(&**members) + weight_of_members(members),
             _ => 0,
         };
-        let entries = &self.members.entries;
-        self.texts.capacity() + entries.capacity() * size_of::<Entry>() + entries.iter().map(nested).sum::<usize>()
+        let Members { entries, marks: _, by_name } = &self.members;
+        let own = entries.capacity() * size_of::<Entry>() + by_name.capacity() * size_of::<usize>();
+        self.texts.capacity() + own + entries.iter().map(nested).sum::<usize>()
     }
 
     fn value<'a>(&'a self, value: &'a Kept) -> Member<'a> {
@@ -153,7 +156,7 @@ impl JsonObject {
 impl Members {
     /// None yet, but room for as many as most tokens have claims.
     pub(super) fn with_usual_capacity() -> Self {
-        Self { entries: Vec::with_capacity(USUAL_MEMBERS), marks: 0 }
+        Self { entries: Vec::with_capacity(USUAL_MEMBERS), ..Self::default() }
     }
 
     /// Whether there are so many that another name should not be compared with each.
@@ -171,12 +174,29 @@ impl Members {
         if self.marks & mark(name) == 0 {
             return None;
         }
-        self.entries.iter().find(|entry| entry.name.is_at(texts, name)).map(|entry| &entry.value)
+        if self.by_name.is_empty() {
+            return self.entries.iter().find(|entry| entry.name.is_at(texts, name)).map(|entry| &entry.value);
+        }
+        let name_of = |number: &usize| self.entries.get(*number).map(|entry| entry.name.of(texts));
+        let place = self.by_name.binary_search_by(|number| name_of(number).cmp(&Some(name))).ok()?;
+        self.entries.get(*self.by_name.get(place)?).map(|entry| &entry.value)
+    }
+
+    /// The same, so that a name is found among many without comparing it with each. A token has room for 1,700 members, and is asked for
+    /// some 20 on every request.
+    pub(super) fn ready_to_be_searched(mut self, texts: &str) -> Self {
+        if self.are_many() {
+            let mut named: Vec<(&str, usize)> = self.names(texts).zip(0..).collect();
+            named.sort_unstable();
+            self.by_name = named.into_iter().map(|(_, number)| number).collect();
+        }
+        self
     }
 
     /// Adds one, whose name must not be there yet.
     pub(super) fn push(&mut self, texts: &str, name: Span, value: Kept) {
         self.marks |= mark(name.of(texts));
+        self.by_name.clear();
         self.entries.push(Entry { name, value });
     }
 }
@@ -207,21 +227,21 @@ fn fault_of(text: &[u8]) -> JsonFault {
 
 impl From<Map<String, Value>> for JsonObject {
     fn from(members: Map<String, Value>) -> Self {
-        let mut object = Self::default();
-        let Self { texts, members: own } = &mut object;
+        let (mut texts, mut own) = (String::new(), Members::default());
         for (name, value) in members {
-            let name = Span::added(texts, &name);
+            let name = Span::added(&mut texts, &name);
             let value = match value {
                 Value::Null => Kept::Null,
                 Value::Bool(flag) => Kept::Boolean(flag),
                 Value::Number(number) => Kept::Number(number),
-                Value::String(text) => Kept::Text(Span::added(texts, &text)),
+                Value::String(text) => Kept::Text(Span::added(&mut texts, &text)),
                 Value::Array(elements) => Kept::List(elements),
                 Value::Object(members) => Kept::Object(Box::new(members)),
             };
-            own.push(texts, name, value);
+            own.push(&texts, name, value);
         }
-        object
+        let members = own.ready_to_be_searched(&texts);
+        Self { texts, members }
     }
 }
 
@@ -353,18 +373,36 @@ mod tests {
         })
     }
 
+    /// Maps are equal whatever the order of their members; their texts are not.
+    fn in_order(members: Map<String, Value>) -> Vec<(String, String)> {
+        members.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+    }
+
+    fn written(object: &JsonObject) -> Vec<(String, String)> {
+        object.iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+    }
+
     fn assert_read_alike(text: &[u8]) {
         let read = JsonObject::parse(text.to_vec());
+        let other = parse_object(text);
+        let expected = other.clone().map(in_order);
         if let Some(members) = str::from_utf8(text).ok().and_then(plain_object::read) {
             let plain = JsonObject { texts: String::from_utf8(text.to_vec()).unwrap(), members };
-            assert_eq!(parse_object(text), Ok(plain.to_map()), "the quick way reads {text:?}");
+            assert_eq!(other, Ok(plain.to_map()), "the quick way reads {text:?}");
+            assert_eq!(expected, Ok(written(&plain)), "the quick way orders {text:?}");
         }
-        assert_eq!(read.as_ref().map(JsonObject::to_map).map_err(|fault| *fault), parse_object(text), "{text:?}");
+        assert_eq!(read.as_ref().map(JsonObject::to_map).map_err(|fault| *fault), other, "{text:?}");
         let Ok(object) = read else { return };
+        assert_eq!(Ok(written(&object)), expected, "{text:?}");
         for (name, value) in object.to_map() {
             assert_eq!(object.member(&name).map(Member::to_value), Some(value), "{name:?} of {text:?}");
         }
-        assert_eq!(JsonObject::from(object.to_map()).to_map(), object.to_map());
+        let made = JsonObject::from(object.to_map());
+        assert_eq!(made.to_map(), object.to_map());
+        assert_eq!(Ok(written(&made)), expected, "made of a map: {text:?}");
+        for (name, value) in object.to_map() {
+            assert_eq!(made.member(&name).map(Member::to_value), Some(value), "{name:?} of a map, {text:?}");
+        }
     }
 
     #[test]
@@ -378,6 +416,7 @@ mod tests {
             r#" {"a":[1,-2,3.5,1e3,true,null,"\u00e9\n"],"b":{"a":{}}} "#,
             r#"{"":"","\"":"\ud83d\ude00","c":18446744073709551616,"d":-9223372036854775808,"e":-0}"#,
             r#" { "a" : "x" , "b":0,"c":123456789012345678,"d":true , "e":false,"f":null, "g" :"\u{e9}" } "#,
+            r#"{"b":1,"a":"x","c":true}"#,
             r#"{"a":1234567890123456789,"b":12345678901234567890}"#,
             "{\"a\":1234567890123456789}",
             "{\"a\":12345678901234567890123}",
@@ -447,7 +486,53 @@ mod tests {
         assert_eq!(object.member("l").and_then(Member::as_list), Some(&[json!("x")][..]));
         let shown: Vec<String> = object.iter().map(|(_, value)| value.to_string()).collect();
         assert_eq!(shown, ["\"x\"", "7", "true", "null", "[\"x\"]", "{\"a\":1}"]);
-        assert!(object.weight_bytes() > 500 && JsonObject::default().weight_bytes() == 0);
+    }
+
+    #[test]
+    fn members_are_found_among_many() {
+        let name = |number: usize| format!("{}{number}", ["z", "m", "", "a\u{e9}"][number % 4]);
+        for count in [0, 1, MOST_COMPARED - 1, MOST_COMPARED, MOST_COMPARED + 1, 1700] {
+            // In an order that is not the one of their names, whichever way that goes.
+            let names = (0..count).map(|number| name(number * 7 % count.max(1)));
+            let members: Map<String, Value> = names.enumerate().map(|(at, name)| (name, json!(at))).collect();
+            let text = Value::Object(members.clone()).to_string();
+            for object in [JsonObject::parse(text.into_bytes()).unwrap(), members.clone().into()] {
+                assert_eq!(written(&object), in_order(members.clone()));
+                for (name, value) in &members {
+                    assert_eq!(object.member(name).map(Member::to_value).as_ref(), Some(value), "{name} of {count}");
+                    for absent in [format!("{name}0x"), format!(" {name}"), name.to_uppercase() + "Z"] {
+                        assert!(object.member(&absent).is_none(), "{absent} of {count}");
+                    }
+                }
+                assert!(object.member("").is_none());
+                if count > MOST_COMPARED {
+                    assert_eq!(object.members.by_name.len(), count, "each look would be at all of them");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nested_weighs() {
+        // Made of maps, so that what is nested is not among their texts.
+        let weight = |value: Value| JsonObject::from(value.as_object().unwrap().clone()).weight_bytes();
+        let long = "x".repeat(1000);
+        let map_bytes = size_of::<Map<String, Value>>();
+        for (less, more, bytes) in [
+            (json!({ "a": null }), json!({ "a": [] }), 0),
+            (json!({ "a": null }), json!({ "a": {} }), map_bytes),
+            (json!({ "a": [] }), json!({ "a": [1] }), NESTED_BYTES),
+            (json!({ "a": [""] }), json!({ "a": [long] }), 1000),
+            (json!({ "a": {} }), json!({ "a": { "b": 1 } }), NESTED_BYTES + 1),
+            (json!({ "a": { "": 1 } }), json!({ "a": { long.clone(): 1 } }), 1000),
+            (json!({ "a": { "b": "" } }), json!({ "a": { "b": long } }), 1000),
+            (json!({ "a": [[]] }), json!({ "a": [[{}, { "b": long }]] }), 3 * NESTED_BYTES + 1001),
+        ] {
+            assert_eq!(weight(more.clone()), weight(less.clone()) + bytes, "{less} and {more}");
+        }
+        let many: Map<String, Value> = (0..1000).map(|number| (number.to_string(), Value::Null)).collect();
+        let entries = 1000 * (size_of::<Entry>() + size_of::<usize>());
+        assert!(JsonObject::from(many).weight_bytes() >= entries && JsonObject::default().weight_bytes() == 0);
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl<'de> Visitor<'de> for Outermost<'_> {
             let value = entries.next_value_seed(OwnValue { texts: &mut texts, strict: below })?;
             members.push(&texts, name, value);
         }
+        let members = members.ready_to_be_searched(&texts);
         Ok((texts, members))
     }
 }
