@@ -31,7 +31,7 @@
 //! | 3 | [`routing`], [`auth`], [`upstream`], [`server`], [`limit`]: siblings that do not know each other |
 //! | 2 | [`store`]: what survives a restart; [`outbound`]: what Postern itself asks of other servers |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
-//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`], [`received`] |
+//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`], [`received`], [`turn`] |
 //!
 //! The library is there for the program, its tests and its benchmarks; it promises nothing to other crates.
 #![forbid(unsafe_code)]
@@ -62,4 +62,5 @@ pub mod snapshot;
 pub mod store;
 pub mod telemetry;
 pub mod token_endpoint;
+pub mod turn;
 pub mod upstream;

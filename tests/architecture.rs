@@ -37,6 +37,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("living", 0),
     ("descriptors", 0),
     ("received", 0),
+    ("turn", 0),
 ];
 
 /// The stairs between siblings that ARCHITECTURE.md names, as (from, imported item).

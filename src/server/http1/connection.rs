@@ -21,9 +21,12 @@ use super::{
     head::{HeadBounds, Said},
     wire::{BodyState, Wire},
 };
-use crate::server::{
-    drive::{ConnectionError, HttpConnection},
-    stream::DownstreamStream,
+use crate::{
+    server::{
+        drive::{ConnectionError, HttpConnection},
+        stream::DownstreamStream,
+    },
+    turn::Turn,
 };
 
 /// One connection. It ends without an error when either side has ended it in order, or when it was handed over as an upgrade.
@@ -44,7 +47,7 @@ enum Stage<F, B> {
     Sending { body: Pin<Box<B>>, framing: Framing, is_ended: bool, keep_alive: bool },
     /// Sending what is left to be sent, and then waiting for whoever still reads the request. As long as somebody does, the answer's
     /// body is held: the request is under way.
-    Lingering { body: Option<Pin<Box<B>>>, keep_alive: bool },
+    Lingering { body: Option<Pin<Box<B>>>, keep_alive: bool, turn: Turn },
     /// The last of it is HTTP, what follows is not.
     Switching,
     /// Nothing follows.
@@ -110,9 +113,10 @@ where
                     Stage::Sending { body, .. } if self.wire.body_state(context) == BodyState::Held => Some(body),
                     _ => None,
                 };
-                Poll::Ready(Ok(Stage::Lingering { body, keep_alive }))
+                Poll::Ready(Ok(Stage::Lingering { body, keep_alive, turn: Turn::default() }))
             }
-            Stage::Lingering { body, keep_alive } => {
+            Stage::Lingering { body, keep_alive, turn } => {
+                ready!(turn.poll_others(context));
                 ready!(self.wire.poll_flush(context))?;
                 let state = self.wire.body_state(context);
                 if state == BodyState::Held {
@@ -171,7 +175,7 @@ fn send<F, B: Body<Data = Bytes>>(wire: &Wire, response: Response<B>, said: Said
         Some(body) if !matches!(framing, Framing::Empty | Framing::Length(0)) => {
             Stage::Sending { body: Box::pin(body), framing, is_ended: false, keep_alive }
         }
-        _ => Stage::Lingering { body: None, keep_alive },
+        _ => Stage::Lingering { body: None, keep_alive, turn: Turn::default() },
     }
 }
 

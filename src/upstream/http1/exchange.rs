@@ -30,7 +30,10 @@ use super::{
     head_out::{self, Outward},
     rest::Rest,
 };
-use crate::received::{LARGEST_READ, READ_OF_HEAD};
+use crate::{
+    received::{LARGEST_READ, READ_OF_HEAD},
+    turn::Turn,
+};
 
 /// The most that may be read between a request and its response, in bytes: the largest head and the beginning of a body as large
 /// as what is read at once, and as much again for interim responses, of which there are seldom more than one.
@@ -71,7 +74,12 @@ impl<B: RequestBody> Http1Exchange<B> {
         let is_whole = self.sending.is_none();
         let head = HeadIn::new(request.method() == Method::HEAD);
         let mut awaited = Awaited { head, heard: 0, unwritten: None };
-        let answered = poll_fn(|cx| self.poll_answer(cx, &mut awaited, &mut request)).await;
+        let mut turn = Turn::default();
+        let answered = poll_fn(|cx| {
+            ready!(turn.poll_others(cx));
+            self.poll_answer(cx, &mut awaited, &mut request)
+        })
+        .await;
         let head = match answered {
             Ok(head) => head,
             Err(error) => {
