@@ -31,7 +31,7 @@
 //! | 3 | [`routing`], [`auth`], [`upstream`], [`server`], [`limit`]: siblings that do not know each other |
 //! | 2 | [`store`]: what survives a restart; [`outbound`]: what Postern itself asks of other servers |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
-//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`], [`received`], [`turn`] |
+//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`], [`read_ahead`], [`received`], [`turn`] |
 //!
 //! The library is there for the program, its tests and its benchmarks; it promises nothing to other crates.
 #![forbid(unsafe_code)]
@@ -54,6 +54,7 @@ pub mod living;
 pub mod oauth;
 pub mod outbound;
 pub mod pem;
+pub mod read_ahead;
 pub mod received;
 pub mod routing;
 pub mod secret;

@@ -36,6 +36,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("diagnostic", 0),
     ("living", 0),
     ("descriptors", 0),
+    ("read_ahead", 0),
     ("received", 0),
     ("turn", 0),
 ];

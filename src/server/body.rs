@@ -20,7 +20,11 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::http1::{Http1Body, Http1BodyError, Http1Upgraded};
+use super::{
+    http1::{Http1Body, Http1BodyError},
+    stream::DownstreamStream,
+};
+use crate::read_ahead::ReadAhead;
 
 /// The body of a request.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ pub struct DownstreamUpgrade {
 
 #[derive(Debug)]
 enum UpgradeSource {
-    Http1(oneshot::Receiver<Http1Upgraded>),
+    Http1(oneshot::Receiver<ReadAhead<DownstreamStream>>),
     Http2(OnUpgrade),
 }
 
@@ -65,7 +69,7 @@ pub struct NotUpgraded(#[source] Box<dyn std::error::Error + Send + Sync>);
 #[derive(Debug)]
 pub enum DownstreamUpgraded {
     /// The connection itself.
-    Http1(Http1Upgraded),
+    Http1(ReadAhead<DownstreamStream>),
     /// A stream of it.
     Http2(TokioIo<Upgraded>),
 }

@@ -26,7 +26,7 @@ pub(super) enum Transport {
 }
 
 /// The stream that a connection reads and writes.
-pub(super) struct DownstreamStream {
+pub struct DownstreamStream {
     transport: Transport,
     prefix: Prefix,
     /// Counts the frames, if HTTP/2 is spoken.

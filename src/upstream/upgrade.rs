@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::UPGRADE};
 use thiserror::Error;
 use tokio::{
@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{endpoint::UnderWay, stream::Stream, websocket_frames::WebSocketFrames};
+use crate::read_ahead::ReadAhead;
 
 /// What is kept of each direction while the other side is slow, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -33,9 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The upstream's side of an upgrade that it agreed to.
 pub struct UpstreamUpgrade {
-    stream: Stream,
-    /// What was read of it already.
-    ahead: Bytes,
+    stream: ReadAhead<Stream>,
     under_way: UnderWay,
 }
 
@@ -70,12 +69,6 @@ pub enum JoinEnd {
     NotUpgraded(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// The upstream's socket, and what was read of it before.
-struct Rewound {
-    stream: Stream,
-    ahead: Bytes,
-}
-
 /// Counts what is written through it and notes when anything last moved.
 struct Watched<'a, S> {
     io: S,
@@ -86,7 +79,7 @@ struct Watched<'a, S> {
 
 impl UpstreamUpgrade {
     pub(super) const fn new(stream: Stream, ahead: Bytes, under_way: UnderWay) -> Self {
-        Self { stream, ahead, under_way }
+        Self { stream: ReadAhead::new(stream, ahead), under_way }
     }
 }
 
@@ -111,7 +104,7 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    let UpstreamUpgrade { stream, ahead, under_way: _under_way } = upstream;
+    let UpstreamUpgrade { stream, under_way: _under_way } = upstream;
     let ended = |end| Joined { bytes_to_upstream: 0, bytes_to_downstream: 0, end };
     let downstream = match timeout(idle_timeout, downstream).await {
         Ok(Ok(downstream)) => downstream,
@@ -123,8 +116,7 @@ where
     let frames = RefCell::new(WebSocketFrames::default());
     let mut downstream =
         Watched { io: downstream, written: &to_downstream, last_moved: &last_moved, frames: Some(&frames) };
-    let upstream = Rewound { stream, ahead };
-    let mut upstream = Watched { io: upstream, written: &to_upstream, last_moved: &last_moved, frames: None };
+    let mut upstream = Watched { io: stream, written: &to_upstream, last_moved: &last_moved, frames: None };
     let end = {
         let copy = copy_bidirectional_with_sizes(&mut downstream, &mut upstream, BUFFER_BYTES, BUFFER_BYTES);
         let timer = sleep_until(last_moved.get() + idle_timeout);
@@ -234,48 +226,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
-    }
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.ahead.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
-        }
-        let length = this.ahead.len().min(buffer.remaining());
-        buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
-        this.ahead.advance(length);
-        if this.ahead.is_empty() {
-            // Bytes that were all passed over still hold on to where they were.
-            this.ahead = Bytes::new();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

@@ -14,7 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::{upgraded::Http1Upgraded, wire::Wire};
+use super::wire::Wire;
+use crate::{read_ahead::ReadAhead, server::stream::DownstreamStream};
 
 /// The body of a request over HTTP/1.1, and what belongs to its connection.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Http1Body {
     }
 
     /// Where the stream will be handed over if the answer is a switch of protocols.
-    pub(in crate::server) fn upgrade(&self) -> oneshot::Receiver<Http1Upgraded> {
+    pub(in crate::server) fn upgrade(&self) -> oneshot::Receiver<ReadAhead<DownstreamStream>> {
         self.wire.upgrade(self.number)
     }
 }

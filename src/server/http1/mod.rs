@@ -13,11 +13,10 @@ mod head;
 mod output;
 #[cfg(test)]
 mod tests;
-mod upgraded;
 mod wire;
 
 pub use self::{
     body::{Http1Body, Http1BodyError},
     fault::RequestFault,
 };
-pub(super) use self::{connection::Http1Connection, encoder::LengthNotKept, head::HeadBounds, upgraded::Http1Upgraded};
+pub(super) use self::{connection::Http1Connection, encoder::LengthNotKept, head::HeadBounds};

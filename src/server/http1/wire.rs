@@ -20,9 +20,9 @@ use super::{
     fault::RequestFault,
     head::HeadBounds,
     output::Output,
-    upgraded::Http1Upgraded,
 };
 use crate::{
+    read_ahead::ReadAhead,
     received::{LARGEST_READ, READ_OF_HEAD},
     server::stream::DownstreamStream,
 };
@@ -59,7 +59,7 @@ struct Inner {
     reader: Option<Waker>,
     /// The connection, if it waits for the body.
     connection: Option<Waker>,
-    upgrade: Option<oneshot::Sender<Http1Upgraded>>,
+    upgrade: Option<oneshot::Sender<ReadAhead<DownstreamStream>>>,
 }
 
 /// How it stands with the body of a request.
@@ -316,7 +316,7 @@ impl Wire {
     }
 
     /// Where the stream is to be handed over to after a switch of protocols.
-    pub(super) fn upgrade(&self, number: u64) -> oneshot::Receiver<Http1Upgraded> {
+    pub(super) fn upgrade(&self, number: u64) -> oneshot::Receiver<ReadAhead<DownstreamStream>> {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.inner.borrow_mut();
         if inner.number == number {
@@ -332,7 +332,7 @@ impl Wire {
         let (stream, upgrade, reader) = (inner.stream.take(), inner.upgrade.take(), inner.reader.take());
         drop(inner);
         if let (Some(stream), Some(upgrade)) = (stream, upgrade) {
-            drop(upgrade.send(Http1Upgraded::new(stream, rest)));
+            drop(upgrade.send(ReadAhead::new(stream, rest)));
         }
         if let Some(reader) = reader {
             reader.wake();
