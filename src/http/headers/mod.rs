@@ -8,12 +8,14 @@ mod connection;
 mod hop_by_hop;
 mod identity;
 mod request_id;
+mod trailers;
 
 pub use self::{
     connection::{names_connection_option, requested_upgrade},
     hop_by_hop::{strip_hop_by_hop_from_request, strip_hop_by_hop_from_response},
     identity::IdentityHeaderNames,
     request_id::{X_REQUEST_ID, request_id, set_request_id},
+    trailers::announced_trailers,
 };
 
 use http::{HeaderMap, HeaderName, header};

@@ -7,32 +7,14 @@ use std::{cell::RefCell, time::SystemTime};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
-        HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    },
+    header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING},
     response::Parts,
 };
 use hyper::ext::ReasonPhrase;
 use thiserror::Error;
 
-use super::{grammar::trimmed, head::Said, output::Output};
-
-/// Fields that mean nothing behind a body, or something else there (RFC 9110 section 6.5.1).
-const NO_TRAILERS: [HeaderName; 12] = [
-    AUTHORIZATION,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    HOST,
-    MAX_FORWARDS,
-    SET_COOKIE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-];
+use super::{head::Said, output::Output};
+use crate::http::headers::{announced_trailers, names_connection_option};
 
 /// How the body of an answer is framed, and how far it has come.
 #[derive(Debug)]
@@ -66,7 +48,7 @@ pub(super) fn write_head(
     let is_switch = switches || status == 101;
     let is_bare = parts.status.is_informational() || status == 204 || switches;
     let is_empty = is_bare || said.is_head || status == 304;
-    *keep_alive &= !lists(&parts.headers, CONNECTION, b"close");
+    *keep_alive &= !names_connection_option(&parts.headers, "close");
     let framing = if is_empty {
         Framing::Empty
     } else if let Some(length) = length.or_else(|| stated_length(&parts.headers)) {
@@ -75,7 +57,7 @@ pub(super) fn write_head(
         *keep_alive = false;
         Framing::UntilClose
     } else {
-        Framing::Chunked(announced(&parts.headers, said))
+        Framing::Chunked(if said.takes_trailers { announced_trailers(&parts.headers) } else { Vec::new() })
     };
     output.reserve(512);
     output.extend_from_slice(if said.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
@@ -105,7 +87,7 @@ pub(super) fn write_head(
     }
     if !*keep_alive && !is_switch {
         output.extend_from_slice(b"connection: close\r\n");
-    } else if *keep_alive && said.is_http10 && !lists(&parts.headers, CONNECTION, b"keep-alive") {
+    } else if *keep_alive && said.is_http10 && !names_connection_option(&parts.headers, "keep-alive") {
         output.extend_from_slice(b"connection: keep-alive\r\n");
     }
     if !is_dated {
@@ -176,21 +158,6 @@ fn write_chunk_size(output: &mut Vec<u8>, size: usize) {
 /// The one length that an answer says it has.
 fn stated_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The trailers that may be sent: those that the answer names, to somebody who takes them.
-fn announced(headers: &HeaderMap, said: Said) -> Vec<HeaderName> {
-    if !said.takes_trailers {
-        return Vec::new();
-    }
-    let names = headers.get_all(TRAILER).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let names = names.filter_map(|name| HeaderName::from_bytes(trimmed(name)).ok());
-    names.filter(|name| !NO_TRAILERS.contains(name)).collect()
-}
-
-fn lists(headers: &HeaderMap, name: HeaderName, member: &[u8]) -> bool {
-    let mut members = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    members.any(|each| trimmed(each).eq_ignore_ascii_case(member))
 }
 
 /// The time by the wall clock (RFC 9110 section 6.6.1), written anew once a second.

@@ -5,13 +5,7 @@
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName,
-    header::{
-        AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST,
-        MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    },
-};
+use http::HeaderMap;
 use http_body::Body as _;
 use std::{io::Write as _, pin::Pin};
 
@@ -26,22 +20,6 @@ use super::{
 const SMALL_PIECE: usize = 4 * 1024;
 /// So many bytes are gathered of small pieces.
 const MOST_GATHERED: usize = 16 * 1024;
-
-/// Fields that mean something before the body only (RFC 9110 section 6.5.1).
-const NEVER_TRAILERS: [HeaderName; 12] = [
-    AUTHORIZATION,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    HOST,
-    MAX_FORWARDS,
-    SET_COOKIE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    TE,
-];
 
 /// A request's body that is being sent.
 pub(super) struct Sending<B> {
@@ -126,7 +104,7 @@ impl<B: RequestBody> Sending<B> {
         if let Outward::Chunked(announced) = &self.framing {
             buffer.extend_from_slice(b"0\r\n");
             for (name, value) in trailers.iter().flatten() {
-                if announced.contains(name) && !NEVER_TRAILERS.contains(name) {
+                if announced.contains(name) {
                     write_field(name, value, buffer);
                 }
             }

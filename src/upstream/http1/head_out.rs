@@ -2,10 +2,12 @@
 //! Always holds: the head frames the body there is, and in one way only.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request,
-    header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
+    HeaderName, HeaderValue, Request,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
+
+use crate::http::headers::announced_trailers;
 
 /// As much room as most heads take, so that the buffer does not grow field by field.
 const USUAL_HEAD: usize = 1024;
@@ -96,10 +98,4 @@ pub(super) fn number(value: &HeaderValue) -> Option<u64> {
     let digits = value.as_bytes();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
-}
-
-/// The trailers that `Trailer` names (RFC 9110 section 6.6.2); others are not passed on.
-fn announced_trailers(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lists = headers.get_all(TRAILER).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
-    lists.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
