@@ -4,17 +4,17 @@
 use std::{hint::black_box, net::IpAddr};
 
 use criterion::{BatchSize, Criterion};
-use http::{HeaderName, HeaderValue, Request, request::Parts};
+use http::{HeaderName, HeaderValue, Request};
 use postern::{
     clock::UnixTime,
     http::{
-        NormalHost, NormalPath,
+        NormalHost, NormalPath, RequestHead,
         forwarded::{self, Hop},
         headers::{self, IdentityHeaderNames},
     },
 };
 
-fn request() -> Parts {
+fn request() -> RequestHead {
     let request = Request::builder()
         .uri("/v1/tenants/acme/orders/17?expand=lines")
         .header("host", "api.example.com")
@@ -25,7 +25,7 @@ fn request() -> Parts {
         .header("content-type", "application/json")
         .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         .header("x-request-id", "0190a3c4-7b1e-7cc0-8000-0123456789ab");
-    request.body(()).unwrap().into_parts().0
+    request.body(()).unwrap().into_parts().0.into()
 }
 
 fn main() {
@@ -34,44 +34,44 @@ fn main() {
     let host = NormalHost::parse("api.example.com").unwrap();
     let identity = ["x-client-id", "x-scope", "x-tenant"].map(HeaderName::from_static);
     let identity = IdentityHeaderNames::new(&identity);
-    let parts = request();
+    let head = request();
 
-    criterion.bench_function("normalise host", |bencher| bencher.iter(|| NormalHost::from_request(black_box(&parts))));
+    criterion.bench_function("normalise host", |bencher| bencher.iter(|| NormalHost::from_request(black_box(&head))));
     criterion.bench_function("normalise path, and path for the upstream", |bencher| {
         bencher.iter(|| {
-            let uri = black_box(&parts.uri);
+            let uri = black_box(&head.uri);
             NormalPath::parse(uri.path()).unwrap().path_and_query(uri, None)
         });
     });
     criterion.bench_function("strip hop-by-hop", |bencher| {
-        let strip = |parts: &mut Parts| headers::strip_hop_by_hop_from_request(&mut parts.headers, false);
+        let strip = |head: &mut RequestHead| headers::strip_hop_by_hop_from_request(&mut head.fields, false);
         bencher.iter_batched_ref(request, strip, BatchSize::SmallInput);
     });
     criterion.bench_function("strip identity", |bencher| {
-        bencher.iter_batched_ref(request, |parts| identity.strip(&mut parts.headers), BatchSize::SmallInput);
+        bencher.iter_batched_ref(request, |head| identity.strip(&mut head.fields), BatchSize::SmallInput);
     });
     criterion.bench_function("request id", |bencher| {
-        let settle = |parts: &mut Parts| {
-            let id = headers::request_id(&parts.headers, UnixTime::from_seconds(1));
-            headers::set_request_id(&mut parts.headers, &id);
+        let settle = |head: &mut RequestHead| {
+            let id = headers::request_id(&head.fields, UnixTime::from_seconds(1));
+            headers::set_request_id(&mut head.fields, &id);
             id
         };
         bencher.iter_batched_ref(request, settle, BatchSize::SmallInput);
     });
     criterion.bench_function("forwarding fields", |bencher| {
         let rewrite =
-            |parts: &mut Parts| forwarded::rewrite(&mut parts.headers, &Hop { peer, tls: true, host: &host }, &[]);
+            |head: &mut RequestHead| forwarded::rewrite(&mut head.fields, &Hop { peer, tls: true, host: &host }, &[]);
         bencher.iter_batched_ref(request, rewrite, BatchSize::SmallInput);
     });
     criterion.bench_function("rewrite a request's fields, all of it", |bencher| {
-        let rewrite = |parts: &mut Parts| {
-            let id = headers::request_id(&parts.headers, UnixTime::from_seconds(1));
-            headers::strip_hop_by_hop_from_request(&mut parts.headers, false);
-            identity.strip(&mut parts.headers);
-            headers::strip_credentials(&mut parts.headers, false);
-            forwarded::rewrite(&mut parts.headers, &Hop { peer, tls: true, host: &host }, &[]);
-            headers::set_request_id(&mut parts.headers, &id);
-            parts.headers.insert("x-client-id", HeaderValue::from_static("billing"));
+        let rewrite = |head: &mut RequestHead| {
+            let id = headers::request_id(&head.fields, UnixTime::from_seconds(1));
+            headers::strip_hop_by_hop_from_request(&mut head.fields, false);
+            identity.strip(&mut head.fields);
+            headers::strip_credentials(&mut head.fields, false);
+            forwarded::rewrite(&mut head.fields, &Hop { peer, tls: true, host: &host }, &[]);
+            headers::set_request_id(&mut head.fields, &id);
+            head.fields.append(HeaderName::from_static("x-client-id"), HeaderValue::from_static("billing"));
         };
         bencher.iter_batched_ref(request, rewrite, BatchSize::SmallInput);
     });

@@ -10,12 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use postern::{
     clock::UnixTime,
     config,
     diagnostic::Diagnostics,
+    http::{Request, Response},
     server::{ConnectionInfo, DownstreamBody, Handler, Listeners, RequestFault, Server, run_worker},
 };
 use tokio::{
@@ -61,18 +62,18 @@ impl Handler for Listening {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        let (head, body) = request.into_parts();
+        let Request { head, body } = request;
         // What was there of a body that broke off is a matter of chance.
         let body = body.collect().await.ok().map(|body| body.to_bytes());
-        let fields = head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+        let fields = head.fields.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
         let (method, target, peer) = (head.method, head.uri.to_string(), connection.peer.ip());
         self.heard.borrow_mut().push(Heard::Request { method, target, fields, body, peer });
-        Response::default()
+        Response::new(StatusCode::OK, Full::default())
     }
 
     fn put_aside(&self, fault: RequestFault, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
         self.heard.borrow_mut().push(Heard::Fault(fault));
-        Response::default()
+        Response::new(StatusCode::OK, Full::default())
     }
 
     fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {

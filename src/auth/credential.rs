@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::header::AUTHORIZATION;
 
 use super::{
     BearerToken,
     bearer::{self, CredentialError},
 };
-use crate::http::headers::X_API_KEY;
+use crate::http::{FieldLines, headers::X_API_KEY};
 
 /// The query parameter of RFC 6750 section 2.3.
 const QUERY_PARAMETER: &str = "access_token";
@@ -40,17 +40,17 @@ pub enum CredentialHeader {
     ApiKey,
 }
 
-/// The one credential of a request with these headers and this query, if there is one. `X-API-Key` is looked at only if
+/// The one credential of a request with these fields and this query, if there is one. `X-API-Key` is looked at only if
 /// `api_keys`; see [`super::Issuers::accepts_api_keys`].
 ///
 /// # Errors
 /// There is more than one, or it is no token.
 pub fn extract<'a>(
-    headers: &'a HeaderMap,
+    fields: &'a impl FieldLines,
     query: Option<&str>,
     api_keys: bool,
 ) -> Result<Option<Credential<'a>>, CredentialError> {
-    credential_field(headers, query, api_keys)?.map(CredentialField::read).transpose()
+    credential_field(fields, query, api_keys)?.map(CredentialField::read).transpose()
 }
 
 /// The field in which the one credential of a request stands, if there is one; otherwise like [`extract`].
@@ -58,12 +58,13 @@ pub fn extract<'a>(
 /// # Errors
 /// There is more than one, or its scheme is another one.
 pub fn credential_field<'a>(
-    headers: &'a HeaderMap,
+    fields: &'a impl FieldLines,
     query: Option<&str>,
     api_keys: bool,
 ) -> Result<Option<CredentialField<'a>>, CredentialError> {
-    let authorizations = headers.get_all(AUTHORIZATION).iter().map(|value| (CredentialHeader::Authorization, value));
-    let keys = api_keys.then(|| headers.get_all(X_API_KEY).iter()).into_iter().flatten();
+    let names = (AUTHORIZATION, X_API_KEY);
+    let authorizations = fields.lines(&names.0).map(|value| (CredentialHeader::Authorization, value));
+    let keys = api_keys.then(|| fields.lines(&names.1)).into_iter().flatten();
     let mut found = authorizations.chain(keys.map(|value| (CredentialHeader::ApiKey, value)));
     match (found.next(), found.next(), query.is_some_and(holds_token)) {
         (None, _, false) => Ok(None),
@@ -74,10 +75,10 @@ pub fn credential_field<'a>(
 }
 
 impl<'a> CredentialField<'a> {
-    fn of(header: CredentialHeader, value: &'a HeaderValue) -> Result<Self, CredentialError> {
+    fn of(header: CredentialHeader, value: &'a [u8]) -> Result<Self, CredentialError> {
         let value = match header {
             CredentialHeader::Authorization => bearer::after_scheme(value)?,
-            CredentialHeader::ApiKey => value.as_bytes(),
+            CredentialHeader::ApiKey => value,
         };
         Ok(Self { value, header })
     }
@@ -140,9 +141,11 @@ fn holds_token(query: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::Fields;
 
     fn of(
         authorizations: &[&str],
@@ -150,13 +153,13 @@ mod tests {
         query: Option<&str>,
         api_keys: bool,
     ) -> Result<Option<(CredentialHeader, String)>, CredentialError> {
-        let mut headers = HeaderMap::new();
+        let mut fields = Fields::default();
         for (name, values) in [(AUTHORIZATION, authorizations), (X_API_KEY, keys)] {
             for value in values {
-                headers.append(&name, HeaderValue::from_str(value).unwrap());
+                fields.append(name.clone(), HeaderValue::from_str(value).unwrap());
             }
         }
-        let found = extract(&headers, query, api_keys)?;
+        let found = extract(&fields, query, api_keys)?;
         Ok(found.map(|found| (found.header(), found.token().as_str().to_owned())))
     }
 
@@ -219,8 +222,8 @@ mod tests {
             value in proptest::collection::vec(0x20u8..=0xff, 0..60), api_key in any::<bool>(),
         ) {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
-                let headers = HeaderMap::from_iter([(if api_key { X_API_KEY } else { AUTHORIZATION }, value)]);
-                if let Ok(Some(credential)) = extract(&headers, None, true) {
+                let fields = Fields::from_iter([(if api_key { X_API_KEY } else { AUTHORIZATION }, value)]);
+                if let Ok(Some(credential)) = extract(&fields, None, true) {
                     prop_assert!(!credential.token().as_str().contains([' ', ',']));
                     prop_assert_eq!(credential.header() == CredentialHeader::ApiKey, api_key);
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use http::{HeaderName, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,7 +11,13 @@ use super::{
     forge::{EC, ED, FixedKeys, FixedStanding, SigningKey, changed, issuers_with_standing},
     recall, verify,
 };
-use crate::{clock::UnixTime, config::Config, http::headers::X_API_KEY, id::TokenId, jose::Algorithm};
+use crate::{
+    clock::UnixTime,
+    config::Config,
+    http::{Fields, headers::X_API_KEY},
+    id::TokenId,
+    jose::Algorithm,
+};
 
 const NOW: u64 = 1_700_000_000;
 const OWN: &str = "https://own.example/";
@@ -56,8 +62,8 @@ impl World {
 
     /// As requests do it: by the short way, if it is open.
     fn field_at(&self, name: HeaderName, value: &str, seconds: u64) -> Result<Arc<VerifiedToken>, VerifyError> {
-        let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
-        let field = credential_field(&headers, None, true).unwrap().unwrap();
+        let fields = Fields::from_iter([(name, value.parse().unwrap())]);
+        let field = credential_field(&fields, None, true).unwrap().unwrap();
         let recalled = recall(field, &self.issuers, &self.cache, UnixTime::from_seconds(seconds));
         recalled.unwrap_or_else(|| self.verify_at(field.read().unwrap(), seconds))
     }
@@ -142,8 +148,8 @@ fn what_is_recalled_is_what_would_be_verified() {
         own(json!({ "type": "userAccessToken", "jti": TokenId::generate().to_string() })),
     );
     let of = |header: HeaderName, value: &str, seconds: u64| {
-        let headers = HeaderMap::from_iter([(header, value.parse().unwrap())]);
-        let field = credential_field(&headers, None, true).unwrap().unwrap();
+        let fields = Fields::from_iter([(header, value.parse().unwrap())]);
+        let field = credential_field(&fields, None, true).unwrap().unwrap();
         let recalled = recall(field, &world.issuers, &world.cache, UnixTime::from_seconds(seconds));
         (recalled.map(reason), reason(world.verify_at(field.read().unwrap(), seconds)))
     };

@@ -15,7 +15,7 @@ use crate::{
     auth::{Access, BearerToken, Requirement, UnverifiedToken, Verdict, VerifyError},
     clock::Clock,
     gateway::{Rejection, refuse_method},
-    http::{NormalHost, NormalPath, PathError, PathParameters},
+    http::{NormalHost, NormalPath, PathError, PathParameters, RequestHead},
     snapshot::{Destination, Snapshot},
 };
 
@@ -108,9 +108,9 @@ fn explain(snapshot: &Snapshot, arguments: &ExplainArguments, token: Option<&str
         bail!("`{}` names no host: write the whole URL, like https://api.example.com/v1/orders", arguments.url);
     };
     let request = Request::builder().method(&arguments.method).uri(&arguments.url).header("host", authority.as_str());
-    let (parts, ()) = request.body(()).context("this is no request")?.into_parts();
+    let head = RequestHead::from(request.body(()).context("this is no request")?.into_parts().0);
     let mut explanation = Explanation::default();
-    let rejection = match judge(snapshot, &parts, token, &mut explanation) {
+    let rejection = match judge(snapshot, &head, token, &mut explanation) {
         Ok(()) => {
             explanation.outcome.forwarded = explanation.route.is_some();
             explanation.outcome.words = match explanation.outcome.forwarded {
@@ -137,16 +137,16 @@ fn explain(snapshot: &Snapshot, arguments: &ExplainArguments, token: Option<&str
 /// The same steps as a request takes, each noted down.
 fn judge(
     snapshot: &Snapshot,
-    parts: &http::request::Parts,
+    head: &RequestHead,
     token: Option<&str>,
     explanation: &mut Explanation,
 ) -> Result<(), Rejection> {
-    refuse_method(&parts.method)?;
-    let host = NormalHost::from_request(parts)?;
+    refuse_method(&head.method)?;
+    let host = NormalHost::from_request(head)?;
     explanation.host = host.as_str().to_owned();
-    let path = NormalPath::parse(parts.uri.path())?;
+    let path = NormalPath::parse(head.uri.path())?;
     explanation.path = path.as_str().to_owned();
-    let matched = snapshot.match_route(&host, &path, &parts.method)?;
+    let matched = snapshot.match_route(&host, &path, &head.method)?;
     let route = match matched.value {
         Destination::Route(index) => snapshot.route(*index).ok_or(Rejection::NoRoute)?,
         Destination::TokenEndpoint(endpoint, ..) => {
@@ -160,7 +160,7 @@ fn judge(
     };
     explanation.route = Some(route.name.to_string());
     explanation.upstream = Some(route.upstream.name().to_string());
-    let target = path.path_and_query(&parts.uri, route.strip_prefix.as_ref()).map_err(|_| PathError::TooLong)?;
+    let target = path.path_and_query(&head.uri, route.strip_prefix.as_ref()).map_err(|_| PathError::TooLong)?;
     explanation.forwarded_as = Some(target.path().to_owned());
     if let Some(limit) = &route.limit {
         explanation.notes.push(format!("limit {limit}: what comes beyond that is answered 429"));

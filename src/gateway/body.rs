@@ -20,7 +20,7 @@ use super::{
     worker::InForce,
 };
 use crate::{
-    http::{BodyEnd, BodyError, MeteredBody, OnBodyEnd, headers::strip_trailers},
+    http::{BodyEnd, BodyError, Fields, MeteredBody, OnBodyEnd, headers::strip_trailers},
     server::DownstreamBody,
     upstream::UpstreamBody,
 };
@@ -60,8 +60,10 @@ impl Body for RequestBody {
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
-            strip_trailers(trailers);
-            this.snapshot.identity_headers.strip(trailers);
+            let mut fields = Fields::from(std::mem::take(trailers));
+            strip_trailers(&mut fields);
+            this.snapshot.identity_headers.strip(&mut fields);
+            *trailers = fields.into();
         }
         Poll::Ready(frame)
     }

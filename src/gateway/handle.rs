@@ -4,7 +4,7 @@
 
 use std::{pin::pin, rc::Rc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     auth::{Permit, WorkerTokenCache, from_authorization},
     http::{
-        Arrival, BodyError, BodyLimits, MeteredBody, NormalPath, grpc_timeout,
+        Arrival, BodyError, BodyLimits, Fields, MeteredBody, NormalPath, Request, RequestHead, Response, grpc_timeout,
         headers::{requested_upgrade, set_request_id, strip_credentials, strip_hop_by_hop_from_request},
         is_grpc,
     },
@@ -55,8 +55,8 @@ impl Handler for Gateway {
         request: Request<DownstreamBody>,
         connection: &Rc<ConnectionInfo>,
     ) -> Response<ResponseBody> {
-        let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request);
-        let grpc = speaks_grpc(&request);
+        let mut record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request.head);
+        let grpc = speaks_grpc(&request.head);
         let answered = pin!(self.exchange(request, connection, &mut record)).await;
         match answered {
             Ok(answer) => respond::answer(answer, record),
@@ -74,8 +74,8 @@ impl Handler for Gateway {
     }
 
     fn overloaded(&self, request: &Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
-        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, request);
-        respond::reject(&Rejection::Overloaded, speaks_grpc(request), record)
+        let record = Record::begin(&self.worker, self.worker.snapshot(), connection, &request.head);
+        respond::reject(&Rejection::Overloaded, speaks_grpc(&request.head), record)
     }
 
     fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<ResponseBody> {
@@ -89,9 +89,9 @@ pub(super) enum Answer {
     /// What an upstream answered.
     Forwarded(Response<upstream::UpstreamBody<RequestBody>>, BodyLimits),
     /// What the embedded issuer answered.
-    Own(Response<http_body_util::Full<bytes::Bytes>>),
+    Own(http::Response<http_body_util::Full<bytes::Bytes>>),
     /// What the management of a token endpoint answered.
-    Managed(Response<ManagedBody>),
+    Managed(http::Response<ManagedBody>),
 }
 
 impl Gateway {
@@ -102,13 +102,13 @@ impl Gateway {
         record: &mut Record,
     ) -> Result<Answer, Rejection> {
         let snapshot = Rc::clone(record.snapshot());
-        let (mut parts, body) = request.into_parts();
-        let bridge = Bridge::of(&mut parts);
-        refuse_method(&parts.method)?;
-        let arrival = connection.arrivals.of(&parts)?;
+        let Request { mut head, body } = request;
+        let bridge = Bridge::of(&mut head);
+        refuse_method(&head.method)?;
+        let arrival = connection.arrivals.of(&head)?;
         record.arrived(&arrival);
-        let path = NormalPath::parse(parts.uri.path())?;
-        let matched = snapshot.match_route(arrival.host(), &path, &parts.method)?;
+        let path = NormalPath::parse(head.uri.path())?;
+        let matched = snapshot.match_route(arrival.host(), &path, &head.method)?;
         let route = match matched.value {
             Destination::Route(index) => {
                 record.matched(*index);
@@ -120,9 +120,9 @@ impl Gateway {
             }
             Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
-                let request = Request::from_parts(parts, body);
+                let request = Request { head, body };
                 // Boxed, since few requests come here: else each would carry the room for it.
-                if operation.is_management(request.method()) {
+                if operation.is_management(&request.head.method) {
                     let place = (&**endpoint, *operation, &matched.parameters);
                     let managed = own::manage(&self.worker, place, request, connection, &snapshot, record);
                     return Box::pin(managed).await;
@@ -131,30 +131,29 @@ impl Gateway {
             }
             Destination::Document(path) => return own::document(path, &snapshot),
         };
-        let timeout = patience(route, &parts);
-        limit::by_peer(route, &parts, connection, record).await?;
-        let target = path
-            .path_and_query(&parts.uri, route.strip_prefix.as_ref())
-            .map_err(|_| crate::http::PathError::TooLong)?;
-        let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &parts, &matched.parameters, record)).await?;
+        let timeout = patience(route, &head);
+        limit::by_peer(route, &head, connection, record).await?;
+        let target =
+            path.path_and_query(&head.uri, route.strip_prefix.as_ref()).map_err(|_| crate::http::PathError::TooLong)?;
+        let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &head, &matched.parameters, record)).await?;
         limit::by_principal(route, &permit, record).await?;
 
         // The rewriting may take it away, and only the answer tells whether it was good.
-        let presented = presented_token(&snapshot, route, &permit, &parts.headers);
+        let presented = presented_token(&snapshot, route, &permit, &head.fields);
         if let Some(bridge) = &bridge {
-            bridge.form(&mut parts);
+            bridge.form(&mut head);
         }
         let deadline = record.deadline(timeout);
-        let upgrades = requested_upgrade(&parts).is_some();
-        let limits = self.rewrite(&mut parts.headers, (route, deadline, upgrades), &arrival, connection, record);
-        told.add_to(&mut parts.headers);
-        parts.uri = target.into();
-        let upgrading = upgrades.then(|| take_upgrade(&mut parts, &body)).flatten();
-        let hold = websocket::take_hold(&mut parts);
+        let upgrades = requested_upgrade(&head).is_some();
+        let limits = self.rewrite(&mut head.fields, (route, deadline, upgrades), &arrival, connection, record);
+        told.add_to(&mut head.fields);
+        head.uri = target.into();
+        let upgrading = upgrades.then(|| take_upgrade(&mut head, &body)).flatten();
+        let hold = websocket::take_hold(&mut head);
         let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
-        let request = Request::from_parts(parts, body);
+        let request = Request { head, body };
         let caller = record.caller();
         let forwarded =
             pin!(upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline)).await;
@@ -164,9 +163,9 @@ impl Gateway {
             record.not_forwarded(endpoint, &rejection);
             rejection
         })?;
-        record.forwarded(&endpoint, timings, response.status());
-        if response.status() == StatusCode::UNAUTHORIZED
-            && let Some(token) = presented.as_ref().and_then(|field| from_authorization(field).ok())
+        record.forwarded(&endpoint, timings, response.head.status);
+        if response.head.status == StatusCode::UNAUTHORIZED
+            && let Some(token) = presented.as_ref().and_then(|field| from_authorization(field.as_bytes()).ok())
         {
             snapshot.reuses.drop_token(token.as_str(), DropReason::UpstreamRefused);
         }
@@ -188,23 +187,23 @@ impl Gateway {
     /// Takes out what must not reach the upstream, then puts in what the gateway itself says; gives the body's bounds.
     fn rewrite(
         &self,
-        headers: &mut HeaderMap,
+        fields: &mut Fields,
         (route, deadline, upgrades): (&Route, Instant, bool),
         arrival: &Arrival,
         connection: &ConnectionInfo,
         record: &mut Record,
     ) -> BodyLimits {
         if !route.identity.keeps_authorization {
-            strip_credentials(headers, record.snapshot().issuers.accepts_api_keys());
+            strip_credentials(fields, record.snapshot().issuers.accepts_api_keys());
         }
-        strip_hop_by_hop_from_request(headers, upgrades);
-        record.snapshot().identity_headers.strip(headers);
+        strip_hop_by_hop_from_request(fields, upgrades);
+        record.snapshot().identity_headers.strip(fields);
         // RFC 9110 section 10.1.1: whoever reads the body answers 100 Continue, and that is the gateway.
-        headers.remove(header::EXPECT);
+        fields.remove(&header::EXPECT);
         let settings = connection.settings();
-        record.called_by(arrival.hop().add_to(headers, &settings.trusted_proxies));
-        set_request_id(headers, record.request_id());
-        headers.insert(header::HOST, arrival.host().header_value().clone());
+        record.called_by(arrival.hop().add_to(fields, &settings.trusted_proxies));
+        set_request_id(fields, record.request_id());
+        fields.insert(header::HOST, arrival.host().header_value().clone());
         BodyLimits {
             bytes: Some(settings.limits.body_bytes),
             idle: Some(settings.limits.body_idle_timeout),
@@ -215,14 +214,14 @@ impl Gateway {
 
 /// gRPC is spoken over HTTP/2 only; anybody else gets the status itself. So does whoever asks for a WebSocket, for whom a refusal
 /// within a 200 would be the beginning of one.
-fn speaks_grpc<B>(request: &Request<B>) -> bool {
-    request.version() == Version::HTTP_2 && request.method() != Method::CONNECT && is_grpc(request.headers())
+fn speaks_grpc(head: &RequestHead) -> bool {
+    head.version == Version::HTTP_2 && head.method != Method::CONNECT && is_grpc(&head.fields)
 }
 
 /// How long an exchange may take: as long as its route says, but no longer than a gRPC caller waits.
-fn patience(route: &Route, parts: &Parts) -> Duration {
-    let is_call = parts.version == Version::HTTP_2 && is_grpc(&parts.headers);
-    let callers = is_call.then(|| grpc_timeout(&parts.headers)).flatten();
+fn patience(route: &Route, head: &RequestHead) -> Duration {
+    let is_call = head.version == Version::HTTP_2 && is_grpc(&head.fields);
+    let callers = is_call.then(|| grpc_timeout(&head.fields)).flatten();
     callers.map_or(route.timeout, |callers| callers.min(route.timeout))
 }
 
@@ -238,26 +237,27 @@ pub fn refuse_method(method: &Method) -> Result<(), Rejection> {
 }
 
 /// What stands in the log for a request of which nothing is known.
-fn unread(connection: &ConnectionInfo) -> Request<()> {
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(b"-").unwrap_or_default();
-    *request.uri_mut() = Uri::from_static("*");
-    *request.version_mut() = match connection.protocol {
-        Protocol::Http1 => Version::HTTP_11,
-        Protocol::Http2 => Version::HTTP_2,
-    };
-    request
+fn unread(connection: &ConnectionInfo) -> RequestHead {
+    RequestHead {
+        method: Method::from_bytes(b"-").unwrap_or_default(),
+        uri: Uri::from_static("*"),
+        version: match connection.protocol {
+            Protocol::Http1 => Version::HTTP_11,
+            Protocol::Http2 => Version::HTTP_2,
+        },
+        ..RequestHead::default()
+    }
 }
 
 /// The field with the token that the upstream is about to judge, if its verdict is of use to anybody.
-fn presented_token(snapshot: &Snapshot, route: &Route, permit: &Permit, headers: &HeaderMap) -> Option<HeaderValue> {
+fn presented_token(snapshot: &Snapshot, route: &Route, permit: &Permit, fields: &Fields) -> Option<HeaderValue> {
     let is_judged = permit.token().is_some() || route.identity.keeps_authorization;
     let is_of_use = snapshot.reuses.follows_upstreams() && is_judged;
-    is_of_use.then(|| headers.get(header::AUTHORIZATION).cloned()).flatten()
+    is_of_use.then(|| fields.first_owned(&header::AUTHORIZATION)).flatten()
 }
 
-fn take_upgrade(parts: &mut Parts, body: &DownstreamBody) -> Option<DownstreamUpgrade> {
-    let of_stream = || parts.extensions.remove::<OnUpgrade>().map(DownstreamUpgrade::of_stream);
+fn take_upgrade(head: &mut RequestHead, body: &DownstreamBody) -> Option<DownstreamUpgrade> {
+    let of_stream = || head.extensions.remove::<OnUpgrade>().map(DownstreamUpgrade::of_stream);
     body.upgrade().or_else(of_stream)
 }
 

@@ -3,11 +3,11 @@
 //! Always holds: told after everything of that name was removed from what came in. Whether a token's claims can be written
 //! is part of the decision about it, so that a route which only reports can report it.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::Rejection;
-use crate::{auth::VerifiedToken, jose::Member, snapshot::Identity};
+use crate::{auth::VerifiedToken, http::Fields, jose::Member, snapshot::Identity};
 
 /// What the upstream is told about the caller of one request; nothing, if nobody's word was accepted.
 #[derive(Debug, Default)]
@@ -31,10 +31,8 @@ impl Told {
     }
 
     /// Adds it to a request's fields.
-    pub(super) fn add_to(self, headers: &mut HeaderMap) {
-        for (name, value) in self.fields {
-            headers.insert(name, value);
-        }
+    pub(super) fn add_to(self, fields: &mut Fields) {
+        fields.extend(self.fields);
     }
 }
 

@@ -2,12 +2,12 @@
 //! Refuses: an upstream's word on a limit that is not its own.
 //! Always holds: a request is counted by one limit, once.
 
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{HeaderName, HeaderValue};
 
 use super::{Rejection, record::Record};
 use crate::{
     auth::Permit,
-    http::{forwarded, whole_seconds},
+    http::{Fields, RequestHead, forwarded, whole_seconds},
     limit::{By, RouteLimit, Taken, Whose},
     server::ConnectionInfo,
     snapshot::Route,
@@ -22,13 +22,13 @@ const OTHERS: [HeaderName; 2] = [HeaderName::from_static("ratelimit"), HeaderNam
 /// Counts a request by its peer, where the route has it so: before anything is made of its token.
 pub(super) async fn by_peer(
     route: &Route,
-    parts: &Parts,
+    head: &RequestHead,
     connection: &ConnectionInfo,
     record: &mut Record,
 ) -> Result<(), Rejection> {
     let Some(limit) = route.limit.as_ref().filter(|limit| *limit.by() == By::Peer) else { return Ok(()) };
     let trusted = &connection.settings().trusted_proxies;
-    let caller = forwarded::caller(&parts.headers, connection.peer.ip(), trusted);
+    let caller = forwarded::caller(&head.fields, connection.peer.ip(), trusted);
     record.called_by(caller);
     count(limit, &Whose::Peer(caller), record).await
 }
@@ -61,14 +61,12 @@ async fn count(limit: &RouteLimit, whose: &Whose<'_>, record: &mut Record) -> Re
 }
 
 /// Says how the limit stands that a request was counted by.
-pub(super) fn tell(headers: &mut HeaderMap, taken: Option<Taken>) {
+pub(super) fn tell(fields: &mut Fields, taken: Option<Taken>) {
     let Some(taken) = taken else { return };
-    for other in &OTHERS {
-        headers.remove(other);
-    }
-    headers.insert(LIMIT, HeaderValue::from(taken.limit.get()));
-    headers.insert(REMAINING, HeaderValue::from(taken.remaining));
-    headers.insert(RESET, HeaderValue::from(whole_seconds(taken.reset)));
+    fields.keep(|name| !OTHERS.contains(name));
+    fields.insert(LIMIT, HeaderValue::from(taken.limit.get()));
+    fields.insert(REMAINING, HeaderValue::from(taken.remaining));
+    fields.insert(RESET, HeaderValue::from(whole_seconds(taken.reset)));
 }
 
 #[cfg(test)]
@@ -80,17 +78,18 @@ mod tests {
     #[test]
     fn an_upstreams_word_is_replaced_only_where_a_limit_applies() {
         let names = ["ratelimit", "ratelimit-policy", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
-        let mut headers = HeaderMap::new();
+        let mut fields = Fields::default();
         for name in names {
-            headers.append(name, "upstream".parse().unwrap());
-            headers.append(name, "twice".parse().unwrap());
+            for value in ["upstream", "twice"] {
+                fields.append(HeaderName::from_static(name), value.parse().unwrap());
+            }
         }
-        tell(&mut headers, None);
-        assert_eq!(headers.len(), 10);
+        tell(&mut fields, None);
+        assert_eq!(fields.len(), 10);
         let limit = NonZeroU32::new(5).unwrap();
-        tell(&mut headers, Some(Taken { limit, remaining: 4, reset: Duration::from_millis(200), retry_after: None }));
-        let told = |name: &str| headers[name].to_str().unwrap();
+        tell(&mut fields, Some(Taken { limit, remaining: 4, reset: Duration::from_millis(200), retry_after: None }));
+        let told = |name: &'static str| &fields[name];
         assert_eq!((told("ratelimit-limit"), told("ratelimit-remaining"), told("ratelimit-reset")), ("5", "4", "1"));
-        assert_eq!(headers.len(), 3);
+        assert_eq!(fields.len(), 3);
     }
 }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use tracing::{debug, error};
 
@@ -16,7 +16,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    http::{BodyLimits, MeteredBody, PathParameters, forwarded},
+    http::{BodyLimits, MeteredBody, PathParameters, Request, forwarded},
     server::{ConnectionInfo, DownstreamBody},
     snapshot::Snapshot,
     token_endpoint::{
@@ -87,15 +87,15 @@ fn admitted(
     request: Request<DownstreamBody>,
     connection: &ConnectionInfo,
     record: &mut Record,
-) -> (Request<MeteredBody<DownstreamBody, RequestBytes>>, IpAddr) {
+) -> (http::Request<MeteredBody<DownstreamBody, RequestBytes>>, IpAddr) {
     let limits = &connection.settings().limits;
     // How much may be read is the endpoint's own matter; how slowly is the listener's.
     let deadline = Some(record.deadline(limits.body_idle_timeout));
     let limits = BodyLimits { bytes: None, idle: Some(limits.body_idle_timeout), deadline };
-    let peer = forwarded::caller(request.headers(), connection.peer.ip(), &connection.settings().trusted_proxies);
+    let peer = forwarded::caller(&request.head.fields, connection.peer.ip(), &connection.settings().trusted_proxies);
     record.called_by(peer);
     let bytes_in = record.bytes_in();
-    (request.map(|body| MeteredBody::new(body, limits, bytes_in)), peer)
+    (request.map(|body| MeteredBody::new(body, limits, bytes_in)).into(), peer)
 }
 
 /// Answers with a document of the embedded issuer.

@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use tokio::time::timeout_at;
 
 use super::{Rejection, identity::Told, record::Record, worker::Worker};
 use crate::{
     auth::{self, Access, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
-    http::PathParameters,
+    http::{PathParameters, RequestHead},
     snapshot::{Route, Snapshot},
     token_endpoint::DropReason,
 };
@@ -21,7 +20,7 @@ pub(super) async fn permit(
     worker: &Worker,
     snapshot: &Snapshot,
     route: &Route,
-    parts: &Parts,
+    head: &RequestHead,
     parameters: &PathParameters,
     record: &mut Record,
 ) -> Result<(Permit, Told), Rejection> {
@@ -29,7 +28,7 @@ pub(super) async fn permit(
         Access::Public(public) => return Ok((Permit::public(public), Told::default())),
         Access::Protected(requirement) => requirement,
     };
-    let verified = match credential_field(snapshot, parts) {
+    let verified = match credential_field(snapshot, head) {
         Err(rejection) => Err(rejection),
         Ok(field) => match auth::recall(field, &snapshot.issuers, worker.tokens(), record.time()) {
             Some(known) => known.map_err(Rejection::from),
@@ -53,13 +52,13 @@ pub(super) async fn permit(
     record.decided(token.as_ref(), decision.as_ref().err(), report_only.is_some());
     match (decision, report_only) {
         (Err(_), Some(report_only)) => Ok((Permit::report_only(report_only), Told::default())),
-        (decision, _) => decision.inspect_err(|rejection| end_reuse(snapshot, parts, rejection)),
+        (decision, _) => decision.inspect_err(|rejection| end_reuse(snapshot, head, rejection)),
     }
 }
 
-fn credential_field<'a>(snapshot: &Snapshot, parts: &'a Parts) -> Result<CredentialField<'a>, Rejection> {
+fn credential_field<'a>(snapshot: &Snapshot, head: &'a RequestHead) -> Result<CredentialField<'a>, Rejection> {
     let api_keys = snapshot.issuers.accepts_api_keys();
-    auth::credential_field(&parts.headers, parts.uri.query(), api_keys)?.ok_or(Rejection::NoToken)
+    auth::credential_field(&head.fields, head.uri.query(), api_keys)?.ok_or(Rejection::NoToken)
 }
 
 async fn verified(
@@ -75,12 +74,12 @@ async fn verified(
 
 /// A token that is refused for itself is not handed out again. One that is refused for what the next one would be refused for, too, is:
 /// else every such request would be one to the provider.
-fn end_reuse(snapshot: &Snapshot, parts: &Parts, rejection: &Rejection) {
+fn end_reuse(snapshot: &Snapshot, head: &RequestHead, rejection: &Rejection) {
     let Rejection::Token(error) = rejection else { return };
     if snapshot.reuses.is_empty() || !error.is_cured_by_another_token() {
         return;
     }
-    if let Ok(Some(found)) = auth::extract(&parts.headers, parts.uri.query(), snapshot.issuers.accepts_api_keys()) {
+    if let Ok(Some(found)) = auth::extract(&head.fields, head.uri.query(), snapshot.issuers.accepts_api_keys()) {
         snapshot.reuses.drop_token(found.token().as_str(), DropReason::Refused);
     }
 }

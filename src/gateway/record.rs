@@ -17,7 +17,7 @@ use super::{
 use crate::{
     auth::VerifiedToken,
     clock::UnixTime,
-    http::{Arrival, BodyEnd, BodyOutcome, headers},
+    http::{Arrival, BodyEnd, BodyOutcome, RequestHead, headers},
     id::{RequestId, TokenId},
     limit::Taken,
     server::ConnectionInfo,
@@ -72,7 +72,7 @@ impl Record {
         worker: &Rc<Worker>,
         snapshot: Rc<InForce>,
         connection: &Rc<ConnectionInfo>,
-        request: &http::Request<impl Sized>,
+        request: &RequestHead,
     ) -> Box<Self> {
         let time = worker.clock().now();
         Box::new(Self {
@@ -82,10 +82,10 @@ impl Record {
             _under_way: UnderWay::begin(worker.metrics()),
             began: Instant::now(),
             time,
-            request_id: headers::request_id(request.headers(), time),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
+            request_id: headers::request_id(&request.fields, time),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            version: request.version,
             arrival: None,
             caller: connection.peer.ip(),
             route: None,

@@ -2,7 +2,7 @@
 //! Refuses: telling the caller more of a refusal than a fixed sentence.
 //! Always holds: every answer carries the request id, and its end is recorded.
 
-use http::{HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use http_body_util::Full;
 use tracing::{debug, warn};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     http::{
-        BodyLimits, MeteredBody, Problem,
+        BodyLimits, MeteredBody, Problem, Response,
         headers::{set_request_id, strip_hop_by_hop_from_response},
         is_grpc,
     },
@@ -27,26 +27,28 @@ use crate::{
 pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<ResponseBody> {
     match answer {
         Answer::Forwarded(mut response, limits) => {
-            let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            strip_hop_by_hop_from_response(response.headers_mut(), upgraded);
-            set_request_id(response.headers_mut(), record.request_id());
-            limit::tell(response.headers_mut(), record.limit());
-            record.status(response.status());
+            let upgraded = response.head.status == StatusCode::SWITCHING_PROTOCOLS;
+            strip_hop_by_hop_from_response(&mut response.head.fields, upgraded);
+            set_request_id(&mut response.head.fields, record.request_id());
+            limit::tell(&mut response.head.fields, record.limit());
+            record.status(response.head.status);
             let (tie, grpc) =
-                (record.tie().cloned(), record.version() == Version::HTTP_2 && is_grpc(response.headers()));
+                (record.tie().cloned(), record.version() == Version::HTTP_2 && is_grpc(&response.head.fields));
             response.map(|body| {
                 let body = TiedBody::new(body, tie, grpc);
                 ResponseBody::Forwarded(MeteredBody::new(body, limits, ResponseEnd::new(record)))
             })
         }
-        Answer::Own(mut response) => {
-            set_request_id(response.headers_mut(), record.request_id());
-            record.status(response.status());
+        Answer::Own(response) => {
+            let mut response = Response::from(response);
+            set_request_id(&mut response.head.fields, record.request_id());
+            record.status(response.head.status);
             own(response, record)
         }
-        Answer::Managed(mut response) => {
-            set_request_id(response.headers_mut(), record.request_id());
-            record.status(response.status());
+        Answer::Managed(response) => {
+            let mut response = Response::from(response);
+            set_request_id(&mut response.head.fields, record.request_id());
+            record.status(response.head.status);
             let end = ResponseEnd::new(record);
             response.map(|body| ResponseBody::Managed(MeteredBody::new(body, BodyLimits::NONE, end)))
         }
@@ -64,21 +66,21 @@ pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>)
         request_id: record.request_id(),
     };
     let mut response = if grpc { problem.grpc_response() } else { problem.response() };
-    let headers = response.headers_mut();
+    let fields = &mut response.head.fields;
     if let Some(challenge) = rejection.challenge() {
-        headers.insert(header::WWW_AUTHENTICATE, challenge.header_value());
+        fields.append(header::WWW_AUTHENTICATE, challenge.header_value());
     }
     if let Rejection::MethodNotAllowed { allow } = rejection {
-        headers.insert(header::ALLOW, allow.clone());
+        fields.append(header::ALLOW, allow.clone());
     }
     if let Some(seconds) = rejection.retry_after_seconds() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        fields.append(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    limit::tell(headers, record.limit());
+    limit::tell(fields, record.limit());
     // Over HTTP/2 each request stands alone: a bad one says nothing about its neighbours, who may be other callers' behind a
     // proxy.
     if rejection.closes_connection() && record.version() < Version::HTTP_2 {
-        response.extensions_mut().insert(CloseConnection);
+        response.head.extensions.insert(CloseConnection);
     }
     // A gRPC refusal is a 200 on the wire; what counts is what it says.
     record.status(rejection.status());

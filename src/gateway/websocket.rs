@@ -8,10 +8,14 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use hyper::ext::Protocol;
 
-use crate::{server::StreamHold, upstream::ForwardError};
+use crate::{
+    http::{Fields, RequestHead, Response},
+    server::StreamHold,
+    upstream::ForwardError,
+};
 
 /// What is appended to a key before it is hashed (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -24,27 +28,27 @@ pub(super) struct Bridge {
 
 impl Bridge {
     /// Takes a request that asks for a WebSocket over HTTP/2, and makes it the GET that it stands for.
-    pub(super) fn of(parts: &mut Parts) -> Option<Self> {
-        if parts.method != Method::CONNECT || parts.version != Version::HTTP_2 {
+    pub(super) fn of(head: &mut RequestHead) -> Option<Self> {
+        if head.method != Method::CONNECT || head.version != Version::HTTP_2 {
             return None;
         }
-        let protocol = parts.extensions.get::<Protocol>()?;
-        if protocol.as_ref() != b"websocket" || parts.uri.path_and_query().is_none() {
+        let protocol = head.extensions.get::<Protocol>()?;
+        if protocol.as_ref() != b"websocket" || head.uri.path_and_query().is_none() {
             return None;
         }
-        parts.method = Method::GET;
+        head.method = Method::GET;
         let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());
         let accept = accept(key.as_bytes());
         Some(Self { key: HeaderValue::from_str(&key).ok()?, accept: HeaderValue::from_str(&accept).ok()? })
     }
 
     /// Gives the request the form that it has over HTTP/1.1, with a key of our own: over HTTP/2 there is none.
-    pub(super) fn form(&self, parts: &mut Parts) {
-        parts.version = Version::HTTP_11;
-        parts.extensions.remove::<Protocol>();
-        parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        parts.headers.insert(header::SEC_WEBSOCKET_KEY, self.key.clone());
+    pub(super) fn form(&self, head: &mut RequestHead) {
+        head.version = Version::HTTP_11;
+        head.extensions.remove::<Protocol>();
+        head.fields.insert(header::UPGRADE, const { HeaderValue::from_static("websocket") });
+        head.fields.insert(header::CONNECTION, const { HeaderValue::from_static("upgrade") });
+        head.fields.insert(header::SEC_WEBSOCKET_KEY, self.key.clone());
     }
 
     /// Gives the answer the form that it has over HTTP/2.
@@ -60,27 +64,26 @@ impl Bridge {
         let refused = |why| Err(ForwardError::NotUpgraded { endpoint: Arc::clone(endpoint), why });
         if !upgraded {
             let why = "it answered a request for a WebSocket as if it were none";
-            return if response.status().is_success() { refused(why) } else { Ok(()) };
+            return if response.head.status.is_success() { refused(why) } else { Ok(()) };
         }
-        if !self.is_accepted(response.headers()) {
+        if !self.is_accepted(&response.head.fields) {
             return refused("its Sec-WebSocket-Accept does not follow from the key");
         }
-        *response.status_mut() = StatusCode::OK;
+        response.head.status = StatusCode::OK;
         for name in [header::UPGRADE, header::CONNECTION, header::SEC_WEBSOCKET_ACCEPT, header::CONTENT_LENGTH] {
-            response.headers_mut().remove(name);
+            response.head.fields.remove(&name);
         }
         Ok(())
     }
 
-    fn is_accepted(&self, headers: &HeaderMap) -> bool {
-        let mut accepts = headers.get_all(header::SEC_WEBSOCKET_ACCEPT).iter();
-        accepts.next() == Some(&self.accept) && accepts.next().is_none()
+    fn is_accepted(&self, fields: &Fields) -> bool {
+        fields.only(&header::SEC_WEBSOCKET_ACCEPT) == Some(self.accept.as_bytes())
     }
 }
 
 /// What keeps the connection from counting as idle while the stream is open.
-pub(super) fn take_hold(parts: &mut Parts) -> Option<StreamHold> {
-    parts.extensions.remove::<StreamHold>()
+pub(super) fn take_hold(head: &mut RequestHead) -> Option<StreamHold> {
+    head.extensions.remove::<StreamHold>()
 }
 
 /// The proof that belongs to a key (RFC 6455 section 4.2.2).
@@ -97,12 +100,12 @@ mod tests {
 
     use super::*;
 
-    fn parts(method: Method, version: Version, protocol: Option<&'static str>) -> Parts {
+    fn parts(method: Method, version: Version, protocol: Option<&'static str>) -> RequestHead {
         let mut request = Request::builder().method(method).version(version).uri("https://a/chat").body(()).unwrap();
         if let Some(protocol) = protocol {
             request.extensions_mut().insert(Protocol::from_static(protocol));
         }
-        request.into_parts().0
+        request.into_parts().0.into()
     }
 
     #[test]
@@ -122,12 +125,12 @@ mod tests {
             assert!(Bridge::of(&mut parts).is_none() && parts.method == method, "{method} {version:?} {protocol:?}");
         }
         let mut parts = parts(Method::CONNECT, Version::HTTP_2, Some("websocket"));
-        parts.headers.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static("not over HTTP/2"));
+        parts.fields.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static("not over HTTP/2"));
         let bridge = Bridge::of(&mut parts).unwrap();
         assert_eq!(parts.method, Method::GET);
         bridge.form(&mut parts);
         assert!(crate::http::headers::requested_upgrade(&parts).is_some());
-        let key = &parts.headers[header::SEC_WEBSOCKET_KEY];
+        let key = &parts.fields["sec-websocket-key"];
         assert_eq!(BASE64_STANDARD.decode(key).unwrap().len(), 16);
         assert_eq!(accept(key.as_bytes()), bridge.accept.to_str().unwrap());
     }
@@ -137,11 +140,11 @@ mod tests {
         let bridge = Bridge::of(&mut parts(Method::CONNECT, Version::HTTP_2, Some("websocket"))).unwrap();
         let endpoint = Arc::from("e");
         let answer = |status: u16, accepts: &[&HeaderValue], upgraded: bool| {
-            let mut response = Response::builder().status(status).body(()).unwrap();
+            let mut response = Response::new(StatusCode::from_u16(status).unwrap(), ());
             for accept in accepts {
-                response.headers_mut().append(header::SEC_WEBSOCKET_ACCEPT, (*accept).clone());
+                response.head.fields.append(header::SEC_WEBSOCKET_ACCEPT, (*accept).clone());
             }
-            bridge.answer(&mut response, upgraded, &endpoint).map(|()| response.status().as_u16()).ok()
+            bridge.answer(&mut response, upgraded, &endpoint).map(|()| response.head.status.as_u16()).ok()
         };
         let wrong = HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(answer(101, &[&bridge.accept], true), Some(200));

@@ -5,10 +5,10 @@
 
 use std::{cell::RefCell, net::IpAddr, rc::Rc};
 
-use http::{HeaderValue, Version, header, request};
+use http::{Version, header};
 
 use super::{
-    HostError, NormalHost,
+    FieldLines as _, HostError, NormalHost, RequestHead,
     forwarded::{Hop, OwnHop},
 };
 
@@ -46,14 +46,14 @@ impl Arrivals {
     ///
     /// # Errors
     /// Those of [`NormalHost::from_request`].
-    pub fn of(&self, request: &request::Parts) -> Result<Rc<Arrival>, HostError> {
+    pub fn of(&self, request: &RequestHead) -> Result<Rc<Arrival>, HostError> {
         let asked = only_host(request);
         if let (Some(asked), Some(last)) = (asked, &*self.last.borrow())
             && *asked == *last.asked
         {
             return Ok(Rc::clone(&last.arrival));
         }
-        let host = NormalHost::from_request(request)?.detached();
+        let host = NormalHost::from_request(request)?;
         let hop = OwnHop::new(&Hop { peer: self.peer, tls: self.tls, host: &host });
         let arrival = Rc::new(Arrival { host, hop });
         if let Some(asked) = asked {
@@ -78,8 +78,8 @@ impl Arrival {
 }
 
 /// The host as it came, where it came in one place only, and in the one in which it must.
-fn only_host(request: &request::Parts) -> Option<&[u8]> {
-    let mut fields = request.headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+fn only_host(request: &RequestHead) -> Option<&[u8]> {
+    let mut fields = request.fields.lines(&header::HOST);
     match (request.uri.authority(), fields.next(), fields.next()) {
         (None, Some(field), None) => Some(field),
         (Some(authority), None, _) if request.version == Version::HTTP_2 => Some(authority.as_str().as_bytes()),
@@ -89,16 +89,16 @@ fn only_host(request: &request::Parts) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Request};
+    use http::Request;
 
-    use super::*;
+    use super::{super::Fields, *};
 
-    fn parts(version: Version, target: &str, hosts: &[&str]) -> request::Parts {
+    fn parts(version: Version, target: &str, hosts: &[&str]) -> RequestHead {
         let mut request = Request::builder().version(version).uri(target);
         for host in hosts {
             request = request.header("host", *host);
         }
-        request.body(()).unwrap().into_parts().0
+        request.body(()).unwrap().into_parts().0.into()
     }
 
     /// Whatever came before on the connection, a request is answered as the only one on a connection is.
@@ -123,9 +123,9 @@ mod tests {
         let arrivals = || Arrivals::new("192.0.2.1".parse().unwrap(), true);
         let told = |arrivals: &Arrivals, (version, target, hosts): &(Version, &str, Vec<&str>)| {
             arrivals.of(&parts(*version, target, hosts)).map(|arrival| {
-                let mut headers = HeaderMap::new();
-                arrival.hop().add_to(&mut headers, &[]);
-                (arrival.host().clone(), headers)
+                let mut fields = Fields::default();
+                arrival.hop().add_to(&mut fields, &[]);
+                (arrival.host().clone(), fields)
             })
         };
         for first in &requests {

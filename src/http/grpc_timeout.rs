@@ -4,17 +4,19 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::HeaderName;
+
+use super::Fields;
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The most digits that the protocol allows.
 const MOST_DIGITS: usize = 8;
 
 /// The time that a call gives itself, if it says so in the one way there is: up to eight digits and a unit.
 #[must_use]
-pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let mut fields = headers.get_all("grpc-timeout").iter();
-    let (field, None) = (fields.next()?, fields.next()) else { return None };
-    let (unit, digits) = field.as_bytes().split_last()?;
+pub fn grpc_timeout(fields: &Fields) -> Option<Duration> {
+    let (unit, digits) = fields.only(&GRPC_TIMEOUT)?.split_last()?;
     if digits.is_empty() || digits.len() > MOST_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -57,12 +59,10 @@ mod tests {
             ("5 S", None),
             ("1.5S", None),
         ] {
-            let headers = HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), HeaderValue::from_static(text))]);
-            assert_eq!(grpc_timeout(&headers), expected, "{text}");
+            let fields = Fields::from_iter([(GRPC_TIMEOUT, HeaderValue::from_static(text))]);
+            assert_eq!(grpc_timeout(&fields), expected, "{text}");
         }
-        let mut twice = HeaderMap::new();
-        twice.append("grpc-timeout", HeaderValue::from_static("1S"));
-        twice.append("grpc-timeout", HeaderValue::from_static("2S"));
+        let twice = Fields::from_iter(["1S", "2S"].map(|text| (GRPC_TIMEOUT, HeaderValue::from_static(text))));
         assert_eq!(grpc_timeout(&twice), None);
     }
 }

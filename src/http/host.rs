@@ -4,8 +4,10 @@
 
 use std::{fmt, net::Ipv6Addr, str};
 
-use http::{HeaderValue, Version, header, request};
+use http::{HeaderValue, Version, header};
 use thiserror::Error;
+
+use super::{FieldLines as _, RequestHead};
 
 /// The longest name of a host, in bytes (RFC 1035 section 2.3.4).
 const LONGEST_HOST_BYTES: usize = 253;
@@ -13,7 +15,7 @@ const LONGEST_HOST_BYTES: usize = 253;
 /// A host in normal form, and its port if one was given.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NormalHost {
-    /// `host` or `host:port`; shares the bytes of the header it came in if they were in normal form.
+    /// `host` or `host:port`, in memory of its own.
     value: HeaderValue,
     host_bytes: usize,
     port: Option<u16>,
@@ -25,8 +27,8 @@ impl NormalHost {
     ///
     /// # Errors
     /// If there is none, more than one, or one that is malformed.
-    pub fn from_request(request: &request::Parts) -> Result<Self, HostError> {
-        let mut fields = request.headers.get_all(header::HOST).iter();
+    pub fn from_request(request: &RequestHead) -> Result<Self, HostError> {
+        let mut fields = request.fields.lines(&header::HOST);
         let field = fields.next();
         if fields.next().is_some() {
             return Err(HostError::Repeated);
@@ -39,7 +41,7 @@ impl NormalHost {
             (Some(authority), None) => Self::parse(authority.as_str()),
             (Some(authority), Some(field)) => {
                 let host = Self::from_field(field)?;
-                if field.as_bytes() != authority.as_str().as_bytes() && Self::parse(authority.as_str())? != host {
+                if field != authority.as_str().as_bytes() && Self::parse(authority.as_str())? != host {
                     return Err(HostError::Disagreeing);
                 }
                 Ok(host)
@@ -79,21 +81,13 @@ impl NormalHost {
         &self.value
     }
 
-    /// The same in memory of its own.
-    #[must_use]
-    pub(super) fn detached(mut self) -> Self {
-        if let Ok(value) = HeaderValue::from_bytes(self.value.as_bytes()) {
-            self.value = value;
-        }
-        self
-    }
-
-    fn from_field(field: &HeaderValue) -> Result<Self, HostError> {
-        let parsed = parse(field.as_bytes())?;
+    fn from_field(field: &[u8]) -> Result<Self, HostError> {
+        let parsed = parse(field)?;
         let value = match parsed.rewritten {
-            None => field.clone(),
-            Some(text) => HeaderValue::try_from(text).map_err(|_control| HostError::BadCharacter)?,
+            None => HeaderValue::from_bytes(field),
+            Some(text) => HeaderValue::try_from(text),
         };
+        let value = value.map_err(|_control| HostError::BadCharacter)?;
         Ok(Self { value, host_bytes: parsed.host_bytes, port: parsed.port })
     }
 }
@@ -228,7 +222,7 @@ mod tests {
         for host in hosts {
             request = request.header("host", *host);
         }
-        NormalHost::from_request(&request.body(()).unwrap().into_parts().0).map(|host| host.to_string())
+        NormalHost::from_request(&request.body(()).unwrap().into_parts().0.into()).map(|host| host.to_string())
     }
 
     #[test]

@@ -7,10 +7,12 @@
 mod arrival;
 mod body;
 mod field_names;
+mod fields;
 pub mod forwarded;
 mod grpc_timeout;
 pub mod headers;
 mod host;
+mod message;
 mod path;
 mod path_parameters;
 mod peer;
@@ -21,8 +23,10 @@ pub use self::{
     arrival::{Arrival, Arrivals},
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
     field_names::FieldNames,
+    fields::{FieldLines, Fields},
     grpc_timeout::grpc_timeout,
     host::{HostError, NormalHost},
+    message::{Request, RequestHead, Response, ResponseHead},
     path::{NormalPath, PathError, PathPrefix},
     path_parameters::PathParameters,
     peer::Peer,

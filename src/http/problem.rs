@@ -3,12 +3,12 @@
 //! Always holds: an answer is never stored by a cache.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::id::RequestId;
 
-use super::headers::set_request_id;
+use super::{Fields, Response, headers::set_request_id};
 
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -38,9 +38,9 @@ impl Problem<'_> {
     /// The answer as `application/problem+json` (RFC 9457). Other fields, like `WWW-Authenticate`, are for the caller to add.
     #[must_use]
     pub fn response(&self) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::from(self.document()));
-        *response.status_mut() = self.status;
-        self.add_fields(response.headers_mut(), "application/problem+json");
+        let mut response = Response::new(self.status, Bytes::from(self.document()));
+        let content_type = const { HeaderValue::from_static("application/problem+json") };
+        self.add_fields(&mut response.head.fields, content_type);
         response
     }
 
@@ -48,13 +48,13 @@ impl Problem<'_> {
     /// status is 200, as the protocol has it.
     #[must_use]
     pub fn grpc_response(&self) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::new());
-        let headers = response.headers_mut();
-        self.add_fields(headers, "application/grpc");
-        headers.insert(GRPC_STATUS, HeaderValue::from(GrpcStatus::from(self.status).code()));
+        let mut response = Response::new(StatusCode::OK, Bytes::new());
+        let fields = &mut response.head.fields;
+        self.add_fields(fields, const { HeaderValue::from_static("application/grpc") });
+        fields.append(GRPC_STATUS, HeaderValue::from(GrpcStatus::from(self.status).code()));
         let message = utf8_percent_encode(self.detail, GRPC_MESSAGE_ESCAPED).to_string();
         if let Ok(message) = HeaderValue::try_from(message) {
-            headers.insert(GRPC_MESSAGE, message);
+            fields.append(GRPC_MESSAGE, message);
         }
         response
     }
@@ -81,18 +81,18 @@ impl Problem<'_> {
         text
     }
 
-    fn add_fields(&self, headers: &mut HeaderMap, content_type: &'static str) {
-        headers.reserve(FIELDS);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        set_request_id(headers, self.request_id);
+    fn add_fields(&self, fields: &mut Fields, content_type: HeaderValue) {
+        fields.reserve(FIELDS);
+        fields.append(header::CONTENT_TYPE, content_type);
+        fields.append(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
+        set_request_id(fields, self.request_id);
     }
 }
 
 /// Whether a request is a gRPC call: its content type is `application/grpc`, alone or followed by `+` or `;`.
 #[must_use]
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+pub fn is_grpc(fields: &Fields) -> bool {
+    let kind = fields.first(&header::CONTENT_TYPE);
     let after = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
     after.is_some_and(|after| matches!(after.first(), None | Some(b'+' | b';')))
 }
@@ -196,12 +196,12 @@ mod tests {
     #[test]
     fn a_problem_document_has_its_members() {
         let response = refused(|problem| problem.response());
-        assert_eq!(response.status(), 403);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        assert_eq!(response.headers()["x-request-id"], "r-1");
+        assert_eq!(response.head.status, 403);
+        assert_eq!(&response.head.fields["content-type"], "application/problem+json");
+        assert_eq!(&response.head.fields["cache-control"], "no-store");
+        assert_eq!(&response.head.fields["x-request-id"], "r-1");
         assert_eq!(
-            response.body(),
+            response.body,
             "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"detail\":\"100% \\\"no\\\", café\",\
              \"reason\":\"insufficient_scope\",\"request_id\":\"r-1\"}"
         );
@@ -213,7 +213,7 @@ mod tests {
         for detail in ["plain", "", "\"", "a\\b", "line\nbreak", "\u{0}\u{1f}\u{7f}\u{2028}", "café \u{1f600}"] {
             let problem =
                 Problem { status: StatusCode::NOT_FOUND, reason: "no_route", detail, request_id: &request_id };
-            let read: serde_json::Value = serde_json::from_slice(problem.response().body()).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&problem.response().body).unwrap();
             let expected = serde_json::json!({
                 "type": "about:blank", "title": "Not Found", "status": 404, "detail": detail, "reason": "no_route",
                 "request_id": "r-1",
@@ -225,20 +225,16 @@ mod tests {
     #[test]
     fn a_grpc_caller_gets_a_grpc_status() {
         let response = refused(|problem| problem.grpc_response());
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["grpc-status"], "7");
-        assert_eq!(response.headers()["grpc-message"], "100%25 \"no\", caf%C3%A9");
-        assert!(response.body().is_empty());
+        assert_eq!(response.head.status, 200);
+        assert_eq!(&response.head.fields["grpc-status"], "7");
+        assert_eq!(&response.head.fields["grpc-message"], "100%25 \"no\", caf%C3%A9");
+        assert!(response.body.is_empty());
     }
 
     #[test]
     fn grpc_calls_are_told_by_their_content_type() {
-        let grpc = |kind: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("content-type", kind.parse().unwrap());
-            is_grpc(&headers)
-        };
+        let grpc = |kind: &str| is_grpc(&Fields::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]));
         assert!(grpc("application/grpc") && grpc("application/grpc+proto") && grpc("application/grpc;x"));
-        assert!(!grpc("application/grpc-web") && !grpc("application/json") && !is_grpc(&HeaderMap::new()));
+        assert!(!grpc("application/grpc-web") && !grpc("application/json") && !is_grpc(&Fields::default()));
     }
 }

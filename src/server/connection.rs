@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Method, Request, Response,
+    HeaderValue, Method,
     header::{CONNECTION, UPGRADE},
 };
 use http_body::Body;
@@ -51,7 +51,7 @@ use super::{
     timekeeper::Timekeeper,
     tls::TlsSettings,
 };
-use crate::http::Arrivals;
+use crate::http::{Arrivals, Request, Response};
 
 /// How much of an answer hyper may hold for one HTTP/2 stream.
 const BUFFER: usize = 64 * 1024;
@@ -193,7 +193,7 @@ impl<H: Handler> Opened<H> {
             let this = Rc::clone(&this);
             let has_body = request
                 .as_ref()
-                .map_or(true, |request| request.body().as_ref().is_some_and(|body| !body.is_end_stream()));
+                .map_or(true, |request| request.body.as_ref().is_some_and(|body| !body.is_end_stream()));
             let guard = RequestGuard::begin(&this.tally, has_body);
             async move {
                 let mut response = match request {
@@ -205,7 +205,7 @@ impl<H: Handler> Opened<H> {
                     }
                     Err(fault) => this.put_aside(fault),
                 };
-                if this.seat.drain.since().is_some() || response.extensions().get::<CloseConnection>().is_some() {
+                if this.seat.drain.since().is_some() || response.head.extensions.get::<CloseConnection>().is_some() {
                     close_after(&mut response);
                 }
                 response.map(|body| TrackedBody::new(body, guard, None))
@@ -218,24 +218,25 @@ impl<H: Handler> Opened<H> {
     async fn serve_http2(self: Rc<Self>, stream: DownstreamStream, limits: &Limits) {
         let executor = LocalExecutor::new(limits.body_idle_timeout, Arc::clone(&self.seat.listener));
         let (this, most_headers, streams) = (Rc::clone(&self), limits.headers, executor.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(DownstreamBody::Http2);
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let mut request = Request::from(request).map(DownstreamBody::Http2);
             let this = Rc::clone(&this);
-            let guard = RequestGuard::begin(&this.tally, !request.body().is_end_stream());
+            let guard = RequestGuard::begin(&this.tally, !request.body.is_end_stream());
             let turn = streams.stream_begins();
-            if request.method() == Method::CONNECT {
-                request.extensions_mut().insert(StreamHold::new(&this.tally));
+            if request.head.method == Method::CONNECT {
+                request.head.extensions.insert(StreamHold::new(&this.tally));
             }
             async move {
-                let response = if request.headers().len() > most_headers {
+                let response = if request.head.fields.len() > most_headers {
                     this.seat.handler.put_aside(RequestFault::TooManyFields, &this.info)
                 } else {
                     this.answer(request, &guard).await
                 };
-                if response.extensions().get::<CloseConnection>().is_some() {
+                if response.head.extensions.get::<CloseConnection>().is_some() {
                     this.tally.activity.want_close();
                 }
-                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, guard, Some(turn))))
+                let response = response.map(|body| TrackedBody::new(body, guard, Some(turn)));
+                Ok::<_, Infallible>(http::Response::from(response))
             }
         });
         let connection = http2::Builder::new(executor)
@@ -259,7 +260,7 @@ impl<H: Handler> Opened<H> {
         }
         guard.taken_up();
         let response = pin!(self.seat.handler.handle(request, &self.info)).await;
-        if H::is_whole(response.body()) {
+        if H::is_whole(&response.body) {
             guard.done_with();
         }
         response
@@ -269,7 +270,7 @@ impl<H: Handler> Opened<H> {
     fn put_aside(&self, fault: RequestFault) -> Response<H::Body> {
         self.seat.listener.counters().malformed.increment();
         let mut response = self.seat.handler.put_aside(fault, &self.info);
-        response.extensions_mut().insert(CloseConnection);
+        response.head.extensions.insert(CloseConnection);
         response
     }
 
@@ -318,8 +319,8 @@ impl<H> Seat<H> {
 /// Makes `response` the last one on its HTTP/1.1 connection (RFC 9112 section 9.6). An upgrade is that anyway, and says
 /// other things there.
 fn close_after<B>(response: &mut Response<B>) {
-    if !response.headers().contains_key(UPGRADE) {
-        response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
+    if !response.head.fields.contains(&UPGRADE) {
+        response.head.fields.append(CONNECTION, const { HeaderValue::from_static("close") });
     }
 }
 

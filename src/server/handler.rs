@@ -7,7 +7,6 @@ use std::{error::Error, fmt, net::SocketAddr, rc::Rc, sync::Arc};
 
 use arc_swap::Guard;
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::Body;
 use rustls_pki_types::CertificateDer;
 
@@ -16,7 +15,7 @@ use super::{
     http1::RequestFault,
     listener::{Listener, ListenerSettings},
 };
-use crate::http::Arrivals;
+use crate::http::{Arrivals, Request, Response};
 
 /// What answers requests. One clone of it per connection, so a clone should cost no more than a reference count.
 pub trait Handler: Clone + 'static {

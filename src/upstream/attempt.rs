@@ -4,7 +4,7 @@
 
 use std::{cell::Cell, pin::pin, rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Request, header::CONTENT_LENGTH};
+use http::{HeaderValue, header::CONTENT_LENGTH};
 use tokio::{
     select,
     time::{Instant, sleep_until, timeout_at},
@@ -26,7 +26,7 @@ use super::{
     room::Waiting,
     upgrade::{self, UpstreamUpgrade},
 };
-use crate::http::BodyError;
+use crate::http::{BodyError, Request};
 
 /// How many kept connections may turn out to be closed before an endpoint is given up for this request.
 const MOST_STALE: usize = 3;
@@ -209,7 +209,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         let endpoint = Arc::clone(self.endpoint.label());
         let Answer { mut response, framing, is_switch } = answer;
         if is_switch {
-            let switched = lease.into_switched().filter(|_| upgrade::is_asked(self.asked, response.headers()));
+            let switched = lease.into_switched().filter(|_| upgrade::is_asked(self.asked, &response.head.fields));
             let Some((stream, ahead)) = switched else { return Err(ForwardError::UnaskedUpgrade { endpoint }) };
             let upgraded = UpstreamUpgrade::new(stream, ahead, under_way);
             let response = response.map(|_| UpstreamBody::detached());
@@ -218,7 +218,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         let reusable = match framing {
             Framing::Clear => true,
             Framing::Twice => {
-                response.headers_mut().remove(CONTENT_LENGTH);
+                response.head.fields.remove(&CONTENT_LENGTH);
                 false
             }
             Framing::Coded => return Err(ForwardError::TransferCoding { endpoint }),

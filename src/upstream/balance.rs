@@ -14,10 +14,11 @@ use std::{
     },
 };
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use rand::Rng;
 
 use super::{availability::WHOLE_SHARE, candidates::Candidates, endpoint::Endpoint, vigilance::Vigilance};
+use crate::http::Fields;
 
 /// The longest turn of a weighted round robin; larger weights are scaled down to fit.
 const LONGEST_TURN: u64 = 4096;
@@ -119,14 +120,14 @@ impl Balance {
     /// What ties this request to an endpoint; nothing where endpoints are chosen otherwise or the value is absent.
     pub(super) fn affinity<'a>(
         &self,
-        headers: &HeaderMap,
+        fields: &Fields,
         claim: impl FnOnce(&str) -> Option<Cow<'a, str>>,
         peer: IpAddr,
     ) -> Option<u64> {
         match self {
             Self::LeastRequests | Self::RoundRobin(_) => None,
             Self::Hash(HashOf::Claim(name)) => claim(name).map(|value| hash(value.as_bytes())),
-            Self::Hash(HashOf::Header(name)) => headers.get(name).map(|value| hash(value.as_bytes())),
+            Self::Hash(HashOf::Header(name)) => fields.first(name).map(hash),
             Self::Hash(HashOf::Peer) => Some(match peer {
                 IpAddr::V4(peer) => hash(&peer.octets()),
                 IpAddr::V6(peer) => hash(&peer.octets()),
@@ -494,18 +495,18 @@ mod tests {
 
     #[test]
     fn the_value_is_taken_from_where_it_is_said_to_be() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-tenant", "a".parse().unwrap());
+        let mut fields = Fields::default();
+        fields.insert(HeaderName::from_static("x-tenant"), "a".parse().unwrap());
         let header = |name| Balance::Hash(HashOf::Header(HeaderName::from_static(name)));
         let none = |_: &str| None;
-        assert_eq!(header("x-tenant").affinity(&headers, none, PEER), Some(hash(b"a")));
-        assert_eq!(header("x-other").affinity(&headers, none, PEER), None);
+        assert_eq!(header("x-tenant").affinity(&fields, none, PEER), Some(hash(b"a")));
+        assert_eq!(header("x-other").affinity(&fields, none, PEER), None);
         let claim = Balance::Hash(HashOf::Claim("tenant_id".into()));
-        let found = claim.affinity(&headers, |name| (name == "tenant_id").then_some(Cow::Borrowed("b")), PEER);
+        let found = claim.affinity(&fields, |name| (name == "tenant_id").then_some(Cow::Borrowed("b")), PEER);
         assert_eq!(found, Some(hash(b"b")));
-        assert_eq!(claim.affinity(&headers, none, PEER), None);
+        assert_eq!(claim.affinity(&fields, none, PEER), None);
         let peer = Balance::Hash(HashOf::Peer);
-        assert_eq!(peer.affinity(&headers, none, PEER), Some(hash(&[127, 0, 0, 1])));
-        assert_eq!(Balance::LeastRequests.affinity(&headers, |_| Some("a".into()), PEER), None);
+        assert_eq!(peer.affinity(&fields, none, PEER), Some(hash(&[127, 0, 0, 1])));
+        assert_eq!(Balance::LeastRequests.affinity(&fields, |_| Some("a".into()), PEER), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{cell::Cell, net::IpAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response};
+use http::HeaderValue;
 use rand::Rng;
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +22,10 @@ use super::{
     spare::Spare,
     upgrade::{self, UpstreamUpgrade},
 };
-use crate::auth::Permit;
+use crate::{
+    auth::Permit,
+    http::{Request, Response},
+};
 
 /// The longest pause before an endpoint is asked again that has just failed the same request.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -77,8 +80,8 @@ pub async fn forward<B: RequestBody>(
     let began = Instant::now();
     upstream.await_endpoints(deadline).await?;
     let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
-    let affinity = upstream.balance.affinity(request.headers(), claim, caller);
-    let asked = upgrade::asked_protocols(request.headers());
+    let affinity = upstream.balance.affinity(&request.head.fields, claim, caller);
+    let asked = upgrade::asked_protocols(&request.head.fields);
     let policy = upstream.retry.as_ref().filter(|_| asked.is_empty());
     let (request, spare) = match policy {
         Some(policy) => Spare::of(request, policy, upstream.members.may_speak_http2()),
@@ -136,7 +139,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 endpoint: &endpoint,
                 pools: self.pools,
                 waiting: &self.waiting,
-                progress: request.body().progress(),
+                progress: request.body.progress(),
                 asked: &self.asked,
                 is_first: self.attempts == 1 && self.failure.is_none(),
                 began: self.began,
@@ -150,7 +153,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 Ok(forwarded) => {
                     // One that another try would make break off is no answer to keep.
                     let is_sent = self.spare.as_ref().is_some_and(Spare::is_sent);
-                    let cause = Cause::Status(forwarded.response.status().as_u16());
+                    let cause = Cause::Status(forwarded.response.head.status.as_u16());
                     if !self.may_repeat_after(cause) {
                         return Ok(forwarded);
                     }
@@ -298,7 +301,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
 /// What an attempt says about its endpoint, if anything.
 fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<Outcome> {
     match ended {
-        Ok(forwarded) => Some(Outcome::Answered(forwarded.response.status().as_u16())),
+        Ok(forwarded) => Some(Outcome::Answered(forwarded.response.head.status.as_u16())),
         // It did what the protocol has for one that is busy or about to go, and nothing else.
         Err(Failure::Refused(_)) => None,
         Err(Failure::Broken(_)) => Some(Outcome::Failed),

@@ -10,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::TrySendError};
 
@@ -24,6 +23,7 @@ use super::{
     pool::EndpointPool,
     stream::Stream,
 };
+use crate::http::{Request, Response};
 
 /// A connection, in use by one exchange.
 pub(super) struct Lease<B: RequestBody> {
@@ -98,11 +98,12 @@ impl<B: RequestBody> Lease<B> {
         match &mut self.connection {
             LeasedConnection::Http1 { exchange, .. } => exchange.send(request).await.map(Answer::from),
             LeasedConnection::Http2(stream) => {
-                let response = stream.shared.sender().borrow_mut().try_send_request(*request);
+                let response = stream.shared.sender().borrow_mut().try_send_request((*request).into());
                 let response = response.await?;
                 stream.shared.hearing().heard();
-                let framing = Framing::of(response.version(), response.headers());
-                Ok(Answer { response: response.map(Source::Http2), framing, is_switch: false })
+                let response = Response::from(response).map(Source::Http2);
+                let framing = Framing::of(response.head.version, &response.head.fields);
+                Ok(Answer { response, framing, is_switch: false })
             }
         }
     }
@@ -180,10 +181,10 @@ impl<B: RequestBody> Drop for StreamLease<B> {
     }
 }
 
-impl<B: RequestBody> From<TrySendError<Request<Outgoing<B>>>> for SendFailure<B> {
-    fn from(mut error: TrySendError<Request<Outgoing<B>>>) -> Self {
+impl<B: RequestBody> From<TrySendError<http::Request<Outgoing<B>>>> for SendFailure<B> {
+    fn from(mut error: TrySendError<http::Request<Outgoing<B>>>) -> Self {
         match error.take_message() {
-            Some(request) => Self::Unsent(Box::new(request), error.into_error().into()),
+            Some(request) => Self::Unsent(Box::new(request.into()), error.into_error().into()),
             None => Self::Sent(error.into_error().into()),
         }
     }

@@ -2,19 +2,18 @@
 //! Refuses: a request whose body is lost.
 //! Always holds: the request made again is the one that was made first, byte for byte.
 
-use http::{HeaderMap, Method, Request, Uri};
+use http::Extensions;
 
 use super::{
     outgoing::{Outgoing, RequestBody},
     replay::Replay,
     retry::{RetryPolicy, is_idempotent},
 };
+use crate::http::{Request, RequestHead};
 
 /// A request that may be made again.
 pub(super) struct Spare<B> {
-    method: Method,
-    target: Uri,
-    headers: HeaderMap,
+    head: RequestHead,
     /// None: the request has no body.
     body: Option<Replay<B>>,
 }
@@ -27,30 +26,24 @@ impl<B: RequestBody> Spare<B> {
         policy: &RetryPolicy,
         may_refuse: bool,
     ) -> (Request<Outgoing<B>>, Option<Self>) {
-        let (parts, body) = request.into_parts();
-        let is_of_use = policy.may_send_again(&parts.method, may_refuse);
+        let Request { head, body } = request;
+        let is_of_use = policy.may_send_again(&head.method, may_refuse);
         if !is_of_use || body.size_hint().lower() > policy.most_body_bytes {
-            return (Request::from_parts(parts, Outgoing::new(body)), None);
+            return (Request { head, body: Outgoing::new(body) }, None);
         }
-        let head = |body| Self {
-            method: parts.method.clone(),
-            target: parts.uri.clone(),
-            headers: parts.headers.clone(),
-            body,
-        };
+        // What else the protocol of the caller says of it is said once.
+        let again = RequestHead { extensions: Extensions::new(), ..head.clone() };
         if body.is_end_stream() {
-            let spare = head(None);
-            return (Request::from_parts(parts, Outgoing::new(body)), Some(spare));
+            return (Request { head, body: Outgoing::new(body) }, Some(Self { head: again, body: None }));
         }
         let replay = Replay::new(body, policy.most_body_bytes);
         let outgoing = Outgoing::replayed(replay.first());
-        let spare = head(Some(replay));
-        (Request::from_parts(parts, outgoing), Some(spare))
+        (Request { head, body: outgoing }, Some(Self { head: again, body: Some(replay) }))
     }
 
     /// Whether making it twice is as good as making it once.
     pub(super) fn is_idempotent(&self) -> bool {
-        is_idempotent(&self.method)
+        is_idempotent(&self.head.method)
     }
 
     /// Whether its body is still there.
@@ -69,10 +62,6 @@ impl<B: RequestBody> Spare<B> {
             None => Outgoing::empty(),
             Some(replay) => Outgoing::replayed(replay.reader()?),
         };
-        let mut request = Request::new(body);
-        request.method_mut().clone_from(&self.method);
-        request.uri_mut().clone_from(&self.target);
-        request.headers_mut().clone_from(&self.headers);
-        Some(request)
+        Some(Request { head: self.head.clone(), body })
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header::UPGRADE};
+use http::{HeaderValue, header::UPGRADE};
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy, copy_bidirectional_with_sizes, sink},
@@ -22,7 +22,10 @@ use tokio::{
 };
 
 use super::{endpoint::UnderWay, stream::Stream, websocket_frames::WebSocketFrames};
-use crate::read_ahead::ReadAhead;
+use crate::{
+    http::{FieldLines as _, Fields},
+    read_ahead::ReadAhead,
+};
 
 /// What is kept of each direction while the other side is slow, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -153,13 +156,13 @@ async fn say_farewell<S: AsyncRead + AsyncWrite + Unpin>(downstream: &mut Watche
 }
 
 /// The protocols that a request asks to switch to. Nothing, and no allocation, for nearly all requests.
-pub(super) fn asked_protocols(headers: &HeaderMap) -> Vec<HeaderValue> {
-    headers.get_all(UPGRADE).iter().cloned().collect()
+pub(super) fn asked_protocols(fields: &Fields) -> Vec<HeaderValue> {
+    fields.lines(&UPGRADE).filter_map(|value| HeaderValue::from_bytes(value).ok()).collect()
 }
 
 /// Whether the protocol that a response switched to is one of those asked for.
-pub(super) fn is_asked(asked: &[HeaderValue], response: &HeaderMap) -> bool {
-    let Some(switched_to) = response.get(UPGRADE).map(|value| value.as_bytes().trim_ascii()) else { return false };
+pub(super) fn is_asked(asked: &[HeaderValue], response: &Fields) -> bool {
+    let Some(switched_to) = response.first(&UPGRADE).map(<[u8]>::trim_ascii) else { return false };
     let mut offers = asked.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     !switched_to.is_empty() && offers.any(|offer| offer.trim_ascii().eq_ignore_ascii_case(switched_to))
 }

@@ -12,7 +12,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::Request;
 use http_body_util::{BodyExt as _, Empty};
 use postern::{
     app::offline_surroundings,
@@ -21,6 +20,7 @@ use postern::{
     config::Environment,
     diagnostic::Diagnostics,
     gateway::{Gateway, Shared},
+    http::Request,
     snapshot::{Snapshot, load_and_compile},
     telemetry::{AccessLog, Destination, Metrics, WorkerMetrics},
     upstream::{self, Upstream, WorkerPools},
@@ -99,8 +99,7 @@ pub(crate) fn forward(counter: &mut Counter, endpoints: usize) {
 }
 
 fn permitted(access: &PublicAccess) -> (Permit, Request<Empty<Bytes>>) {
-    let parts = scene::request("e30");
-    (Permit::public(access), Request::from_parts(parts, Empty::new()))
+    (Permit::public(access), Request { head: scene::request("e30"), body: Empty::new() })
 }
 
 async fn forwarded(
@@ -111,7 +110,7 @@ async fn forwarded(
     let deadline = Instant::now() + Duration::from_secs(3600);
     let caller = IpAddr::from(Ipv4Addr::LOCALHOST);
     let forwarded = upstream::forward(permit, request, upstream, pools, caller, deadline).await.expect("an answer");
-    let body = forwarded.response.into_body().collect().await.expect("a body").to_bytes();
+    let body = forwarded.response.body.collect().await.expect("a body").to_bytes();
     assert!(body.ends_with(BODY_END.as_bytes()), "the whole answer");
     body.len()
 }

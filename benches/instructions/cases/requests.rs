@@ -2,11 +2,11 @@
 
 use std::{hint::black_box, net::IpAddr};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, request::Parts};
+use http::{HeaderName, HeaderValue, Method, header};
 use postern::{
     diagnostic::{Diagnostics, KeyPath},
     http::{
-        NormalHost, NormalPath,
+        Fields, NormalHost, NormalPath, RequestHead,
         forwarded::{self, Hop},
         headers::{self, IdentityHeaderNames},
     },
@@ -53,16 +53,16 @@ pub(crate) fn fields(counter: &mut Counter) {
     let host = NormalHost::parse("api.example.com").expect("a host");
     let names = ["x-client-id", "x-scope", "x-tenant"].map(HeaderName::from_static);
     let identity = IdentityHeaderNames::new(&names);
-    let rewrite = |parts: &mut Parts| {
-        let fields = &mut parts.headers;
+    let rewrite = |head: &mut RequestHead| {
+        let fields = &mut head.fields;
         let id = headers::request_id(fields, NOW);
         headers::strip_credentials(fields, false);
         headers::strip_hop_by_hop_from_request(fields, false);
         identity.strip(fields);
         forwarded::rewrite(fields, &Hop { peer, tls: true, host: &host }, &[]);
         headers::set_request_id(fields, &id);
-        fields.insert("host", host.header_value().clone());
-        fields.insert("x-client-id", HeaderValue::from_static("billing"));
+        fields.insert(header::HOST, host.header_value().clone());
+        fields.append(HeaderName::from_static("x-client-id"), HeaderValue::from_static("billing"));
     };
     counter.count_each(500, || scene::request("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"), rewrite);
 }
@@ -70,7 +70,7 @@ pub(crate) fn fields(counter: &mut Counter) {
 /// Everything that is done to an answer's.
 pub(crate) fn response_fields(counter: &mut Counter) {
     let id = RequestId::parse(b"0190a3c4-7b1e-7cc0-8000-0123456789ab").expect("an id");
-    let answer = || -> HeaderMap {
+    let answer = || -> Fields {
         let fields = [
             ("content-type", "application/json"),
             ("content-length", "200"),

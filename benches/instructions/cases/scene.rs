@@ -8,12 +8,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use http::{Request, request::Parts};
+use http::Request;
 use postern::{
     auth::{Issuers, Keeper, KeySource, TrustedKey, TrustedKeySet, UnknownKeyFetch, compile_issuers},
     clock::UnixTime,
     config::{self, Config},
     diagnostic::Diagnostics,
+    http::RequestHead,
     jose::KeyDocument,
 };
 use serde::Deserialize;
@@ -105,11 +106,11 @@ pub(crate) const USUAL_FIELDS: [(&str, &str); 6] = [
 ];
 
 /// A usual request's head.
-pub(crate) fn request(token: &str) -> Parts {
+pub(crate) fn request(token: &str) -> RequestHead {
     let request = Request::builder()
         .uri("/v1/tenants/acme/orders/17?expand=lines")
         .header("host", "api.example.com")
         .header("authorization", format!("Bearer {token}"));
     let request = USUAL_FIELDS.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-    request.body(()).expect("request").into_parts().0
+    request.body(()).expect("request").into_parts().0.into()
 }

@@ -5,11 +5,12 @@ use std::{convert::Infallible, fmt::Write as _, net::SocketAddr, num::NonZeroUsi
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Request, Response};
+use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use postern::{
     diagnostic::Diagnostics,
+    http::{Request, Response},
     server::{ConnectionInfo, DownstreamBody, Handler, Listeners, RequestFault, Server, run_worker},
 };
 use tokio::{
@@ -100,17 +101,17 @@ impl Handler for Nothing {
     type Body = UnsyncBoxBody<Bytes, Infallible>;
 
     async fn handle(&self, request: Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
-        let chunks = match request.uri().path() {
+        let chunks = match request.head.uri.path() {
             "/chunks" => CHUNKS,
             "/chunk" => 1,
             _ => 0,
         };
-        request.into_body().collect().await.expect("a body");
+        request.body.collect().await.expect("a body");
         if chunks == 0 {
             return self.answer();
         }
         let chunk = |_| Ok(Frame::data(Bytes::from_static(b"as many here")));
-        Response::new(StreamBody::new(stream::iter((0..chunks).map(chunk))).boxed_unsync())
+        Response::new(StatusCode::OK, StreamBody::new(stream::iter((0..chunks).map(chunk))).boxed_unsync())
     }
 
     fn put_aside(&self, _: RequestFault, _: &Rc<ConnectionInfo>) -> Response<Self::Body> {
@@ -124,7 +125,7 @@ impl Handler for Nothing {
 
 impl Nothing {
     fn answer(&self) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
-        Response::new(Full::new(self.whole.clone()).boxed_unsync())
+        Response::new(StatusCode::OK, Full::new(self.whole.clone()).boxed_unsync())
     }
 }
 

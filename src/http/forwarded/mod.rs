@@ -8,10 +8,10 @@ mod node;
 use std::{fmt::Write as _, net::IpAddr};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 
-use super::NormalHost;
+use super::{FieldLines as _, Fields, NormalHost};
 
 use self::node::Node;
 
@@ -46,8 +46,8 @@ pub struct OwnHop {
 ///
 /// What came from an untrusted peer is dropped. What came from a trusted one is kept and added to; if it came in both
 /// notations and they name different callers, one of them was let through unread by the proxy, and neither is believed.
-pub fn rewrite(headers: &mut HeaderMap, hop: &Hop<'_>, trusted: &[IpNet]) -> IpAddr {
-    OwnHop::new(hop).add_to(headers, trusted)
+pub fn rewrite(fields: &mut Fields, hop: &Hop<'_>, trusted: &[IpNet]) -> IpAddr {
+    OwnHop::new(hop).add_to(fields, trusted)
 }
 
 impl OwnHop {
@@ -76,12 +76,10 @@ impl OwnHop {
     }
 
     /// Rewrites the forwarding fields of a request that came by this hop; see [`rewrite`].
-    pub fn add_to(&self, headers: &mut HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    pub fn add_to(&self, fields: &mut Fields, trusted: &[IpNet]) -> IpAddr {
         let peer = self.peer;
-        let past = if is_trusted(peer, trusted) { Past::read(headers, peer, trusted) } else { Past::none(peer) };
-        while let Some(name) = headers.keys().find(|name| is_never_told(name)).cloned() {
-            headers.remove(name);
-        }
+        let past = if is_trusted(peer, trusted) { Past::read(fields, peer, trusted) } else { Past::none(peer) };
+        fields.keep(|name| !is_never_told(name));
         let (element, address) = match past.nodes {
             None => (self.element.clone(), self.address.clone()),
             Some(nodes) => {
@@ -90,13 +88,13 @@ impl OwnHop {
                 (appended(elements, &self.element), appended(addresses, &self.address))
             }
         };
-        headers.insert(header::FORWARDED, element);
-        headers.insert(X_FORWARDED_FOR, address);
-        if !past.believed || !is_scheme(single(headers, &X_FORWARDED_PROTO)) {
-            headers.insert(X_FORWARDED_PROTO, self.scheme.clone());
+        fields.insert(header::FORWARDED, element);
+        fields.insert(X_FORWARDED_FOR, address);
+        if !past.believed || !is_scheme(single(fields, &X_FORWARDED_PROTO)) {
+            fields.insert(X_FORWARDED_PROTO, self.scheme.clone());
         }
-        if !past.believed || !is_host(single(headers, &X_FORWARDED_HOST)) {
-            headers.insert(X_FORWARDED_HOST, self.host.clone());
+        if !past.believed || !is_host(single(fields, &X_FORWARDED_HOST)) {
+            fields.insert(X_FORWARDED_HOST, self.host.clone());
         }
         past.caller
     }
@@ -104,9 +102,9 @@ impl OwnHop {
 
 /// The address of whoever made a request: what [`rewrite`] returns, with the fields left as they are.
 #[must_use]
-pub fn caller(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+pub fn caller(fields: &Fields, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
-    if is_trusted(peer, trusted) { Past::read(headers, peer, trusted).caller } else { peer }
+    if is_trusted(peer, trusted) { Past::read(fields, peer, trusted).caller } else { peer }
 }
 
 /// What is believed of the way that a request took before it came to us.
@@ -128,11 +126,11 @@ impl Past {
         Self { believed: false, caller: peer, nodes: None, elements: None, addresses: None }
     }
 
-    fn read(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Self {
-        let standard = node::forwarded(headers, &header::FORWARDED);
-        let customary = node::x_forwarded_for(headers, &X_FORWARDED_FOR);
-        let broken = standard.is_none() && headers.contains_key(header::FORWARDED)
-            || customary.is_none() && headers.contains_key(X_FORWARDED_FOR);
+    fn read(fields: &Fields, peer: IpAddr, trusted: &[IpNet]) -> Self {
+        let standard = node::forwarded(fields, &header::FORWARDED);
+        let customary = node::x_forwarded_for(fields, &X_FORWARDED_FOR);
+        let broken = standard.is_none() && fields.contains(&header::FORWARDED)
+            || customary.is_none() && fields.contains(&X_FORWARDED_FOR);
         let caller = |nodes: &Option<Vec<Node>>| nodes.as_ref().map(|nodes| caller_among(nodes, peer, trusted));
         let (first, second) = (caller(&standard), caller(&customary));
         if broken || first.is_some() && second.is_some() && first != second {
@@ -141,8 +139,8 @@ impl Past {
         Self {
             believed: true,
             caller: first.or(second).unwrap_or(peer),
-            elements: standard.is_some().then(|| joined(headers, &header::FORWARDED)),
-            addresses: customary.is_some().then(|| joined(headers, &X_FORWARDED_FOR)),
+            elements: standard.is_some().then(|| joined(fields, &header::FORWARDED)),
+            addresses: customary.is_some().then(|| joined(fields, &X_FORWARDED_FOR)),
             nodes: standard.or(customary),
         }
     }
@@ -199,8 +197,8 @@ fn write_plain(text: &mut String, node: Node) {
     };
 }
 
-fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+fn joined(fields: &Fields, name: &HeaderName) -> String {
+    let lines: Vec<&str> = fields.lines(name).filter_map(node::text).collect();
     lines.join(", ")
 }
 
@@ -215,10 +213,8 @@ fn value(text: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut lines = headers.get_all(name).iter();
-    let (line, None) = (lines.next()?, lines.next()) else { return None };
-    line.to_str().ok()
+fn single<'a>(fields: &'a Fields, name: &HeaderName) -> Option<&'a str> {
+    fields.only(name).and_then(node::text)
 }
 
 fn is_scheme(value: Option<&str>) -> bool {
@@ -237,24 +233,22 @@ const fn scheme(tls: bool) -> &'static str {
 mod tests {
     use super::*;
 
-    fn forward(peer: &str, host: &str, fields: &[(&'static str, &str)]) -> (String, HeaderMap) {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, value.parse().unwrap());
-        }
+    fn forward(peer: &str, host: &str, fields: &[(&'static str, &str)]) -> (String, Fields) {
+        let field = |&(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
+        let mut fields: Fields = fields.iter().map(field).collect();
         let host = NormalHost::parse(host).unwrap();
         let hop = Hop { peer: peer.parse().unwrap(), tls: true, host: &host };
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).to_vec();
-        let caller = rewrite(&mut headers, &hop, &trusted).to_string();
+        let caller = rewrite(&mut fields, &hop, &trusted).to_string();
         for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"] {
-            assert_eq!(headers.get_all(name).iter().count(), 1, "{name}");
+            assert_eq!(fields.lines(&HeaderName::from_static(name)).count(), 1, "{name}");
         }
-        (caller, headers)
+        (caller, fields)
     }
 
     #[test]
     fn a_strangers_word_is_dropped() {
-        let (caller, headers) = forward(
+        let (caller, fields) = forward(
             "192.0.2.1",
             "A.example",
             &[
@@ -268,26 +262,26 @@ mod tests {
             ],
         );
         assert_eq!(caller, "192.0.2.1");
-        assert_eq!(headers["forwarded"], "for=192.0.2.1;host=a.example;proto=https");
-        assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
-        assert_eq!(headers["x-forwarded-proto"], "https");
-        assert_eq!(headers["x-forwarded-host"], "a.example");
-        assert_eq!(headers.len(), 4);
+        assert_eq!(&fields["forwarded"], "for=192.0.2.1;host=a.example;proto=https");
+        assert_eq!(&fields["x-forwarded-for"], "192.0.2.1");
+        assert_eq!(&fields["x-forwarded-proto"], "https");
+        assert_eq!(&fields["x-forwarded-host"], "a.example");
+        assert_eq!(fields.len(), 4);
     }
 
     #[test]
     fn addresses_and_hosts_with_colons_are_quoted() {
-        let (caller, headers) = forward("2001:db8::1", "[::1]:8443", &[]);
+        let (caller, fields) = forward("2001:db8::1", "[::1]:8443", &[]);
         assert_eq!(caller, "2001:db8::1");
-        assert_eq!(headers["forwarded"], r#"for="[2001:db8::1]";host="[::1]:8443";proto=https"#);
-        assert_eq!(headers["x-forwarded-for"], "2001:db8::1");
-        let (caller, headers) = forward("::ffff:192.0.2.1", "a", &[]);
-        assert_eq!((caller.as_str(), &headers["x-forwarded-for"]), ("192.0.2.1", &"192.0.2.1".parse().unwrap()));
+        assert_eq!(&fields["forwarded"], r#"for="[2001:db8::1]";host="[::1]:8443";proto=https"#);
+        assert_eq!(&fields["x-forwarded-for"], "2001:db8::1");
+        let (caller, fields) = forward("::ffff:192.0.2.1", "a", &[]);
+        assert_eq!((caller.as_str(), &fields["x-forwarded-for"]), ("192.0.2.1", "192.0.2.1"));
     }
 
     #[test]
     fn a_trusted_proxys_word_is_added_to() {
-        let (caller, headers) = forward(
+        let (caller, fields) = forward(
             "10.0.0.1",
             "a",
             &[
@@ -298,45 +292,38 @@ mod tests {
             ],
         );
         assert_eq!(caller, "192.0.2.7", "the right-most untrusted one");
-        assert_eq!(headers["x-forwarded-for"], "1.1.1.1, 192.0.2.7, 10.0.0.2, 10.0.0.1");
-        assert_eq!(headers["forwarded"], "for=1.1.1.1, for=192.0.2.7, for=10.0.0.2, for=10.0.0.1;host=a;proto=https");
-        assert_eq!(
-            (&headers["x-forwarded-proto"], &headers["x-forwarded-host"]),
-            (&"http".parse().unwrap(), &"outside.example".parse().unwrap())
-        );
+        assert_eq!(&fields["x-forwarded-for"], "1.1.1.1, 192.0.2.7, 10.0.0.2, 10.0.0.1");
+        assert_eq!(&fields["forwarded"], "for=1.1.1.1, for=192.0.2.7, for=10.0.0.2, for=10.0.0.1;host=a;proto=https");
+        assert_eq!((&fields["x-forwarded-proto"], &fields["x-forwarded-host"]), ("http", "outside.example"));
 
-        let (caller, headers) =
+        let (caller, fields) =
             forward("fd00::1", "a", &[("forwarded", "for=192.0.2.7;by=_x, for=unknown, for=10.0.0.2")]);
         assert_eq!(caller, "10.0.0.2", "it did not say whom it had it from");
-        assert_eq!(headers["x-forwarded-for"], "192.0.2.7, unknown, 10.0.0.2, fd00::1");
+        assert_eq!(&fields["x-forwarded-for"], "192.0.2.7, unknown, 10.0.0.2, fd00::1");
         assert_eq!(
-            headers["forwarded"],
+            &fields["forwarded"],
             r#"for=192.0.2.7;by=_x, for=unknown, for=10.0.0.2, for="[fd00::1]";host=a;proto=https"#
         );
     }
 
     #[test]
     fn two_notations_must_agree() {
-        let (caller, headers) =
+        let (caller, fields) =
             forward("10.0.0.1", "a", &[("forwarded", "for=1.1.1.1"), ("x-forwarded-for", "192.0.2.7")]);
-        assert_eq!((caller.as_str(), &headers["x-forwarded-for"]), ("10.0.0.1", &"10.0.0.1".parse().unwrap()));
+        assert_eq!((caller.as_str(), &fields["x-forwarded-for"]), ("10.0.0.1", "10.0.0.1"));
         let (caller, _) = forward("10.0.0.1", "a", &[("forwarded", "for=1.1.1.1"), ("x-forwarded-for", "1.1.1.1")]);
         assert_eq!(caller, "1.1.1.1");
     }
 
     #[test]
     fn what_a_trusted_proxy_garbled_is_not_believed() {
-        let (caller, headers) =
+        let (caller, fields) =
             forward("10.0.0.1", "a", &[("forwarded", "for=1.1.1.1;"), ("x-forwarded-proto", "http")]);
         assert_eq!(caller, "10.0.0.1");
-        assert_eq!(headers["forwarded"], "for=10.0.0.1;host=a;proto=https");
-        assert_eq!(headers["x-forwarded-proto"], "https");
-        let (_, headers) =
-            forward("10.0.0.1", "a", &[("x-forwarded-proto", "javascript"), ("x-forwarded-host", "a b")]);
-        assert_eq!(
-            (&headers["x-forwarded-proto"], &headers["x-forwarded-host"]),
-            (&"https".parse().unwrap(), &"a".parse().unwrap())
-        );
-        assert_eq!(headers["x-forwarded-for"], "10.0.0.1");
+        assert_eq!(&fields["forwarded"], "for=10.0.0.1;host=a;proto=https");
+        assert_eq!(&fields["x-forwarded-proto"], "https");
+        let (_, fields) = forward("10.0.0.1", "a", &[("x-forwarded-proto", "javascript"), ("x-forwarded-host", "a b")]);
+        assert_eq!((&fields["x-forwarded-proto"], &fields["x-forwarded-host"]), ("https", "a"));
+        assert_eq!(&fields["x-forwarded-for"], "10.0.0.1");
     }
 }

@@ -3,26 +3,27 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::HeaderMap;
 use http::HeaderName;
+
+use crate::http::{FieldLines as _, Fields};
 
 /// One hop of a chain: its address, or `None` if it did not say one (`unknown`, `_hidden`, something else).
 pub(super) type Node = Option<IpAddr>;
 
 /// The hops of `X-Forwarded-For`, oldest first, over all lines.
-pub(super) fn x_forwarded_for(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Node>> {
+pub(super) fn x_forwarded_for(fields: &Fields, name: &HeaderName) -> Option<Vec<Node>> {
     let mut nodes = Vec::new();
-    for field in headers.get_all(name) {
-        nodes.extend(field.to_str().ok()?.split(',').map(|node| address(node.trim())));
+    for field in fields.lines(name) {
+        nodes.extend(text(field)?.split(',').map(|node| address(node.trim())));
     }
     (!nodes.is_empty()).then_some(nodes)
 }
 
 /// The hops of `Forwarded`, oldest first, over all lines.
-pub(super) fn forwarded(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Node>> {
+pub(super) fn forwarded(fields: &Fields, name: &HeaderName) -> Option<Vec<Node>> {
     let mut nodes = Vec::new();
-    for field in headers.get_all(name) {
-        let mut rest = field.to_str().ok()?;
+    for field in fields.lines(name) {
+        let mut rest = text(field)?;
         loop {
             let (node, after) = element(rest)?;
             nodes.push(node);
@@ -34,6 +35,11 @@ pub(super) fn forwarded(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<No
         }
     }
     (!nodes.is_empty()).then_some(nodes)
+}
+
+/// A field's value as text, if it is ASCII.
+pub(super) fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
 }
 
 /// Reads one element, `for=...;proto=...`, up to a comma or the end.
@@ -106,9 +112,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Vec<Option<String>>> {
-        let mut headers = HeaderMap::new();
-        headers.insert("forwarded", text.parse().unwrap());
-        let nodes = forwarded(&headers, &http::header::FORWARDED)?;
+        let fields = Fields::from_iter([(http::header::FORWARDED, text.parse().unwrap())]);
+        let nodes = forwarded(&fields, &http::header::FORWARDED)?;
         Some(nodes.into_iter().map(|node| node.map(|address| address.to_string())).collect())
     }
 

@@ -3,7 +3,9 @@
 //! Refuses: every alias: a name is compared in lower case with `_` and `.` read as `-`.
 //! Always holds: a field that is not on the list costs one look at its length and, rarely, a comparison.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
+
+use crate::http::Fields;
 
 /// Taken out of every request. Frameworks obey some of them, so a caller who may `GET` could `DELETE`, and one who may see
 /// one path could see another.
@@ -78,12 +80,9 @@ impl IdentityHeaderNames {
         candidates.is_some_and(|candidates| candidates.iter().any(|candidate| candidate.covers(name)))
     }
 
-    /// Takes them out of `headers`.
-    pub fn strip(&self, headers: &mut HeaderMap) {
-        let found: Vec<HeaderName> = headers.keys().filter(|name| self.contains(name)).cloned().collect();
-        for name in found {
-            headers.remove(name);
-        }
+    /// Takes them out of `fields`.
+    pub fn strip(&self, fields: &mut Fields) {
+        fields.keep(|name| !self.contains(name));
     }
 
     fn add(&mut self, name: &str, alias_only: bool) {
@@ -130,12 +129,10 @@ mod tests {
 
     fn left(identity: &[&str], fields: &[&str]) -> Vec<String> {
         let identity: Vec<HeaderName> = identity.iter().map(|name| name.parse().unwrap()).collect();
-        let mut headers = HeaderMap::new();
-        for field in fields {
-            headers.append(field.parse::<HeaderName>().unwrap(), HeaderValue::from_static("spoofed"));
-        }
-        IdentityHeaderNames::new(&identity).strip(&mut headers);
-        headers.keys().map(ToString::to_string).collect()
+        let spoofed = |name: &&str| (name.parse().unwrap(), HeaderValue::from_static("spoofed"));
+        let mut fields: Fields = fields.iter().map(spoofed).collect();
+        IdentityHeaderNames::new(&identity).strip(&mut fields);
+        fields.names().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -18,15 +18,15 @@ pub use self::{
     trailers::announced_trailers,
 };
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
+
+use super::Fields;
 
 /// Takes out of a request's trailers what must not stand in them: credentials, what one connection or the framing needs, and
 /// what tells where a request came from (RFC 9110 section 6.5.1).
-pub fn strip_trailers(trailers: &mut HeaderMap) {
+pub fn strip_trailers(trailers: &mut Fields) {
     strip_hop_by_hop_from_request(trailers, false);
-    for name in NEVER_IN_TRAILERS {
-        trailers.remove(name);
-    }
+    trailers.keep(|name| !NEVER_IN_TRAILERS.contains(&name.as_str()));
 }
 
 /// Fields that change what a message means, and are too late in a trailer.
@@ -53,9 +53,9 @@ pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Takes out the caller's credential, so that the upstream cannot use it elsewhere; with `api_keys`, `X-API-Key` is one, too.
 /// (`Proxy-Authorization` goes with the hop-by-hop fields.)
-pub fn strip_credentials(headers: &mut HeaderMap, api_keys: bool) {
-    headers.remove(header::AUTHORIZATION);
+pub fn strip_credentials(fields: &mut Fields, api_keys: bool) {
+    fields.remove(&header::AUTHORIZATION);
     if api_keys {
-        headers.remove(X_API_KEY);
+        fields.remove(&X_API_KEY);
     }
 }

@@ -1,27 +1,23 @@
 //! Owns: the id under which a request is found again in every log.
 //! Refuses: two ids, and one that could break a log line.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
-use crate::{clock::UnixTime, id::RequestId};
+use crate::{clock::UnixTime, http::Fields, id::RequestId};
 
 /// The field that carries the request id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The caller's request id if there is exactly one and it is sane, otherwise a new one of a request that begins `now`.
 #[must_use]
-pub fn request_id(headers: &HeaderMap, now: UnixTime) -> RequestId {
-    let generate = || RequestId::generate(now.as_milliseconds());
-    let mut fields = headers.get_all(X_REQUEST_ID).iter();
-    match (fields.next(), fields.next()) {
-        (Some(only), None) => RequestId::parse(only.as_bytes()).unwrap_or_else(generate),
-        _ => generate(),
-    }
+pub fn request_id(fields: &Fields, now: UnixTime) -> RequestId {
+    let sane = fields.only(&X_REQUEST_ID).and_then(RequestId::parse);
+    sane.unwrap_or_else(|| RequestId::generate(now.as_milliseconds()))
 }
 
-/// Makes `headers` carry `id` and no other id.
-pub fn set_request_id(headers: &mut HeaderMap, id: &RequestId) {
-    headers.insert(X_REQUEST_ID, id.header_value().clone());
+/// Makes `fields` carry `id` and no other id.
+pub fn set_request_id(fields: &mut Fields, id: &RequestId) {
+    fields.insert(X_REQUEST_ID, id.header_value().clone());
 }
 
 #[cfg(test)]
@@ -31,13 +27,11 @@ mod tests {
     use super::*;
 
     fn settled(given: &[&str]) -> String {
-        let mut headers = HeaderMap::new();
-        for id in given {
-            headers.append(X_REQUEST_ID, HeaderValue::from_bytes(id.as_bytes()).unwrap());
-        }
-        let id = request_id(&headers, UnixTime::from_seconds(1));
-        set_request_id(&mut headers, &id);
-        assert_eq!(headers.get_all(X_REQUEST_ID).iter().collect::<Vec<_>>(), [id.as_str()]);
+        let field = |id: &&str| (X_REQUEST_ID, HeaderValue::from_bytes(id.as_bytes()).unwrap());
+        let mut fields: Fields = given.iter().map(field).collect();
+        let id = request_id(&fields, UnixTime::from_seconds(1));
+        set_request_id(&mut fields, &id);
+        assert_eq!(fields.only(&X_REQUEST_ID), Some(id.as_str().as_bytes()));
         id.to_string()
     }
 

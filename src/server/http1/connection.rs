@@ -10,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::{Body, Frame};
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     wire::{BodyState, Wire},
 };
 use crate::{
+    http::{Request, Response, ResponseHead},
     server::{
         drive::{ConnectionError, HttpConnection},
         stream::DownstreamStream,
@@ -144,7 +144,7 @@ where
         // What has no body and cannot become anything else needs nothing of the connection.
         let needs_wire = length != Some(0) || said.upgrade || said.is_connect;
         let body = needs_wire.then(|| Http1Body::new(Rc::clone(&self.wire), self.wire.number()));
-        let answer = Box::pin((self.service)(Ok(request.map(|()| body))));
+        let answer = Box::pin((self.service)(Ok(Request { head: request, body })));
         Stage::Answering { answer, said, keep_alive }
     }
 }
@@ -156,20 +156,19 @@ fn left<F, B>(gone: io::Result<()>) -> Result<Stage<F, B>, ConnectionError> {
 
 /// Begins to send an answer.
 fn send<F, B: Body<Data = Bytes>>(wire: &Wire, response: Response<B>, said: Said, mut keep_alive: bool) -> Stage<F, B> {
-    let (mut parts, body) = response.into_parts();
+    let Response { mut head, body } = response;
     let mut body = Some(body);
-    let is_101 = parts.status.as_u16() == 101;
-    if parts.status.is_informational() && !(is_101 && said.upgrade) {
+    let is_101 = head.status.as_u16() == 101;
+    if head.status.is_informational() && !(is_101 && said.upgrade) {
         // It would be taken for the first of two answers (RFC 9110 section 15.2), and the next one for the second.
-        parts = Response::new(()).into_parts().0;
-        parts.status = 500_u16.try_into().unwrap_or_default();
+        head = ResponseHead { status: 500_u16.try_into().unwrap_or_default(), ..ResponseHead::default() };
         (body, keep_alive) = (None, false);
     }
     // Behind what cannot be read, or may be sent or not, nothing can be.
     keep_alive &= wire.begin_answer();
     let length = body.as_ref().map_or(Some(0), |body| body.size_hint().exact());
-    let framing = wire.write(|output| encoder::write_head(output.gather(), &parts, said, length, &mut keep_alive));
-    let is_switch = if said.is_connect { parts.status.is_success() } else { parts.status.as_u16() == 101 };
+    let framing = wire.write(|output| encoder::write_head(output.gather(), &head, said, length, &mut keep_alive));
+    let is_switch = if said.is_connect { head.status.is_success() } else { head.status.as_u16() == 101 };
     match body {
         _ if is_switch => Stage::Switching,
         Some(body) if !matches!(framing, Framing::Empty | Framing::Length(0)) => {

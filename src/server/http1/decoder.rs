@@ -3,7 +3,7 @@
 //! Always holds: what is found does not depend on how the bytes were cut.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, Method, Uri, Version};
 use http_body::Frame;
 use thiserror::Error;
 
@@ -12,9 +12,12 @@ use super::{
     fault::RequestFault,
     head::{Framing, HeadBounds, HeadScan, Layout, Said},
 };
-use crate::{http::FieldNames, received::Received};
+use crate::{
+    http::{FieldNames, Fields, RequestHead},
+    received::Received,
+};
 
-/// For so many fields there is room beside those of the request: what a gateway adds does not make a map grow.
+/// For so many fields there is room beside those of the request: what a gateway adds does not make the list grow.
 const ROOM_FOR_FIELDS: usize = 10;
 
 /// Reads the requests of one connection.
@@ -41,7 +44,7 @@ enum Place {
 /// A request whose head is whole.
 #[derive(Debug)]
 pub(super) struct Decoded {
-    pub(super) request: Request<()>,
+    pub(super) request: RequestHead,
     pub(super) said: Said,
     /// How many bytes its body has, if that was said.
     pub(super) length: Option<u64>,
@@ -92,7 +95,7 @@ impl Decoder {
         let head = scan.read(&self.received, self.bounds).and_then(|head| {
             let Some(head) = head else { return Ok(None) };
             let bytes = self.received.take_to_keep(head.length);
-            let request = request(&bytes, head.said, &head.layout)?;
+            let request = request(bytes, head.said, &head.layout)?;
             Ok(Some((head.framing, head.said, request)))
         });
         match head {
@@ -183,24 +186,21 @@ impl Decoder {
 }
 
 /// The request that a head is. What was found good in it cannot be refused here; but what cannot be is not taken for granted.
-fn request(head: &Bytes, said: Said, layout: &Layout) -> Result<Request<()>, RequestFault> {
+fn request(head: Bytes, said: Said, layout: &Layout) -> Result<RequestHead, RequestFault> {
     let malformed = || RequestFault::Malformed;
     let slice = |range: &std::ops::Range<usize>| head.get(range.clone()).ok_or_else(malformed);
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(slice(&layout.method)?).map_err(|_| malformed())?;
+    let method = Method::from_bytes(slice(&layout.method)?).map_err(|_| malformed())?;
     slice(&layout.target)?;
-    *request.uri_mut() = Uri::from_maybe_shared(head.slice(layout.target.clone())).map_err(|_| malformed())?;
-    *request.version_mut() = if said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let mut headers = HeaderMap::with_capacity(layout.fields.len().saturating_add(ROOM_FOR_FIELDS));
+    let uri = Uri::from_maybe_shared(head.slice(layout.target.clone())).map_err(|_| malformed())?;
+    let version = if said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let mut fields = Fields::within(head.clone(), layout.fields.len().saturating_add(ROOM_FOR_FIELDS));
     FieldNames::of_this_thread(|names| {
         for (name, value) in &layout.fields {
             let name = names.read(slice(name)?).map_err(|_| malformed())?;
             slice(value)?;
-            let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| malformed())?;
-            headers.try_append(name, value).map_err(|_| RequestFault::TooManyFields)?;
+            fields.push_from_head(name, value.clone());
         }
         Ok(())
     })?;
-    *request.headers_mut() = headers;
-    Ok(request)
+    Ok(RequestHead { method, uri, version, fields, extensions: Extensions::new() })
 }

@@ -8,13 +8,15 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING},
-    response::Parts,
 };
 use hyper::ext::ReasonPhrase;
 use thiserror::Error;
 
 use super::{head::Said, output::Output};
-use crate::http::headers::{announced_trailers, names_connection_option};
+use crate::http::{
+    Fields, ResponseHead,
+    headers::{announced_trailers, names_connection_option},
+};
 
 /// How the body of an answer is framed, and how far it has come.
 #[derive(Debug)]
@@ -38,43 +40,43 @@ pub(in crate::server) struct LengthNotKept;
 /// has to be closed behind it.
 pub(super) fn write_head(
     output: &mut Vec<u8>,
-    parts: &Parts,
+    head: &ResponseHead,
     said: Said,
     length: Option<u64>,
     keep_alive: &mut bool,
 ) -> Framing {
-    let switches = said.is_connect && parts.status.is_success();
-    let status = parts.status.as_u16();
+    let switches = said.is_connect && head.status.is_success();
+    let status = head.status.as_u16();
     let is_switch = switches || status == 101;
-    let is_bare = parts.status.is_informational() || status == 204 || switches;
+    let is_bare = head.status.is_informational() || status == 204 || switches;
     let is_empty = is_bare || said.is_head || status == 304;
-    *keep_alive &= !names_connection_option(&parts.headers, "close");
+    *keep_alive &= !names_connection_option(&head.fields, "close");
     let framing = if is_empty {
         Framing::Empty
-    } else if let Some(length) = length.or_else(|| stated_length(&parts.headers)) {
+    } else if let Some(length) = length.or_else(|| stated_length(&head.fields)) {
         Framing::Length(length)
     } else if said.is_http10 {
         *keep_alive = false;
         Framing::UntilClose
     } else {
-        Framing::Chunked(if said.takes_trailers { announced_trailers(&parts.headers) } else { Vec::new() })
+        Framing::Chunked(if said.takes_trailers { announced_trailers(&head.fields) } else { Vec::new() })
     };
     output.reserve(512);
     output.extend_from_slice(if said.is_http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
-    output.extend_from_slice(parts.status.as_str().as_bytes());
+    output.extend_from_slice(head.status.as_str().as_bytes());
     output.push(b' ');
-    let reason = parts.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    output.extend_from_slice(reason.unwrap_or(parts.status.canonical_reason().unwrap_or_default().as_bytes()));
+    let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    output.extend_from_slice(reason.unwrap_or(head.status.canonical_reason().unwrap_or_default().as_bytes()));
     output.extend_from_slice(b"\r\n");
     let mut is_dated = false;
-    for (name, value) in &parts.headers {
+    for (name, value) in head.fields.iter() {
         // The framing is said below; but an answer without a body may say how long it would be.
         let is_said_below = name == CONNECTION && !*keep_alive && !is_switch;
         if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && (!is_empty || is_bare)) || is_said_below {
             continue;
         }
         is_dated |= name == DATE;
-        write_field(output, name, value.as_bytes());
+        write_field(output, name, value);
     }
     match &framing {
         Framing::Length(length) => {
@@ -87,7 +89,7 @@ pub(super) fn write_head(
     }
     if !*keep_alive && !is_switch {
         output.extend_from_slice(b"connection: close\r\n");
-    } else if *keep_alive && said.is_http10 && !names_connection_option(&parts.headers, "keep-alive") {
+    } else if *keep_alive && said.is_http10 && !names_connection_option(&head.fields, "keep-alive") {
         output.extend_from_slice(b"connection: keep-alive\r\n");
     }
     if !is_dated {
@@ -156,8 +158,8 @@ fn write_chunk_size(output: &mut Vec<u8>, size: usize) {
 }
 
 /// The one length that an answer says it has.
-fn stated_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn stated_length(fields: &Fields) -> Option<u64> {
+    std::str::from_utf8(fields.first(&CONTENT_LENGTH)?).ok()?.parse().ok()
 }
 
 /// The time by the wall clock (RFC 9110 section 6.6.1), written anew once a second.

@@ -31,14 +31,11 @@ enum End {
 /// What was read: a line for each request, its body and its trailers.
 fn written(decoded: &Decoded) -> String {
     let Decoded { request, said, length } = decoded;
-    let fields: Vec<_> = request.headers().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let fields: Vec<_> =
+        request.fields.iter().map(|(name, value)| format!("{name}={:?}", String::from_utf8_lossy(value))).collect();
     format!(
         "{} {} {:?} {fields:?} {length:?} {} {}\n",
-        request.method(),
-        request.uri(),
-        request.version(),
-        said.close,
-        said.keep_alive
+        request.method, request.uri, request.version, said.close, said.keep_alive
     )
 }
 

@@ -204,7 +204,34 @@ pub(super) fn text(text: impl Into<Bytes>) -> TestBody {
 impl Handler for Scripted {
     type Body = TestBody;
 
-    async fn handle(&self, request: Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<TestBody> {
+    async fn handle(
+        &self,
+        request: crate::http::Request<DownstreamBody>,
+        connection: &Rc<ConnectionInfo>,
+    ) -> crate::http::Response<TestBody> {
+        self.answer(request.into(), connection).await.into()
+    }
+
+    fn overloaded(
+        &self,
+        _: &crate::http::Request<DownstreamBody>,
+        _: &Rc<ConnectionInfo>,
+    ) -> crate::http::Response<TestBody> {
+        Response::builder().status(503).body(text("overloaded")).unwrap().into()
+    }
+
+    fn put_aside(&self, fault: RequestFault, _: &Rc<ConnectionInfo>) -> crate::http::Response<TestBody> {
+        let status = match fault {
+            RequestFault::HeadTooLarge | RequestFault::TooManyFields => 431,
+            RequestFault::TransferCoding => 501,
+            RequestFault::Malformed | RequestFault::FramingAmbiguous => 400,
+        };
+        Response::builder().status(status).body(text(format!("{fault:?}"))).unwrap().into()
+    }
+}
+
+impl Scripted {
+    async fn answer(&self, request: Request<DownstreamBody>, connection: &Rc<ConnectionInfo>) -> Response<TestBody> {
         let path = request.uri().path().to_owned();
         let _ = self.arrived.send(path.clone());
         match path.as_str() {
@@ -268,19 +295,6 @@ impl Handler for Scripted {
             }
             _ => Response::new(text("hello")),
         }
-    }
-
-    fn overloaded(&self, _: &Request<DownstreamBody>, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
-        Response::builder().status(503).body(text("overloaded")).unwrap()
-    }
-
-    fn put_aside(&self, fault: RequestFault, _: &Rc<ConnectionInfo>) -> Response<TestBody> {
-        let status = match fault {
-            RequestFault::HeadTooLarge | RequestFault::TooManyFields => 431,
-            RequestFault::TransferCoding => 501,
-            RequestFault::Malformed | RequestFault::FramingAmbiguous => 400,
-        };
-        Response::builder().status(status).body(text(format!("{fault:?}"))).unwrap()
     }
 }
 

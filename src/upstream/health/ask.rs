@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response,
+    HeaderValue, Response,
     header::{ACCEPT, HOST, USER_AGENT},
 };
 use http_body_util::{BodyExt, Empty};
@@ -25,10 +25,13 @@ use tokio::{
 };
 
 use super::{Health, answer::BadAnswer};
-use crate::upstream::{
-    connect::{Agreed, ConnectError, agree},
-    endpoint::{Endpoint, Protocol},
-    request,
+use crate::{
+    http::{Fields, Request, RequestHead},
+    upstream::{
+        connect::{Agreed, ConnectError, agree},
+        endpoint::{Endpoint, Protocol},
+        request,
+    },
 };
 
 /// Where the tasks of one connection run. Whoever holds the set holds their lives; they do not hold it themselves.
@@ -75,13 +78,10 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     endpoint: &Endpoint,
     health: &Health,
 ) -> Result<(), BadAnswer> {
-    let mut question = Request::new(Empty::<Bytes>::new());
-    *question.uri_mut() = health.path.clone().into();
-    question.headers_mut().insert(USER_AGENT, NAME);
-    question.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
-    if let Some(host) = &health.host {
-        question.headers_mut().insert(HOST, host.clone());
-    }
+    let mut fields = Fields::from_iter([(USER_AGENT, NAME), (ACCEPT, const { HeaderValue::from_static("*/*") })]);
+    fields.extend(health.host.clone().map(|host| (HOST, host)));
+    let head = RequestHead { uri: health.path.clone().into(), fields, ..RequestHead::default() };
+    let mut question = Request { head, body: Empty::<Bytes>::new() };
     request::form(&mut question, agreed, endpoint).map_err(BadAnswer::Unaskable)?;
     // Ends with this function, however it ends.
     let connection = Arc::new(Mutex::new(JoinSet::new()));
@@ -95,7 +95,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 .await
                 .map_err(BadAnswer::BrokenOff)?;
             tasks.execute(driver);
-            judge(sender.send_request(question).await.map_err(BadAnswer::BrokenOff)?, health).await
+            judge(sender.send_request(question.into()).await.map_err(BadAnswer::BrokenOff)?, health).await
         }
         Agreed::Http2 => {
             let (mut sender, driver) = http2::Builder::new(tasks.clone())
@@ -104,7 +104,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 .await
                 .map_err(BadAnswer::BrokenOff)?;
             tasks.execute(driver);
-            judge(sender.send_request(question).await.map_err(BadAnswer::BrokenOff)?, health).await
+            judge(sender.send_request(question.into()).await.map_err(BadAnswer::BrokenOff)?, health).await
         }
     }
 }

@@ -105,7 +105,7 @@ impl<B: RequestBody> Sending<B> {
             buffer.extend_from_slice(b"0\r\n");
             for (name, value) in trailers.iter().flatten() {
                 if announced.contains(name) {
-                    write_field(name, value, buffer);
+                    write_field(name, value.as_bytes(), buffer);
                 }
             }
             buffer.extend_from_slice(b"\r\n");

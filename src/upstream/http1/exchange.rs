@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::Method;
 use http_body::Frame;
 
 use super::{
@@ -31,6 +31,7 @@ use super::{
     rest::Rest,
 };
 use crate::{
+    http::Request,
     received::{LARGEST_READ, READ_OF_HEAD},
     turn::Turn,
 };
@@ -72,12 +73,12 @@ impl<B: RequestBody> Http1Exchange<B> {
             return Err(SendFailure::Unsent(request, Http1Error::NotAtRest.into()));
         }
         let is_whole = self.sending.is_none();
-        let head = HeadIn::new(request.method() == Method::HEAD);
+        let head = HeadIn::new(request.head.method == Method::HEAD);
         let mut awaited = Awaited { head, heard: 0, unwritten: None };
         let mut turn = Turn::default();
         let answered = poll_fn(|cx| {
             ready!(turn.poll_others(cx));
-            self.poll_answer(cx, &mut awaited, &mut request)
+            self.poll_answer(cx, &mut awaited)
         })
         .await;
         let head = match answered {
@@ -109,18 +110,13 @@ impl<B: RequestBody> Http1Exchange<B> {
         let written = head_out::write(request, connection.begin());
         self.persists = !written.closes;
         if written.framing != Outward::Nothing {
-            let body = mem::replace(request.body_mut(), Outgoing::empty());
+            let body = mem::replace(&mut request.body, Outgoing::empty());
             self.sending = Some(Box::new(Sending::new(body, written.framing)));
         }
         true
     }
 
-    fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        awaited: &mut Awaited,
-        request: &mut Request<Outgoing<B>>,
-    ) -> Poll<Result<Head, Http1Error>> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>, awaited: &mut Awaited) -> Poll<Result<Head, Http1Error>> {
         let mut connection = self.connection.borrow_mut();
         if awaited.unwritten.is_none() {
             let sent = match &mut self.sending {
@@ -150,7 +146,7 @@ impl<B: RequestBody> Http1Exchange<B> {
             if awaited.heard > MOST_UNANSWERED {
                 return Poll::Ready(Err(Http1Error::TooMuchSaid));
             }
-            if let Some(head) = awaited.head.take(&mut connection.read, request.headers_mut())? {
+            if let Some(head) = awaited.head.take(&mut connection.read)? {
                 return Poll::Ready(Ok(head));
             }
             // Whoever sends it may take their time.

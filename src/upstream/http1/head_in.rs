@@ -2,11 +2,11 @@
 //! Refuses: folded lines, white space before a colon, more fields or a longer head than allowed, a length that is no number.
 //! Always holds: a head that came in many pieces is read like one that came in one, and not from its beginning for each.
 
-use std::mem::{self, MaybeUninit};
+use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, Version,
+    Extensions, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     status::InvalidStatusCode,
 };
@@ -18,11 +18,17 @@ use super::{
     body_in::Inward,
     head_out::{names, number},
 };
-use crate::{http::FieldNames, received::Received};
+use crate::{
+    http::{FieldNames, Fields, Response, ResponseHead},
+    received::Received,
+};
 
 /// The largest head of a response, in bytes, and the most fields in it.
 const HEAD_BYTES: usize = 64 * 1024;
 const MOST_FIELDS: usize = 100;
+
+/// For so many fields there is room beside those of the response.
+const ROOM_FOR_FIELDS: usize = 4;
 
 /// A response's head, while it is being read.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ pub(in super::super) struct Head {
 impl Head {
     /// Whether the connection is one for another protocol now.
     pub(in super::super) fn is_switch(&self) -> bool {
-        self.response.status().as_u16() == 101
+        self.response.head.status.as_u16() == 101
     }
 }
 
@@ -55,8 +61,8 @@ impl HeadIn {
     }
 
     /// Takes the head off what was `read`, if it is whole. Interim responses before it are passed over; a switch to another protocol
-    /// is none. Its fields are put into `spare`, of which nothing is left: a map that was used before costs no allocation.
-    pub(super) fn take(&mut self, read: &mut Received, spare: &mut HeaderMap) -> Result<Option<Head>, Http1Error> {
+    /// is none.
+    pub(super) fn take(&mut self, read: &mut Received) -> Result<Option<Head>, Http1Error> {
         while may_be_whole(read, self.seen) {
             let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
             let mut parsed = httparse::Response::new(&mut []);
@@ -72,7 +78,7 @@ impl HeadIn {
             self.seen = 0;
             let head = match parsed.code {
                 Some(100 | 102..=199) => None,
-                _ => Some(self.make(&parsed, read.get(..length).unwrap_or_default(), mem::take(spare))?),
+                _ => Some(self.make(&parsed, read.get(..length).unwrap_or_default())?),
             };
             read.skip(length);
             if head.is_some() {
@@ -86,38 +92,30 @@ impl HeadIn {
         Ok(None)
     }
 
-    fn make(
-        &self,
-        parsed: &httparse::Response<'_, '_>,
-        bytes: &[u8],
-        mut headers: HeaderMap,
-    ) -> Result<Head, Http1Error> {
+    fn make(&self, parsed: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<Head, Http1Error> {
         let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-        headers.clear();
-        headers.reserve(parsed.headers.len());
         // A copy of so few bytes costs less than to keep the whole of what was read for as long as any field is kept.
         let kept = Bytes::copy_from_slice(bytes);
         let place = |value: &[u8]| (value.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
+        let mut fields = Fields::within(kept, parsed.headers.len().saturating_add(ROOM_FOR_FIELDS));
         let (mut lengths, mut codings, mut length, mut closes) = (0, 0, None, false);
         for field in parsed.headers.iter() {
             let name = FieldNames::of_this_thread(|names| names.read(field.name.as_bytes()))
                 .map_err(|error| Http1Error::Part(error.into()))?;
-            let from = place(field.value).min(kept.len());
-            let value = kept.slice(from..from.saturating_add(field.value.len()).min(kept.len()));
-            let value = HeaderValue::from_maybe_shared(value).map_err(|error| Http1Error::Part(error.into()))?;
+            let (from, value) = (place(field.value), field.value);
             if name == CONTENT_LENGTH {
                 lengths += 1;
-                length = Some(number(&value));
+                length = Some(number(value));
             } else if name == TRANSFER_ENCODING {
                 codings += 1;
             } else if name == CONNECTION {
-                closes = closes || names(&value, "close");
+                closes = closes || names(value, "close");
             }
-            headers.append(name, value);
+            fields.push_from_head(name, from..from.saturating_add(value.len()));
         }
         // What is said once, and is a number, is said in one way.
         let is_plain = codings == 0 && (lengths == 0 || lengths == 1 && length.flatten().is_some());
-        let framing = if is_plain { Framing::Clear } else { Framing::of(version, &headers) };
+        let framing = if is_plain { Framing::Clear } else { Framing::of(version, &fields) };
         let code = parsed.code.unwrap_or_default();
         let body = match (framing, length) {
             _ if self.is_bodiless || matches!(code, 101 | 204 | 304) => Inward::nothing(),
@@ -129,16 +127,15 @@ impl HeadIn {
         };
         // A server of HTTP/1.0 that keeps its connections says so only to who asks for it, which we do not.
         let persists = version == Version::HTTP_11 && !closes && !body.ends_with_connection() && code != 101;
-        let mut response = Response::new(body);
-        *response.status_mut() = code.try_into().map_err(|error: InvalidStatusCode| Http1Error::Part(error.into()))?;
-        *response.version_mut() = version;
-        *response.headers_mut() = headers;
+        let status: StatusCode = code.try_into().map_err(|error: InvalidStatusCode| Http1Error::Part(error.into()))?;
+        let mut extensions = Extensions::new();
         let reason = parsed.reason.unwrap_or_default();
-        if response.status().canonical_reason() != Some(reason)
+        if status.canonical_reason() != Some(reason)
             && let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes())
         {
-            response.extensions_mut().insert(reason);
+            extensions.insert(reason);
         }
+        let response = Response { head: ResponseHead { status, version, fields, extensions }, body };
         Ok(Head { response, framing, persists })
     }
 }

@@ -2,12 +2,12 @@
 //! Always holds: the head frames the body there is, and in one way only.
 
 use http::{
-    HeaderName, HeaderValue, Request,
+    HeaderName, HeaderValue,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
 
-use crate::http::headers::announced_trailers;
+use crate::http::{Request, RequestHead, headers::announced_trailers};
 
 /// As much room as most heads take, so that the buffer does not grow field by field.
 const USUAL_HEAD: usize = 1024;
@@ -35,8 +35,8 @@ pub(super) struct Written {
 /// body, which is made to agree with the body.
 pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> Written {
     let framing = frame(request);
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let method = request.method().as_str();
+    let target = request.head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let method = request.head.method.as_str();
     buffer.reserve(USUAL_HEAD);
     buffer.extend_from_slice(method.as_bytes());
     buffer.push(b' ');
@@ -47,7 +47,7 @@ pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> 
     buffer.extend_from_slice(target.as_bytes());
     buffer.extend_from_slice(b" HTTP/1.1\r\n");
     let mut closes = false;
-    for (name, value) in request.headers() {
+    for (name, value) in request.head.fields.iter() {
         closes = closes || (name == CONNECTION && names(value, "close"));
         write_field(name, value, buffer);
     }
@@ -56,46 +56,44 @@ pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> 
 }
 
 /// Writes one field and the end of its line.
-pub(super) fn write_field(name: &HeaderName, value: &HeaderValue, buffer: &mut Vec<u8>) {
+pub(super) fn write_field(name: &HeaderName, value: &[u8], buffer: &mut Vec<u8>) {
     buffer.extend_from_slice(name.as_str().as_bytes());
     buffer.extend_from_slice(b": ");
-    buffer.extend_from_slice(value.as_bytes());
+    buffer.extend_from_slice(value);
     buffer.extend_from_slice(b"\r\n");
 }
 
 /// Whether a list of tokens names one.
-pub(super) fn names(list: &HeaderValue, token: &str) -> bool {
-    list.as_bytes().split(|byte| *byte == b',').any(|each| each.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+pub(super) fn names(list: &[u8], token: &str) -> bool {
+    list.split(|byte| *byte == b',').any(|each| each.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Chunks where they are announced or the length is not known, a length otherwise; never both (RFC 9112 section 6.2).
 fn frame<B: Body>(request: &mut Request<B>) -> Outward {
-    let has_body = !request.body().is_end_stream();
-    let known = request.body().size_hint().exact();
-    let headers = request.headers_mut();
-    if !has_body {
-        headers.remove(TRANSFER_ENCODING);
+    let Request { head: RequestHead { fields, .. }, body } = request;
+    let known = body.size_hint().exact();
+    if body.is_end_stream() {
+        fields.remove(&TRANSFER_ENCODING);
         return Outward::Nothing;
     }
-    let said = headers.get(CONTENT_LENGTH).and_then(number);
-    match (headers.contains_key(TRANSFER_ENCODING), said, known) {
+    let said = fields.first(&CONTENT_LENGTH).and_then(number);
+    match (fields.contains(&TRANSFER_ENCODING), said, known) {
         (false, Some(length), _) => Outward::Length(length),
         (false, None, Some(length)) => {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
             Outward::Length(length)
         }
         (true, _, _) | (false, None, None) => {
-            headers.remove(CONTENT_LENGTH);
+            fields.remove(&CONTENT_LENGTH);
             // A coding that the request came under was undone with its chunks.
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            Outward::Chunked(announced_trailers(headers))
+            fields.insert(TRANSFER_ENCODING, const { HeaderValue::from_static("chunked") });
+            Outward::Chunked(announced_trailers(fields))
         }
     }
 }
 
 /// The number that a field's value is, written in digits only.
-pub(super) fn number(value: &HeaderValue) -> Option<u64> {
-    let digits = value.as_bytes();
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }

@@ -11,7 +11,7 @@ use super::{
     head_in::{Head, HeadIn},
     head_out::{self, Outward},
 };
-use crate::received::Received;
+use crate::{http::Response, received::Received};
 
 /// What became of some bytes.
 #[derive(Debug, Default, PartialEq)]
@@ -48,15 +48,13 @@ impl Reader {
     fn hear(&mut self, piece: &[u8]) -> Result<(), Http1Error> {
         self.read.receive(piece);
         if let Some(head) = &mut self.head {
-            let mut spare = HeaderMap::new();
-            spare.insert("left-over", HeaderValue::from_static("x"));
-            let Some(Head { response, framing, persists }) = head.take(&mut self.read, &mut spare)? else {
+            let Some(Head { response, framing, persists }) = head.take(&mut self.read)? else {
                 return Ok(());
             };
-            let (parts, body) = response.into_parts();
+            let Response { head, body } = response;
             self.reading = Reading {
-                status: parts.status.as_u16(),
-                fields: fields(&parts.headers),
+                status: head.status.as_u16(),
+                fields: head.fields.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect(),
                 framing: Some(framing),
                 persists,
                 ..Reading::default()
@@ -324,8 +322,8 @@ fn what_is_around_chunks_is_bounded() {
 fn heads_are_written_and_agree_with_their_bodies() {
     let empty = |method: Method| Request::builder().method(method).uri("/a?b");
     let mut buffer = Vec::new();
-    let mut get = empty(Method::GET).header("host", "a").header("x", "1").body(Empty::<&[u8]>::new()).unwrap();
-    let written = head_out::write(&mut get, &mut buffer);
+    let get = empty(Method::GET).header("host", "a").header("x", "1").body(Empty::<&[u8]>::new()).unwrap();
+    let written = head_out::write(&mut get.into(), &mut buffer);
     assert_eq!((written.framing, written.closes), (Outward::Nothing, false));
     assert_eq!(String::from_utf8_lossy(&buffer), "GET /a?b HTTP/1.1\r\nhost: a\r\nx: 1\r\n\r\n");
     for (fields, framing, expected) in [
@@ -343,11 +341,11 @@ fn heads_are_written_and_agree_with_their_bodies() {
             request.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
         let mut buffer = Vec::new();
-        assert_eq!(head_out::write(&mut request, &mut buffer).framing, framing, "{fields:?}");
+        assert_eq!(head_out::write(&mut request.into(), &mut buffer).framing, framing, "{fields:?}");
         assert_eq!(String::from_utf8_lossy(&buffer), format!("POST /a?b HTTP/1.1\r\n{expected}\r\n"), "{fields:?}");
     }
-    let mut closing = empty(Method::GET).header("connection", "x, close").body(Empty::<&[u8]>::new()).unwrap();
-    assert!(head_out::write(&mut closing, &mut Vec::new()).closes);
+    let closing = empty(Method::GET).header("connection", "x, close").body(Empty::<&[u8]>::new()).unwrap();
+    assert!(head_out::write(&mut closing.into(), &mut Vec::new()).closes);
 }
 
 /// How the body of a made-up response is framed.

@@ -156,7 +156,8 @@ fn silence_is_not_waited_for_for_ever() {
         let worker = Worker::to(address);
         let deadline = Instant::now() + Duration::from_millis(20);
         let permit = Permit::for_test(None);
-        let error = forward(permit, get("/"), &worker.upstream, &worker.pools, CALLER, deadline).await.unwrap_err();
+        let error =
+            forward(permit, get("/").into(), &worker.upstream, &worker.pools, CALLER, deadline).await.unwrap_err();
         assert_eq!(error.reason(), "upstream_deadline");
         until(|| worker.counts().connections_open == 0).await;
     });
@@ -207,7 +208,8 @@ fn when_the_time_is_over_whoever_was_waited_for_is_late() {
         let endless = futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>();
         let body = StreamBody::new(endless).boxed_unsync();
         let permit = Permit::for_test(None);
-        let error = forward(permit, post(body), &worker.upstream, &worker.pools, CALLER, deadline).await.unwrap_err();
+        let error =
+            forward(permit, post(body).into(), &worker.upstream, &worker.pools, CALLER, deadline).await.unwrap_err();
         assert_eq!((error.reason(), error.fault()), ("request_body_failed", Fault::Downstream));
         let ForwardError::RequestBody(cause) = error else { panic!("{error}") };
         assert!(matches!(cause.downcast_ref(), Some(crate::http::BodyError::DeadlinePassed)));
@@ -254,7 +256,7 @@ fn connections_are_bounded_over_all_workers() {
             let error = worker.get("/more").await.unwrap_err();
             assert_eq!((error.reason(), error.fault()), ("upstream_saturated", Fault::Gateway));
         }
-        held.response.into_body().collect().await.unwrap();
+        held.response.body.collect().await.unwrap();
         one.get("/after").await.unwrap();
         assert_eq!(recorder.requests().len(), 2);
         assert_eq!(one.counts().connect_failures, 0);
@@ -308,8 +310,8 @@ fn an_answer_before_the_whole_request_is_passed_on() {
         let worker = Worker::to(address);
         let endless = futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>();
         let forwarded = worker.send(post(StreamBody::new(endless).boxed_unsync())).await.unwrap();
-        assert_eq!(forwarded.response.status().as_u16(), 413);
-        assert_eq!(forwarded.response.into_body().collect().await.unwrap().to_bytes(), "no");
+        assert_eq!(forwarded.response.head.status.as_u16(), 413);
+        assert_eq!(forwarded.response.body.collect().await.unwrap().to_bytes(), "no");
         // The connection still belongs to the unfinished request: the next one has its own.
         let next = worker.send(get("/next")).await.unwrap();
         assert_eq!(worker.counts().connections_open, 2);

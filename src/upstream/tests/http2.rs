@@ -31,7 +31,7 @@ fn trailers_pass_both_ways() {
         let worker = worker(recorder.address);
         let sum: http::HeaderMap = [("x-sum".parse().unwrap(), "7".parse().unwrap())].into_iter().collect();
         let body = frames(vec![Ok(Frame::data("abc".into())), Ok(Frame::trailers(sum.clone()))]);
-        let answer = worker.send(post(body)).await.unwrap().response.into_body().collect().await.unwrap();
+        let answer = worker.send(post(body)).await.unwrap().response.body.collect().await.unwrap();
         assert_eq!(answer.trailers(), Some(&sum));
         assert_eq!(recorder.requests()[0].trailers, Some(sum));
     });

@@ -104,13 +104,13 @@ impl Worker {
 
     async fn send(&self, request: Request<TestBody>) -> Result<Forwarded<TestBody>, ForwardError> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        forward(Permit::for_test(None), request, &self.upstream, &self.pools, CALLER, deadline).await
+        forward(Permit::for_test(None), request.into(), &self.upstream, &self.pools, CALLER, deadline).await
     }
 
     /// Sends a GET and reads the answer to its end.
     async fn get(&self, path: &str) -> Result<(Arc<str>, Bytes), ForwardError> {
         let forwarded = self.send(get(path)).await?;
-        let body = forwarded.response.into_body().collect().await.unwrap().to_bytes();
+        let body = forwarded.response.body.collect().await.unwrap().to_bytes();
         Ok((forwarded.endpoint, body))
     }
 

@@ -48,7 +48,7 @@ fn an_address_that_goes_is_let_go_of_at_once_and_what_is_under_way_there_goes_on
 
             name.learn(Family::Ipv4, ipv4(&[9]));
             assert!(endpoint.has_left());
-            let body = held.response.into_body().collect().await.unwrap().to_bytes();
+            let body = held.response.body.collect().await.unwrap().to_bytes();
             assert_eq!((&*body, endpoint.counts().requests), (&b"2"[..], 2), "{protocol}");
             until(|| endpoint.counts().connections_open == 0).await;
 

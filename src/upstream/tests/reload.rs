@@ -59,7 +59,7 @@ fn connections_outlive_a_reload_and_those_of_endpoints_that_left_do_not() {
         let second = compiled_after(json!({ "endpoints": [both[0].clone()] }), Some(&first));
         worker.pools.retain(&second);
         for held in [held, held_too] {
-            held.response.into_body().collect().await.unwrap();
+            held.response.body.collect().await.unwrap();
         }
         until(|| endpoints(&first)[1].counts().connections_open == 0).await;
         let after = Worker { upstream: second.by_name("orders").unwrap(), pools: worker.pools, _all: None };

@@ -123,8 +123,8 @@ fn an_answer_is_kept_until_a_better_one_has_come() {
                 "retry": { "on": [503, "connect"] },
             }));
             let answer = worker.send(get("/")).await.unwrap().response;
-            assert_eq!(answer.status().as_u16(), expected);
-            assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "gated");
+            assert_eq!(answer.head.status.as_u16(), expected);
+            assert_eq!(answer.body.collect().await.unwrap().to_bytes(), "gated");
             assert_eq!((worker.upstream.retry_counts().status, worker.upstream.retry_counts().connect), (1, 0));
             until(|| worker.counts().requests_under_way == 0).await;
         }
@@ -165,7 +165,7 @@ fn a_stream_that_was_answered_early_does_not_keep_its_connection() {
         let mut request = post(StreamBody::new(Box::pin(slow)).boxed_unsync());
         *request.method_mut() = http::Method::PUT;
         let forwarded = worker.send(request).await.unwrap();
-        assert_eq!((forwarded.response.status().as_u16(), worker.upstream.retry_counts().status), (503, 1));
+        assert_eq!((forwarded.response.head.status.as_u16(), worker.upstream.retry_counts().status), (503, 1));
         drop((forwarded, end));
         until(|| worker.counts().connections_open == 0).await;
     });

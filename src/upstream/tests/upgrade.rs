@@ -52,7 +52,7 @@ async fn gateway(worker: Rc<Worker>, idle: Duration) -> (SocketAddr, tokio::task
                     std::future::pending(),
                 ));
                 sender.unwrap().send(joining).unwrap();
-                Ok::<_, BoxError>(forwarded.response)
+                Ok::<_, BoxError>(http::Response::from(forwarded.response))
             }
         });
         server1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await.unwrap();
