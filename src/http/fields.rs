@@ -7,7 +7,7 @@
 //! with a dozen others takes 40 instructions, to hash it 60; to make each value and each place in a map, and to take them down
 //! again, took a fifth of the instructions of a request.
 
-use std::{fmt, iter, ops::Range};
+use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -41,16 +41,21 @@ pub trait FieldLines {
 }
 
 impl Fields {
-    /// None, in a `head` in which the values stand that come; with room for so many.
+    /// None, with room for so many.
     #[must_use]
-    pub(crate) fn within(head: Bytes, room: usize) -> Self {
-        Self { head, lines: Vec::with_capacity(room) }
+    pub(crate) fn with_room(room: usize) -> Self {
+        Self { head: Bytes::new(), lines: Vec::with_capacity(room) }
     }
 
-    /// One more field whose value stands in the head. Whoever read the head has found that it may stand in a field.
-    pub(crate) fn push_from_head(&mut self, name: HeaderName, value: Range<usize>) {
+    /// One more field, whose value stands at this place in the head that is being read, and was found to be one that may.
+    pub(crate) fn push_read(&mut self, name: HeaderName, value: Range<usize>) {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.lines.push(Line { name, value: Value::Came(place(value.start), place(value.len())) });
+    }
+
+    /// The head has been read: here it is, and the values that were read stand in it.
+    pub(crate) fn stand_in(&mut self, head: Bytes) {
+        self.head = head;
     }
 
     /// How many there are.
@@ -92,6 +97,36 @@ impl Fields {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
         self.lines.iter().map(|line| (&line.name, self.value(line)))
+    }
+
+    /// Writes them, each in a line of its own (RFC 9112 section 5), but for those that are to be passed over. What came and still
+    /// stands beside what came before it is written in one piece with that, as it was spelled.
+    pub fn write(&self, output: &mut Vec<u8>, is_passed_over: impl Fn(&HeaderName) -> bool) {
+        let mut piece = 0..0;
+        let lines = self.lines.iter().filter(|line| !is_passed_over(&line.name));
+        for line in lines {
+            match self.whole_line(line) {
+                Some(next) if next.start == piece.end => piece.end = next.end,
+                Some(next) => {
+                    output.extend_from_slice(self.head.get(piece).unwrap_or_default());
+                    piece = next;
+                }
+                None => {
+                    output.extend_from_slice(self.head.get(std::mem::take(&mut piece)).unwrap_or_default());
+                    write_field(output, &line.name, self.value(line));
+                }
+            }
+        }
+        output.extend_from_slice(self.head.get(piece).unwrap_or_default());
+    }
+
+    /// Where in the head the line of a field stands, if it came as one writes it.
+    fn whole_line(&self, line: &Line) -> Option<Range<usize>> {
+        let Value::Came(from, length) = line.value else { return None };
+        let (from, end) = (from as usize, (from as usize).saturating_add(length as usize));
+        let start = from.checked_sub(line.name.as_str().len().saturating_add(2))?;
+        let is_plain = self.head.get(..from)?.ends_with(b": ") && self.head.get(end..)?.starts_with(b"\r\n");
+        is_plain.then(|| start..end.saturating_add(2))
     }
 
     /// The first value of this name, to be kept.
@@ -162,6 +197,16 @@ impl Fields {
     }
 }
 
+/// Writes one field and the end of its line.
+pub fn write_field(output: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    let name = name.as_str().as_bytes();
+    output.reserve(name.len().saturating_add(value.len()).saturating_add(4));
+    output.extend_from_slice(name);
+    output.extend_from_slice(b": ");
+    output.extend_from_slice(value);
+    output.extend_from_slice(b"\r\n");
+}
+
 impl FieldLines for Fields {
     fn lines<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
         self.lines.iter().filter(move |line| line.name == *name).map(|line| self.value(line))
@@ -206,10 +251,9 @@ impl Extend<(HeaderName, HeaderValue)> for Fields {
 
 impl FromIterator<(HeaderName, HeaderValue)> for Fields {
     fn from_iter<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(fields: T) -> Self {
-        iter::once(fields).fold(Self::default(), |mut all, fields| {
-            all.extend(fields);
-            all
-        })
+        let mut all = Self::default();
+        all.extend(fields);
+        all
     }
 }
 
@@ -234,5 +278,108 @@ impl std::ops::Index<&'static str> for Fields {
     fn index(&self, name: &'static str) -> &str {
         let name = HeaderName::from_static(name);
         std::str::from_utf8(self.only(&name).unwrap()).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NAMES: [&str; 4] = ["host", "x-a", "X-B", "te"];
+
+    fn name(index: usize) -> HeaderName {
+        HeaderName::from_bytes(NAMES[index % NAMES.len()].as_bytes()).unwrap()
+    }
+
+    /// The fields of a head, read as a head is read.
+    fn read(lines: &[(usize, &str, String)]) -> Fields {
+        let (mut head, mut fields) = ("GET / HTTP/1.1\r\n".to_owned(), Fields::with_room(1));
+        for (index, separator, value) in lines {
+            head.push_str(&format!("{}{separator}{value}\r\n", NAMES[index % NAMES.len()]));
+            let end = head.len() - 2;
+            fields.push_read(name(*index), end - value.len()..end);
+        }
+        fields.stand_in(Bytes::from(head + "\r\n"));
+        fields
+    }
+
+    fn said(fields: &Fields) -> Vec<(String, Vec<u8>)> {
+        fields.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect()
+    }
+
+    proptest! {
+        /// Beside a plain list, whatever is done.
+        #[test]
+        fn it_is_a_list_of_fields(
+            lines in prop::collection::vec((0..4_usize, prop_oneof![4 => Just(": "), 1 => Just(":"), 1 => Just(":  ")], "[a-z]{0,3}"), 0..6),
+            steps in prop::collection::vec((0..4_u8, 0..4_usize, "[a-z]{0,3}"), 0..6),
+            passed_over in 0..8_usize,
+        ) {
+            let mut fields = read(&lines);
+            let mut expected: Vec<(String, Vec<u8>)> =
+                lines.iter().map(|(index, _, value)| (name(*index).to_string(), value.clone().into_bytes())).collect();
+            for (step, index, value) in steps {
+                let (name, made) = (name(index), HeaderValue::from_str(&value).unwrap());
+                let (text, is) = (name.to_string(), |(known, _): &(String, Vec<u8>)| *known == name.as_str());
+                match step {
+                    0 => {
+                        fields.append(name.clone(), made);
+                        expected.push((text, value.into_bytes()));
+                    }
+                    1 => {
+                        fields.insert(name.clone(), made);
+                        match expected.iter().filter(|field| is(field)).count() {
+                            1 => expected.iter_mut().find(|field| is(field)).unwrap().1 = value.into_bytes(),
+                            _ => {
+                                expected.retain(|field| !is(field));
+                                expected.push((text, value.into_bytes()));
+                            }
+                        }
+                    }
+                    2 => {
+                        fields.remove(&name);
+                        expected.retain(|field| !is(field));
+                    }
+                    _ => {
+                        let values: Vec<&[u8]> = expected.iter().filter(|field| is(field)).map(|field| &*field.1).collect();
+                        prop_assert_eq!(fields.lines(&name).collect::<Vec<_>>(), values.clone());
+                        prop_assert_eq!(fields.first(&name), values.first().copied());
+                        prop_assert_eq!(fields.only(&name), values.first().copied().filter(|_| values.len() == 1));
+                        prop_assert_eq!(fields.contains(&name), !values.is_empty());
+                        prop_assert_eq!(fields.first_owned(&name).as_ref().map(HeaderValue::as_bytes), values.first().copied());
+                    }
+                }
+                prop_assert_eq!(said(&fields), expected.clone());
+            }
+            let (mut written, over) = (Vec::new(), NAMES.get(passed_over).map(|_| name(passed_over)));
+            fields.write(&mut written, |name| Some(name) == over.as_ref());
+            let lines = expected.iter().filter(|(name, _)| over.as_ref().is_none_or(|over| over.as_str() != name));
+            let lines = lines.map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value)));
+            prop_assert_eq!(String::from_utf8(written).unwrap().to_lowercase(), lines.collect::<String>());
+            let map = HeaderMap::from(fields.clone());
+            prop_assert_eq!(map.len(), fields.len());
+            for index in 0..NAMES.len() {
+                let values: Vec<&[u8]> = map.get_all(name(index)).iter().map(HeaderValue::as_bytes).collect();
+                prop_assert_eq!(values, fields.lines(&name(index)).collect::<Vec<_>>());
+            }
+            prop_assert_eq!(HeaderMap::from(Fields::from(map.clone())), map);
+        }
+    }
+
+    #[test]
+    fn what_came_is_written_as_it_was_spelled_and_what_was_made_in_lower_case() {
+        let mut fields = read(&[(2, ": ", "1".to_owned()), (1, ":", "2".to_owned()), (2, ": ", "3".to_owned())]);
+        fields.insert(name(0), HeaderValue::from_static("a"));
+        let mut written = Vec::new();
+        fields.write(&mut written, |_| false);
+        assert_eq!(String::from_utf8(written).unwrap(), "X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nhost: a\r\n");
+    }
+
+    #[test]
+    fn a_value_does_not_get_into_a_log() {
+        let fields = Fields::from_iter([(name(0), HeaderValue::from_static("secret"))]);
+        assert_eq!(format!("{fields:?}"), r#"["host"]"#);
     }
 }

@@ -9,6 +9,7 @@ mod body;
 mod field_names;
 mod fields;
 pub mod forwarded;
+pub mod grammar;
 mod grpc_timeout;
 pub mod headers;
 mod host;
@@ -23,7 +24,7 @@ pub use self::{
     arrival::{Arrival, Arrivals},
     body::{BodyEnd, BodyError, BodyLimits, BodyOutcome, MeteredBody, OnBodyEnd},
     field_names::FieldNames,
-    fields::{FieldLines, Fields},
+    fields::{FieldLines, Fields, write_field},
     grpc_timeout::grpc_timeout,
     host::{HostError, NormalHost},
     message::{Request, RequestHead, Response, ResponseHead},

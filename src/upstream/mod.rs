@@ -62,7 +62,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointCounts},
     error::{ExchangeError, Fault, ForwardError},
     forward::{Forwarded, Timings, forward},
-    http1::Http1Error,
+    http1::{HeadFault, Http1Error},
     names::{LookupError, NameStatus},
     outgoing::RequestBody,
     pool::WorkerPools,

@@ -5,14 +5,11 @@
 use http::{HeaderName, HeaderValue, header};
 
 use super::connection::list_members;
-use crate::http::Fields;
+use crate::http::{FieldLines as _, Fields};
 
 /// Takes the hop-by-hop fields out of a request. `TE` is kept as `trailers` if it says so, which gRPC needs. With
 /// `upgrade`, `Upgrade` is kept and `Connection` says `upgrade` afterwards; see [`super::requested_upgrade`].
 pub fn strip_hop_by_hop_from_request(fields: &mut Fields, upgrade: bool) {
-    if !fields.names().any(is_for_one_connection) {
-        return;
-    }
     // RFC 9110 section 10.1.4: every other member says what the caller's own connection can carry.
     let trailers = list_members(fields, &header::TE).any(|member| member.eq_ignore_ascii_case(b"trailers"));
     strip(fields, upgrade);
@@ -24,9 +21,7 @@ pub fn strip_hop_by_hop_from_request(fields: &mut Fields, upgrade: bool) {
 /// Takes the hop-by-hop fields out of a response. With `upgrade` (a 101 to a request that asked for it), `Upgrade` is kept
 /// and `Connection` says `upgrade` afterwards.
 pub fn strip_hop_by_hop_from_response(fields: &mut Fields, upgrade: bool) {
-    if fields.names().any(is_for_one_connection) {
-        strip(fields, upgrade);
-    }
+    strip(fields, upgrade);
 }
 
 /// Fields of one connection, whether `Connection` names them or not.
@@ -52,8 +47,10 @@ fn may_be_named_away(name: &HeaderName) -> bool {
 }
 
 fn strip(fields: &mut Fields, upgrade: bool) {
-    for name in named(fields) {
-        fields.remove(&name);
+    if !fields.lines(&header::CONNECTION).all(|value| value == b"keep-alive") {
+        for name in named(fields) {
+            fields.remove(&name);
+        }
     }
     fields.keep(|name| !is_for_one_connection(name) || (upgrade && *name == header::UPGRADE));
     if upgrade && fields.contains(&header::UPGRADE) {
@@ -65,9 +62,11 @@ fn strip(fields: &mut Fields, upgrade: bool) {
 fn named(fields: &Fields) -> Vec<HeaderName> {
     let is = |name: &HeaderName, member: &[u8]| name.as_str().as_bytes().eq_ignore_ascii_case(member);
     let there = |member| fields.names().find(|name| is(name, member));
-    // What nearly every message says, and what goes anyway.
-    let members = list_members(fields, &header::CONNECTION).filter(|member| *member != b"keep-alive");
-    members.filter_map(there).filter(|name| may_be_named_away(name)).cloned().collect()
+    list_members(fields, &header::CONNECTION)
+        .filter_map(there)
+        .filter(|name| may_be_named_away(name))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

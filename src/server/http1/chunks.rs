@@ -4,7 +4,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::grammar::{hexadecimal, is_blank, is_text, is_token_character, trimmed};
+use crate::http::grammar::{hexadecimal, is_blank, is_text, is_token_character, trimmed};
 
 /// Where in a chunked body the stream is.
 #[derive(Clone, Debug, Default)]

@@ -10,15 +10,9 @@ use thiserror::Error;
 use super::{
     chunks::{Chunks, Followed, Then},
     fault::RequestFault,
-    head::{Framing, HeadBounds, HeadScan, Layout, Said},
+    head::{Framing, Head, HeadBounds, HeadScan, Said},
 };
-use crate::{
-    http::{FieldNames, Fields, RequestHead},
-    received::Received,
-};
-
-/// For so many fields there is room beside those of the request: what a gateway adds does not make the list grow.
-const ROOM_FOR_FIELDS: usize = 10;
+use crate::{http::RequestHead, received::Received};
 
 /// Reads the requests of one connection.
 #[derive(Debug)]
@@ -95,8 +89,7 @@ impl Decoder {
         let head = scan.read(&self.received, self.bounds).and_then(|head| {
             let Some(head) = head else { return Ok(None) };
             let bytes = self.received.take_to_keep(head.length);
-            let request = request(bytes, head.said, &head.layout)?;
-            Ok(Some((head.framing, head.said, request)))
+            Ok(Some((head.framing, head.said, request(bytes, head)?)))
         });
         match head {
             Ok(None) => {
@@ -186,21 +179,14 @@ impl Decoder {
 }
 
 /// The request that a head is. What was found good in it cannot be refused here; but what cannot be is not taken for granted.
-fn request(head: Bytes, said: Said, layout: &Layout) -> Result<RequestHead, RequestFault> {
+fn request(bytes: Bytes, head: Head) -> Result<RequestHead, RequestFault> {
     let malformed = || RequestFault::Malformed;
-    let slice = |range: &std::ops::Range<usize>| head.get(range.clone()).ok_or_else(malformed);
-    let method = Method::from_bytes(slice(&layout.method)?).map_err(|_| malformed())?;
-    slice(&layout.target)?;
-    let uri = Uri::from_maybe_shared(head.slice(layout.target.clone())).map_err(|_| malformed())?;
-    let version = if said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let mut fields = Fields::within(head.clone(), layout.fields.len().saturating_add(ROOM_FOR_FIELDS));
-    FieldNames::of_this_thread(|names| {
-        for (name, value) in &layout.fields {
-            let name = names.read(slice(name)?).map_err(|_| malformed())?;
-            slice(value)?;
-            fields.push_from_head(name, value.clone());
-        }
-        Ok(())
-    })?;
+    let method = bytes.get(head.method).ok_or_else(malformed)?;
+    let method = Method::from_bytes(method).map_err(|_| malformed())?;
+    bytes.get(head.target.clone()).ok_or_else(malformed)?;
+    let uri = Uri::from_maybe_shared(bytes.slice(head.target)).map_err(|_| malformed())?;
+    let version = if head.said.is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let mut fields = head.fields;
+    fields.stand_in(bytes);
     Ok(RequestHead { method, uri, version, fields, extensions: Extensions::new() })
 }

@@ -16,6 +16,7 @@ use super::{head::Said, output::Output};
 use crate::http::{
     Fields, ResponseHead,
     headers::{announced_trailers, names_connection_option},
+    write_field,
 };
 
 /// How the body of an answer is framed, and how far it has come.
@@ -68,16 +69,13 @@ pub(super) fn write_head(
     let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
     output.extend_from_slice(reason.unwrap_or(head.status.canonical_reason().unwrap_or_default().as_bytes()));
     output.extend_from_slice(b"\r\n");
-    let mut is_dated = false;
-    for (name, value) in head.fields.iter() {
-        // The framing is said below; but an answer without a body may say how long it would be.
-        let is_said_below = name == CONNECTION && !*keep_alive && !is_switch;
-        if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && (!is_empty || is_bare)) || is_said_below {
-            continue;
-        }
-        is_dated |= name == DATE;
-        write_field(output, name, value);
-    }
+    // The framing is said below; but an answer without a body may say how long it would be.
+    let (says_length, says_connection) = (is_empty && !is_bare, *keep_alive || is_switch);
+    head.fields.write(output, |name| {
+        *name == TRANSFER_ENCODING
+            || (*name == CONTENT_LENGTH && !says_length)
+            || (*name == CONNECTION && !says_connection)
+    });
     match &framing {
         Framing::Length(length) => {
             output.extend_from_slice(b"content-length: ");
@@ -92,7 +90,7 @@ pub(super) fn write_head(
     } else if *keep_alive && said.is_http10 && !names_connection_option(&head.fields, "keep-alive") {
         output.extend_from_slice(b"connection: keep-alive\r\n");
     }
-    if !is_dated {
+    if !head.fields.contains(&DATE) {
         write_date(output);
     }
     output.extend_from_slice(b"\r\n");
@@ -138,13 +136,6 @@ impl Framing {
         }
         Ok(())
     }
-}
-
-fn write_field(output: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    output.extend_from_slice(name.as_str().as_bytes());
-    output.extend_from_slice(b": ");
-    output.extend_from_slice(value);
-    output.extend_from_slice(b"\r\n");
 }
 
 /// The size of a chunk and the end of its line (RFC 9112 section 7.1).

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use http::Uri;
 
-use super::{
-    fault::RequestFault,
+use super::fault::RequestFault;
+use crate::http::{
+    FieldNames, Fields,
     grammar::{is_token, length, text_length, token_length, trimmed},
 };
 
@@ -19,8 +20,8 @@ const LONGEST_NAME: usize = 65_535;
 /// The longest target that can be held.
 const LONGEST_TARGET: usize = 65_534;
 
-/// For so many fields room is made at first.
-const USUAL_FIELDS: usize = 12;
+/// For so many fields room is made at first: those of most requests, and those that a gateway adds.
+const USUAL_FIELDS: usize = 20;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,11 @@ pub(super) struct Head {
     pub(super) length: usize,
     pub(super) framing: Framing,
     pub(super) said: Said,
-    pub(super) layout: Layout,
+    /// Where in it the method and the target stand.
+    pub(super) method: Range<usize>,
+    pub(super) target: Range<usize>,
+    /// Its fields, whose values have to be told yet what they stand in.
+    pub(super) fields: Fields,
 }
 
 /// What a head says about its connection and its message.
@@ -63,15 +68,6 @@ pub(super) struct Said {
     pub(super) takes_trailers: bool,
 }
 
-/// Where in a head its parts stand.
-#[derive(Debug, Default)]
-pub(super) struct Layout {
-    pub(super) method: Range<usize>,
-    pub(super) target: Range<usize>,
-    /// Names and values, without the white space around them.
-    pub(super) fields: Vec<(Range<usize>, Range<usize>)>,
-}
-
 /// How far a head has come.
 #[derive(Debug, Default)]
 pub(super) struct HeadScan {
@@ -88,7 +84,9 @@ pub(super) struct HeadScan {
 #[derive(Debug, Default)]
 struct Request {
     said: Said,
-    layout: Layout,
+    method: Range<usize>,
+    target: Range<usize>,
+    fields: Fields,
     length: Option<u64>,
     coding: Option<Coding>,
 }
@@ -102,6 +100,15 @@ enum Coding {
 impl HeadScan {
     /// Reads on in a head of which `bytes` is all that has come so far; nothing as long as it is not whole.
     pub(super) fn read(&mut self, bytes: &[u8], bounds: HeadBounds) -> Result<Option<Head>, RequestFault> {
+        FieldNames::of_this_thread(|names| self.read_lines(bytes, bounds, names))
+    }
+
+    fn read_lines(
+        &mut self,
+        bytes: &[u8],
+        bounds: HeadBounds,
+        names: &mut FieldNames,
+    ) -> Result<Option<Head>, RequestFault> {
         // What comes behind the bound is not looked at, so that it makes no difference whether it has come already.
         let within = bytes.get(..bounds.bytes).unwrap_or(bytes);
         loop {
@@ -137,7 +144,7 @@ impl HeadScan {
             if self.fields > bounds.fields {
                 return Err(RequestFault::TooManyFields);
             }
-            request.field(line, begin)?;
+            request.field(line, begin, names)?;
         }
     }
 }
@@ -163,16 +170,18 @@ impl Request {
         };
         let method_end = begin.saturating_add(method.len());
         let target_begin = method_end.saturating_add(1);
-        let layout = Layout {
+        Ok(Self {
+            said,
             method: begin..method_end,
             target: target_begin..target_begin.saturating_add(target.len()),
-            fields: Vec::with_capacity(USUAL_FIELDS),
-        };
-        Ok(Self { said, layout, length: None, coding: None })
+            fields: Fields::with_room(USUAL_FIELDS),
+            length: None,
+            coding: None,
+        })
     }
 
     /// `name ":" OWS value OWS` (RFC 9112 section 5). A line that goes on the one before (obs-fold) has no token for a name.
-    fn field(&mut self, line: &[u8], begin: usize) -> Result<(), RequestFault> {
+    fn field(&mut self, line: &[u8], begin: usize, names: &mut FieldNames) -> Result<(), RequestFault> {
         let (name, value) = line.split_at_checked(token_length(line)).ok_or(RequestFault::Malformed)?;
         let value = value.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(RequestFault::Malformed)?;
         if name.len() > LONGEST_NAME {
@@ -182,7 +191,7 @@ impl Request {
         let value_begin = begin.saturating_add(line.len()).saturating_sub(without_start.len());
         let value = without_start.trim_ascii_end();
         let value_end = value_begin.saturating_add(value.len());
-        self.layout.fields.push((begin..begin.saturating_add(name.len()), value_begin..value_end));
+        self.fields.push_read(names.read(name).map_err(|_| RequestFault::Malformed)?, value_begin..value_end);
         // Few names matter here, and each has a length of its own.
         match name.len() {
             2 if name.eq_ignore_ascii_case(b"te") => self.said.takes_trailers |= lists(value, b"trailers"),
@@ -224,7 +233,8 @@ impl Request {
             (Some(Coding::Other), None) => return Err(RequestFault::TransferCoding),
             (Some(Coding::Chunked), None) => Framing::Chunked,
         };
-        Ok(Head { length, framing, said: self.said, layout: self.layout })
+        let Self { said, method, target, fields, .. } = self;
+        Ok(Head { length, framing, said, method, target, fields })
     }
 }
 

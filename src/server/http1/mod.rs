@@ -8,7 +8,6 @@ mod connection;
 mod decoder;
 mod encoder;
 mod fault;
-mod grammar;
 mod head;
 mod output;
 #[cfg(test)]

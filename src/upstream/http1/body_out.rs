@@ -13,8 +13,9 @@ use super::{
     super::outgoing::{Outgoing, RequestBody},
     Http1Error,
     connection::{Behind, Http1Connection},
-    head_out::{Outward, write_field},
+    head_out::Outward,
 };
+use crate::http::write_field;
 
 /// A piece of a body that is copied behind what is written already, so that small heads and small bodies go in one packet.
 const SMALL_PIECE: usize = 4 * 1024;
@@ -105,7 +106,7 @@ impl<B: RequestBody> Sending<B> {
             buffer.extend_from_slice(b"0\r\n");
             for (name, value) in trailers.iter().flatten() {
                 if announced.contains(name) {
-                    write_field(name, value.as_bytes(), buffer);
+                    write_field(buffer, name, value.as_bytes());
                 }
             }
             buffer.extend_from_slice(b"\r\n");

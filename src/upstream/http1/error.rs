@@ -30,7 +30,7 @@ pub enum Http1Error {
     TooMuchSaid,
     /// The head of the response is none.
     #[error("the head of the response cannot be read")]
-    Head(#[source] httparse::Error),
+    Head(#[source] HeadFault),
     /// The head of the response is larger than allowed.
     #[error("the head of the response is too large")]
     HeadTooLarge,
@@ -55,6 +55,23 @@ pub enum Http1Error {
     /// The request's own body is longer or shorter than its head says.
     #[error("the request's body is not as long as its head says")]
     RequestLength,
+}
+
+/// Why what came for the head of a response is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum HeadFault {
+    /// It does not begin with a status line (RFC 9112 section 4).
+    #[error("its first line is no status line")]
+    StatusLine,
+    /// A control character stands in it, or a CR alone.
+    #[error("it has a control character within a line")]
+    Control,
+    /// A line is no field (RFC 9112 section 5); what is folded is none either (section 5.2).
+    #[error("it has a line that is no field")]
+    Field,
+    /// There are too many of them.
+    #[error("it has too many fields")]
+    TooManyFields,
 }
 
 impl Http1Error {

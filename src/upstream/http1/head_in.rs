@@ -2,24 +2,23 @@
 //! Refuses: folded lines, white space before a colon, more fields or a longer head than allowed, a length that is no number.
 //! Always holds: a head that came in many pieces is read like one that came in one, and not from its beginning for each.
 
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use bytes::Bytes;
 use http::{
     Extensions, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
     status::InvalidStatusCode,
 };
 use hyper::ext::ReasonPhrase;
 
-use super::{
-    super::framing::Framing,
-    Http1Error,
-    body_in::Inward,
-    head_out::{names, number},
-};
+use super::{super::framing::Framing, Http1Error, body_in::Inward, error::HeadFault, head_out::number};
 use crate::{
-    http::{FieldNames, Fields, Response, ResponseHead},
+    http::{
+        FieldNames, Fields, Response, ResponseHead,
+        grammar::{text_length, token_length},
+        headers::names_connection_option,
+    },
     received::Received,
 };
 
@@ -27,8 +26,8 @@ use crate::{
 const HEAD_BYTES: usize = 64 * 1024;
 const MOST_FIELDS: usize = 100;
 
-/// For so many fields there is room beside those of the response.
-const ROOM_FOR_FIELDS: usize = 4;
+/// For so many fields room is made at first: those of most responses, and what a gateway adds.
+const USUAL_FIELDS: usize = 14;
 
 /// A response's head, while it is being read.
 #[derive(Debug)]
@@ -64,21 +63,16 @@ impl HeadIn {
     /// is none.
     pub(super) fn take(&mut self, read: &mut Received) -> Result<Option<Head>, Http1Error> {
         while may_be_whole(read, self.seen) {
-            let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
-            let mut parsed = httparse::Response::new(&mut []);
-            let status =
-                httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, read, &mut fields);
-            let length = match status.map_err(Http1Error::Head)? {
-                httparse::Status::Complete(length) => length,
-                httparse::Status::Partial => break,
-            };
+            let parsed = FieldNames::of_this_thread(|names| Parsed::of(read, names)).map_err(Http1Error::Head)?;
+            let Some(parsed) = parsed else { break };
+            let length = parsed.length;
             if length > HEAD_BYTES {
                 return Err(Http1Error::HeadTooLarge);
             }
             self.seen = 0;
             let head = match parsed.code {
-                Some(100 | 102..=199) => None,
-                _ => Some(self.make(&parsed, read.get(..length).unwrap_or_default())?),
+                100 | 102..=199 => None,
+                _ => Some(self.make(parsed, read.get(..length).unwrap_or_default())?),
             };
             read.skip(length);
             if head.is_some() {
@@ -92,51 +86,108 @@ impl HeadIn {
         Ok(None)
     }
 
-    fn make(&self, parsed: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<Head, Http1Error> {
-        let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-        // A copy of so few bytes costs less than to keep the whole of what was read for as long as any field is kept.
-        let kept = Bytes::copy_from_slice(bytes);
-        let place = |value: &[u8]| (value.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
-        let mut fields = Fields::within(kept, parsed.headers.len().saturating_add(ROOM_FOR_FIELDS));
-        let (mut lengths, mut codings, mut length, mut closes) = (0, 0, None, false);
-        for field in parsed.headers.iter() {
-            let name = FieldNames::of_this_thread(|names| names.read(field.name.as_bytes()))
-                .map_err(|error| Http1Error::Part(error.into()))?;
-            let (from, value) = (place(field.value), field.value);
-            if name == CONTENT_LENGTH {
-                lengths += 1;
-                length = Some(number(value));
-            } else if name == TRANSFER_ENCODING {
-                codings += 1;
-            } else if name == CONNECTION {
-                closes = closes || names(value, "close");
-            }
-            fields.push_from_head(name, from..from.saturating_add(value.len()));
-        }
-        // What is said once, and is a number, is said in one way.
-        let is_plain = codings == 0 && (lengths == 0 || lengths == 1 && length.flatten().is_some());
-        let framing = if is_plain { Framing::Clear } else { Framing::of(version, &fields) };
-        let code = parsed.code.unwrap_or_default();
-        let body = match (framing, length) {
-            _ if self.is_bodiless || matches!(code, 101 | 204 | 304) => Inward::nothing(),
-            // It is not passed on.
-            (Framing::Coded | Framing::Repeated, _) => Inward::nothing(),
-            _ if codings > 0 => Inward::chunked(),
-            (_, Some(length)) => Inward::of_length(length.ok_or(Http1Error::Length)?),
-            (_, None) => Inward::until_close(),
-        };
-        // A server of HTTP/1.0 that keeps its connections says so only to who asks for it, which we do not.
-        let persists = version == Version::HTTP_11 && !closes && !body.ends_with_connection() && code != 101;
+    fn make(&self, parsed: Parsed, bytes: &[u8]) -> Result<Head, Http1Error> {
+        let Parsed { version, code, reason, mut fields, .. } = parsed;
         let status: StatusCode = code.try_into().map_err(|error: InvalidStatusCode| Http1Error::Part(error.into()))?;
         let mut extensions = Extensions::new();
-        let reason = parsed.reason.unwrap_or_default();
-        if status.canonical_reason() != Some(reason)
-            && let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes())
+        let reason = bytes.get(reason).filter(|reason| reason.is_ascii()).unwrap_or_default();
+        if status.canonical_reason().map(str::as_bytes) != Some(reason)
+            && let Ok(reason) = ReasonPhrase::try_from(reason)
         {
             extensions.insert(reason);
         }
+        // A copy of so few bytes costs less than to keep the whole of what was read for as long as any field is kept.
+        fields.stand_in(Bytes::copy_from_slice(bytes));
+        let framing = Framing::of(version, &fields);
+        let body = match (framing, fields.first(&CONTENT_LENGTH)) {
+            _ if self.is_bodiless || matches!(code, 101 | 204 | 304) => Inward::nothing(),
+            // It is not passed on.
+            (Framing::Coded | Framing::Repeated, _) => Inward::nothing(),
+            (Framing::Twice, _) => Inward::chunked(),
+            (Framing::Clear, Some(length)) => Inward::of_length(number(length).ok_or(Http1Error::Length)?),
+            (Framing::Clear, None) if fields.contains(&TRANSFER_ENCODING) => Inward::chunked(),
+            (Framing::Clear, None) => Inward::until_close(),
+        };
+        // A server of HTTP/1.0 that keeps its connections says so only to who asks for it, which we do not.
+        let persists = version == Version::HTTP_11
+            && !body.ends_with_connection()
+            && code != 101
+            && !names_connection_option(&fields, "close");
         let response = Response { head: ResponseHead { status, version, fields, extensions }, body };
         Ok(Head { response, framing, persists })
+    }
+}
+
+/// What stands in a head.
+struct Parsed {
+    /// Its bytes, the empty line included.
+    length: usize,
+    version: Version,
+    code: u16,
+    reason: Range<usize>,
+    /// Its fields, whose values have to be told yet what they stand in.
+    fields: Fields,
+}
+
+impl Parsed {
+    /// Reads a head, if it is whole. Empty lines before it are passed over; a line may also end in LF alone (RFC 9112 section 2.2),
+    /// which goes no further.
+    fn of(bytes: &[u8], names: &mut FieldNames) -> Result<Option<Self>, HeadFault> {
+        let (mut begin, mut parsed) = (0_usize, None::<Self>);
+        loop {
+            let rest = bytes.get(begin..).unwrap_or_default();
+            let (line, end) = rest.split_at_checked(text_length(rest)).unwrap_or_default();
+            let next = match end {
+                [] | [b'\r'] => return Ok(None),
+                [b'\r', b'\n', ..] => 2,
+                [b'\n', ..] => 1,
+                _ => return Err(HeadFault::Control),
+            };
+            let next = begin.saturating_add(line.len()).saturating_add(next);
+            match &mut parsed {
+                None if line.is_empty() => {}
+                None => parsed = Some(Self::begun_by(line, begin)?),
+                Some(parsed) if !line.is_empty() => parsed.field(line, begin, names)?,
+                Some(_) => {
+                    let head = parsed.take();
+                    return Ok(head.map(|head| Self { length: next, ..head }));
+                }
+            }
+            begin = next;
+        }
+    }
+
+    /// `version SP status [SP reason]` (RFC 9112 section 4); the space before a reason that is not there is often left out.
+    fn begun_by(line: &[u8], begin: usize) -> Result<Self, HeadFault> {
+        let (version, rest) = match line.split_first_chunk() {
+            Some((b"HTTP/1.1 ", rest)) => (Version::HTTP_11, rest),
+            Some((b"HTTP/1.0 ", rest)) => (Version::HTTP_10, rest),
+            _ => return Err(HeadFault::StatusLine),
+        };
+        let (code, reason) = rest.split_first_chunk::<3>().ok_or(HeadFault::StatusLine)?;
+        let code = number(code).and_then(|code| u16::try_from(code).ok()).ok_or(HeadFault::StatusLine)?;
+        let length = match reason {
+            [] => 0,
+            [b' ', reason @ ..] => reason.len(),
+            _ => return Err(HeadFault::StatusLine),
+        };
+        let end = begin.saturating_add(line.len());
+        let fields = Fields::with_room(USUAL_FIELDS);
+        Ok(Self { length: 0, version, code, reason: end.saturating_sub(length)..end, fields })
+    }
+
+    /// `name ":" OWS value OWS` (RFC 9112 section 5).
+    fn field(&mut self, line: &[u8], begin: usize, names: &mut FieldNames) -> Result<(), HeadFault> {
+        let (name, value) = line.split_at_checked(token_length(line)).ok_or(HeadFault::Field)?;
+        let value = value.strip_prefix(b":").ok_or(HeadFault::Field)?;
+        if self.fields.len() >= MOST_FIELDS {
+            return Err(HeadFault::TooManyFields);
+        }
+        let without_start = value.trim_ascii_start();
+        let from = begin.saturating_add(line.len()).saturating_sub(without_start.len());
+        let until = from.saturating_add(without_start.trim_ascii_end().len());
+        self.fields.push_read(names.read(name).map_err(|_| HeadFault::Field)?, from..until);
+        Ok(())
     }
 }
 
@@ -151,4 +202,49 @@ fn may_be_whole(read: &[u8], seen: usize) -> bool {
         let behind = fresh.get(end..).unwrap_or_default();
         behind.starts_with(b"\n\r\n") || behind.starts_with(b"\n\n")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Version, status, reason, fields, and what is behind it.
+    type Read = (u8, u16, String, Vec<(String, Vec<u8>)>, usize);
+
+    fn ours(bytes: &[u8]) -> Result<Option<Read>, HeadFault> {
+        let parsed = FieldNames::of_this_thread(|names| Parsed::of(bytes, names))?;
+        Ok(parsed.map(|mut parsed| {
+            let reason =
+                Some(&bytes[parsed.reason.clone()]).filter(|reason| reason.is_ascii()).unwrap_or_default().to_vec();
+            parsed.fields.stand_in(Bytes::copy_from_slice(bytes));
+            let fields = parsed.fields.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
+            let version = u8::from(parsed.version == Version::HTTP_11);
+            (version, parsed.code, String::from_utf8(reason).unwrap(), fields, parsed.length)
+        }))
+    }
+
+    /// Another reader of the same grammar.
+    fn theirs(bytes: &[u8]) -> Option<Read> {
+        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        let Ok(httparse::Status::Complete(length)) = response.parse(bytes) else { return None };
+        let field = |field: &httparse::Header<'_>| (field.name.to_ascii_lowercase(), field.value.to_vec());
+        let fields = response.headers.iter().map(field).collect();
+        Some((response.version.unwrap(), response.code.unwrap(), response.reason.unwrap().to_owned(), fields, length))
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_is_read_as_another_reader_reads_it(
+            first in "(HTTP/1.[01] [0-9]{3}( [ -~\u{e9}]{0,4})?|[ -~]{0,9}|\r?)(\r\n|\n|\r)",
+            lines in prop::collection::vec("([A-Za-z_!-]{1,4}:[ \t]{0,2}[a\u{e9} \t]{0,4}|[ -~\t\u{0}\u{7f}]{0,5})(\r\n|\r\n|\r\n|\n|\r)", 0..5),
+            behind in "\r\n[a-z]{0,3}|[a-z]?",
+        ) {
+            let text = first + &lines.concat() + &behind;
+            // Each finds some faults before the line ends, and others behind it.
+            prop_assert_eq!(ours(text.as_bytes()).ok().flatten(), theirs(text.as_bytes()), "{:?}", text);
+        }
+    }
 }

@@ -3,11 +3,14 @@
 
 use http::{
     HeaderName, HeaderValue,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
 
-use crate::http::{Request, RequestHead, headers::announced_trailers};
+use crate::http::{
+    Request, RequestHead,
+    headers::{announced_trailers, names_connection_option},
+};
 
 /// As much room as most heads take, so that the buffer does not grow field by field.
 const USUAL_HEAD: usize = 1024;
@@ -46,26 +49,9 @@ pub(super) fn write<B: Body>(request: &mut Request<B>, buffer: &mut Vec<u8>) -> 
     }
     buffer.extend_from_slice(target.as_bytes());
     buffer.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut closes = false;
-    for (name, value) in request.head.fields.iter() {
-        closes = closes || (name == CONNECTION && names(value, "close"));
-        write_field(name, value, buffer);
-    }
+    request.head.fields.write(buffer, |_| false);
     buffer.extend_from_slice(b"\r\n");
-    Written { framing, closes }
-}
-
-/// Writes one field and the end of its line.
-pub(super) fn write_field(name: &HeaderName, value: &[u8], buffer: &mut Vec<u8>) {
-    buffer.extend_from_slice(name.as_str().as_bytes());
-    buffer.extend_from_slice(b": ");
-    buffer.extend_from_slice(value);
-    buffer.extend_from_slice(b"\r\n");
-}
-
-/// Whether a list of tokens names one.
-pub(super) fn names(list: &[u8], token: &str) -> bool {
-    list.split(|byte| *byte == b',').any(|each| each.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    Written { framing, closes: names_connection_option(&request.head.fields, "close") }
 }
 
 /// Chunks where they are announced or the length is not known, a length otherwise; never both (RFC 9112 section 6.2).

@@ -15,5 +15,5 @@ mod rest;
 #[cfg(test)]
 mod tests;
 
-pub use self::error::Http1Error;
+pub use self::error::{HeadFault, Http1Error};
 pub(super) use self::{body_in::Inward, connection::Http1Connection, exchange::Http1Exchange, head_in::Head};

@@ -1,4 +1,4 @@
-//! Owns: the characters of HTTP/1.1 (RFC 9110 section 5.6.2, RFC 9112).
+//! Owns: the characters of HTTP/1.1 (RFC 9110 section 5.6.2, RFC 9112), for those who read callers and those who read upstreams.
 //! Refuses: knowing what a field means.
 //! Always holds: a control character is never text, whatever surrounds it.
 
@@ -20,22 +20,28 @@ const fn token_characters() -> [bool; 256] {
     characters
 }
 
-pub(super) fn is_token_character(byte: u8) -> bool {
+/// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
+#[must_use]
+pub fn is_token_character(byte: u8) -> bool {
     TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+/// Whether `bytes` are a token.
+#[must_use]
+pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_character(*byte))
 }
 
 /// Whether `byte` may stand in a field's value: anything but control characters, among which a tab does not count.
-pub(super) const fn is_text(byte: u8) -> bool {
+#[must_use]
+pub const fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 /// With how many bytes of text `bytes` begin. Eight are looked at at once, and 32 where there are so many: that is 150 instructions for
 /// a usual line and 900 more for a token, where a search for the line's end and a look at each byte take 190, and as many more.
-pub(super) fn text_length(bytes: &[u8]) -> usize {
+#[must_use]
+pub fn text_length(bytes: &[u8]) -> usize {
     let mut length = 0_usize;
     loop {
         length = length.saturating_add(plain_length(bytes.get(length..).unwrap_or_default()));
@@ -75,16 +81,20 @@ const fn controls(word: [u8; 8]) -> u64 {
 }
 
 /// With how many characters of a token `bytes` begin.
-pub(super) fn token_length(bytes: &[u8]) -> usize {
+#[must_use]
+pub fn token_length(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !is_token_character(*byte)).unwrap_or(bytes.len())
 }
 
-pub(super) const fn is_blank(byte: u8) -> bool {
+/// Whether `byte` is white space within a line (RFC 9110 section 5.6.3).
+#[must_use]
+pub const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
 /// Without the optional white space around it (RFC 9110 section 5.6.3).
-pub(super) fn trimmed(mut bytes: &[u8]) -> &[u8] {
+#[must_use]
+pub fn trimmed(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is_blank(*first)
     {
@@ -100,7 +110,8 @@ pub(super) fn trimmed(mut bytes: &[u8]) -> &[u8] {
 
 /// A length in digits, and nothing but digits: no sign, no space, no list (RFC 9110 section 8.6). Nothing above 2^63 - 1,
 /// which many have no number for.
-pub(super) fn length(digits: &[u8]) -> Option<u64> {
+#[must_use]
+pub fn length(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -111,7 +122,8 @@ pub(super) fn length(digits: &[u8]) -> Option<u64> {
 }
 
 /// The value of a hexadecimal digit.
-pub(super) const fn hexadecimal(digit: u8) -> Option<u64> {
+#[must_use]
+pub const fn hexadecimal(digit: u8) -> Option<u64> {
     match digit {
         b'0'..=b'9' => Some((digit - b'0') as u64),
         b'a'..=b'f' => Some((digit - b'a') as u64 + 10),
