@@ -65,7 +65,7 @@ enum Unanswered<B: RequestBody> {
 
 impl<B: RequestBody> Attempt<'_, '_, B> {
     /// Tries the endpoint.
-    pub(super) async fn run(&self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, Failure<B>> {
+    pub(super) async fn run(&self, mut request: Box<Request<Outgoing<B>>>) -> Result<Box<Forwarded<B>>, Failure<B>> {
         let endpoint = self.endpoint;
         let Some(mut under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
             return Err(Failure::NotSent(request, self.upstream.saturated()));
@@ -206,7 +206,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         lease: Lease<B>,
         under_way: UnderWay,
         timings: Timings,
-    ) -> Result<Forwarded<B>, ForwardError> {
+    ) -> Result<Box<Forwarded<B>>, ForwardError> {
         let endpoint = Arc::clone(self.endpoint.label());
         let Answer { mut response, framing, is_switch } = answer;
         if is_switch {
@@ -214,7 +214,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             let Some((stream, ahead)) = switched else { return Err(ForwardError::UnaskedUpgrade { endpoint }) };
             let upgraded = UpstreamUpgrade::new(stream, ahead, under_way);
             let response = response.map(|_| UpstreamBody::detached());
-            return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
+            return Ok(Box::new(Forwarded { response, upgrade: Some(upgraded), endpoint, timings }));
         }
         let reusable = match framing {
             Framing::Clear => true,
@@ -226,7 +226,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             Framing::Repeated => return Err(ForwardError::RepeatedLength { endpoint }),
         };
         let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
-        Ok(Forwarded { response, upgrade: None, endpoint, timings })
+        Ok(Box::new(Forwarded { response, upgrade: None, endpoint, timings }))
     }
 
     const fn limits(&self) -> Limits {

@@ -3,6 +3,7 @@
 //! Always holds: the request made again is the one that was made first, byte for byte.
 
 use http::{HeaderMap, Method, Request, Uri};
+use http_body::Body as _;
 
 use super::{
     outgoing::{Outgoing, RequestBody},
@@ -20,32 +21,23 @@ pub(super) struct Spare<B> {
 }
 
 impl<B: RequestBody> Spare<B> {
-    /// A request to send, and what it takes to send it again, unless nothing could come of that. `may_refuse`: whether an endpoint may
-    /// say that it did nothing with what it was sent, which only HTTP/2 can.
-    pub(super) fn of(
-        request: Request<B>,
-        policy: &RetryPolicy,
-        may_refuse: bool,
-    ) -> (Request<Outgoing<B>>, Option<Self>) {
-        let (parts, body) = request.into_parts();
-        let is_of_use = policy.may_send_again(&parts.method, may_refuse);
-        if !is_of_use || body.size_hint().lower() > policy.most_body_bytes {
-            return (Request::from_parts(parts, Outgoing::new(body)), None);
+    /// What it takes to send `request` again, of which nothing was sent, unless nothing could come of that. `may_refuse`: whether an
+    /// endpoint may say that it did nothing with what it was sent, which only HTTP/2 can.
+    pub(super) fn of(request: &mut Request<Outgoing<B>>, policy: &RetryPolicy, may_refuse: bool) -> Option<Self> {
+        let is_of_use = policy.may_send_again(request.method(), may_refuse);
+        if !is_of_use || request.body().size_hint().lower() > policy.most_body_bytes {
+            return None;
         }
-        let head = |body| Self {
-            method: parts.method.clone(),
-            target: parts.uri.clone(),
-            headers: parts.headers.clone(),
-            body,
-        };
-        if body.is_end_stream() {
-            let spare = head(None);
-            return (Request::from_parts(parts, Outgoing::new(body)), Some(spare));
+        let replay = request.body_mut().take_once().map(|body| Replay::new(body, policy.most_body_bytes));
+        if let Some(replay) = &replay {
+            *request.body_mut() = Outgoing::replayed(replay.first());
         }
-        let replay = Replay::new(body, policy.most_body_bytes);
-        let outgoing = Outgoing::replayed(replay.first());
-        let spare = head(Some(replay));
-        (Request::from_parts(parts, outgoing), Some(spare))
+        Some(Self {
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            headers: request.headers().clone(),
+            body: replay,
+        })
     }
 
     /// Whether making it twice is as good as making it once.
