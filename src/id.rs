@@ -2,11 +2,11 @@
 //! Refuses: a request id from outside that could break a log line or a header.
 //! Always holds: an id is 1 to 128 visible ASCII characters and a valid header value.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
-use uuid::{Builder, NoContext, Timestamp, Uuid};
+use uuid::{Builder, Uuid};
 
 /// The longest request id taken over from a caller, in bytes.
 const LONGEST_REQUEST_ID_BYTES: usize = 128;
@@ -24,10 +24,10 @@ impl RequestId {
     #[must_use]
     pub fn generate(unix_milliseconds: u64) -> Self {
         // `Uuid::now_v7` counts under a lock that all workers would share; random bits tell ids of one millisecond apart.
-        let since_epoch = Duration::from_millis(unix_milliseconds);
-        let timestamp = Timestamp::from_unix(NoContext, since_epoch.as_secs(), since_epoch.subsec_nanos());
+        let [random @ .., _, _, _, _, _, _] = rand::random::<u128>().to_le_bytes();
+        let uuid = Builder::from_unix_timestamp_millis(unix_milliseconds, &random).into_uuid();
         let mut buffer = Uuid::encode_buffer();
-        let text: &str = Uuid::new_v7(timestamp).as_hyphenated().encode_lower(&mut buffer);
+        let text: &str = uuid.as_hyphenated().encode_lower(&mut buffer);
         // Hexadecimal digits can stand in a field.
         Self { value: HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-")) }
     }
@@ -130,6 +130,18 @@ mod tests {
         let (first, second) = (RequestId::generate(1), RequestId::generate(1));
         assert_ne!(first, second);
         assert_eq!(RequestId::parse(first.as_str().as_bytes()), Some(first));
+    }
+
+    #[test]
+    fn generated_ids_say_when_they_were_made() {
+        let begun = 1_700_000_000_123;
+        for _ in 0..100 {
+            let id = Uuid::try_parse(RequestId::generate(begun).as_str()).unwrap();
+            assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+            assert_eq!(id.get_timestamp().unwrap().to_unix(), (1_700_000_000, 123_000_000));
+        }
+        let (early, late) = (RequestId::generate(begun), RequestId::generate(begun + 1));
+        assert!(early.as_str() < late.as_str());
     }
 
     #[test]

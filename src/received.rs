@@ -4,11 +4,11 @@
 //! Always holds: what is empty holds nothing, so a connection that waits has no room set aside; much is not copied.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     io,
     ops::Deref,
     pin::pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -32,7 +32,7 @@ thread_local! {
     /// What is read is soon written, and then the same memory, which the processor still has at hand, is read into again: be it for
     /// another connection. While something is held of it, what follows lands behind that until half is used up, and then in another
     /// buffer.
-    static LANDING: RefCell<BytesMut> = RefCell::default();
+    static LANDING: Cell<Option<BytesMut>> = const { Cell::new(None) };
 }
 
 /// What was read of a connection and not used yet.
@@ -51,29 +51,35 @@ impl Received {
         context: &mut Context<'_>,
         most: usize,
     ) -> Poll<io::Result<usize>> {
-        let mut landing = LANDING.take();
+        let mut landing = LANDING.take().unwrap_or_default();
         if !landing.try_reclaim(LARGEST_READ) && landing.capacity() < LARGEST_READ / 2 {
             landing = BytesMut::with_capacity(LARGEST_READ);
         }
         let read = pin!(stream.read_buf(&mut (&mut landing).limit(most))).poll(context);
-        if landing.len() < LARGE || !self.bytes.is_empty() {
-            self.push(&landing);
-            landing.clear();
-        } else {
-            (self.bytes, self.is_landed) = (landing.split(), true);
+        match landing.len() {
+            0 => {}
+            LARGE.. if self.bytes.is_empty() => (self.bytes, self.is_landed) = (landing.split(), true),
+            _ => {
+                self.push(&landing);
+                landing.clear();
+            }
         }
-        LANDING.set(landing);
-        Poll::Ready(ready!(read))
+        LANDING.set(Some(landing));
+        read
     }
 
     /// Puts these bytes behind what is here.
     fn push(&mut self, bytes: &[u8]) {
-        if self.is_landed && !bytes.is_empty() {
+        if self.is_landed {
             let room = self.bytes.len().saturating_add(bytes.len());
             let landed = std::mem::replace(self, Self { bytes: BytesMut::with_capacity(room), is_landed: false });
             self.bytes.extend_from_slice(&landed);
         }
-        self.bytes.extend_from_slice(bytes);
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::from(bytes);
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
     }
 
     /// Reads all of `bytes`, as if they came over a socket.
@@ -142,9 +148,9 @@ impl Received {
 /// Whether nobody holds on to the buffer of this thread.
 #[cfg(test)]
 pub(crate) fn is_let_go_of() -> bool {
-    let mut landing = LANDING.take();
+    let mut landing = LANDING.take().unwrap_or_default();
     let is_free = landing.try_reclaim(LARGEST_READ);
-    LANDING.set(landing);
+    LANDING.set(Some(landing));
     is_free
 }
 

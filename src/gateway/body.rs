@@ -77,23 +77,30 @@ impl Body for RequestBody {
     }
 }
 
-/// Where the length of a request's body is noted for the log.
+/// Where the length of a request's body is noted for the log. Of what has no body nothing is noted.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBytes {
-    bytes: Rc<Cell<u64>>,
+    bytes: Option<Rc<Cell<u64>>>,
 }
 
 impl RequestBytes {
+    /// For a request with a body.
+    pub(super) fn of_body() -> Self {
+        Self { bytes: Some(Rc::default()) }
+    }
+
     /// How many there were.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.bytes.get()
+        self.bytes.as_ref().map_or(0, |bytes| bytes.get())
     }
 }
 
 impl OnBodyEnd for RequestBytes {
     fn body_ended(self, end: BodyEnd) {
-        self.bytes.set(end.bytes);
+        if let Some(bytes) = self.bytes {
+            bytes.set(end.bytes);
+        }
     }
 }
 

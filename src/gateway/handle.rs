@@ -157,7 +157,7 @@ impl Gateway {
         let caller = record.caller();
         let forwarded =
             pin!(upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline)).await;
-        let Forwarded { mut response, upgrade, endpoint, timings } = forwarded.map_err(|error| {
+        let Forwarded { mut response, upgrade, endpoint, timings } = *forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);
             record.not_forwarded(endpoint, &rejection);
@@ -264,12 +264,13 @@ fn take_upgrade(head: &mut RequestHead, body: &DownstreamBody) -> Option<Downstr
 fn metered(
     body: DownstreamBody,
     limits: BodyLimits,
-    record: &Record,
+    record: &mut Record,
 ) -> Result<MeteredBody<DownstreamBody, RequestBytes>, Rejection> {
     if !limits.allow(&http_body::Body::size_hint(&body)) {
         return Err(BodyError::TooLarge { limit_bytes: limits.bytes.unwrap_or_default() }.into());
     }
-    Ok(MeteredBody::new(body, limits, record.bytes_in()))
+    let bytes_in = record.bytes_in(&body);
+    Ok(MeteredBody::new(body, limits, bytes_in))
 }
 
 impl From<crate::routing::NoMatch> for Rejection {

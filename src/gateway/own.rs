@@ -94,7 +94,7 @@ fn admitted(
     let limits = BodyLimits { bytes: None, idle: Some(limits.body_idle_timeout), deadline };
     let peer = forwarded::caller(&request.head.fields, connection.peer.ip(), &connection.settings().trusted_proxies);
     record.called_by(peer);
-    let bytes_in = record.bytes_in();
+    let bytes_in = record.bytes_in(&request.body);
     (request.map(|body| MeteredBody::new(body, limits, bytes_in)).into(), peer)
 }
 

@@ -5,6 +5,7 @@
 use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode, Uri, Version};
+use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
@@ -128,8 +129,11 @@ impl Record {
         self.began + timeout
     }
 
-    /// Where the length of the request's body is to be noted.
-    pub(super) fn bytes_in(&self) -> RequestBytes {
+    /// Where the length of the request's body, which is `body`, is to be noted.
+    pub(super) fn bytes_in(&mut self, body: &impl Body) -> RequestBytes {
+        if !body.is_end_stream() {
+            self.bytes_in = RequestBytes::of_body();
+        }
         self.bytes_in.clone()
     }
 

@@ -20,7 +20,7 @@ use crate::http::{Arrivals, Request, Response};
 /// What answers requests. One clone of it per connection, so a clone should cost no more than a reference count.
 pub trait Handler: Clone + 'static {
     /// The body of its responses.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static;
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + 'static;
 
     /// Answers one request.
     ///

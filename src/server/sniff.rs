@@ -31,6 +31,11 @@ impl Prefix {
         true
     }
 
+    /// Whether nothing is left.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.taken >= self.filled
+    }
+
     fn received(&self) -> &[u8] {
         self.bytes.get(..self.filled).unwrap_or_default()
     }

@@ -56,6 +56,18 @@ impl DownstreamStream {
         Self { transport, prefix, meter, activity, shut_down: false, _slot: slot }
     }
 
+    /// Ready when there may be something to read, its end included. Where there is nothing, this takes a third of what it takes to read in
+    /// vain.
+    pub(super) fn poll_something(&self, context: &mut Context<'_>) -> Poll<()> {
+        match &self.transport {
+            Transport::Clear(stream) if self.prefix.is_empty() && !self.activity.tether.is_held() => {
+                stream.poll_read_ready(context).map(drop)
+            }
+            // What was read ahead or deciphered already, and whether it was cut off, is seen only by reading it.
+            Transport::Clear(_) | Transport::Tls(_) => Poll::Ready(()),
+        }
+    }
+
     pub(super) fn activity(&self) -> &Activity {
         &self.activity
     }

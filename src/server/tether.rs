@@ -34,6 +34,11 @@ impl Tether {
         self.dropped.load(Ordering::Acquire)
     }
 
+    /// Whether somebody waits for the stream to be dropped, and may cut it off.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Before a read: fails if the stream was cut off.
     pub(super) fn before_read(&self, context: &Context<'_>) -> io::Result<()> {
         self.before(&self.reader, context)
@@ -65,7 +70,7 @@ impl Tether {
     }
 
     fn before(&self, waker: &AtomicWaker, context: &Context<'_>) -> io::Result<()> {
-        if !self.held.load(Ordering::Relaxed) {
+        if !self.is_held() {
             return Ok(());
         }
         waker.register(context.waker());

@@ -2,13 +2,10 @@
 //! Refuses: sending again what may have been sent. Whether there is another try is decided in [`super::forward`].
 //! Always holds: another connection to the same endpoint is tried only while nothing was sent.
 
-use std::{cell::Cell, pin::pin, rc::Rc, sync::Arc};
+use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
 use http::{HeaderValue, header::CONTENT_LENGTH};
-use tokio::{
-    select,
-    time::{Instant, sleep_until, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Limits, Upstream,
@@ -68,7 +65,7 @@ enum Unanswered<B: RequestBody> {
 
 impl<B: RequestBody> Attempt<'_, '_, B> {
     /// Tries the endpoint.
-    pub(super) async fn run(&self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, Failure<B>> {
+    pub(super) async fn run(&self, mut request: Box<Request<Outgoing<B>>>) -> Result<Box<Forwarded<B>>, Failure<B>> {
         let endpoint = self.endpoint;
         let Some(mut under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
             return Err(Failure::NotSent(request, self.upstream.saturated()));
@@ -153,29 +150,33 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
     ) -> Result<Answer, Unanswered<B>> {
         let patience = self.limits().response_header_timeout;
         let label = || Arc::clone(self.endpoint.label());
+        if self.deadline <= connected {
+            return Err(Unanswered::Failed(self.late(label())));
+        }
         let mut response = pin!(lease.send(request));
-        let mut timer = pin!(sleep_until(self.deadline.min(connected + patience)));
+        let mut wait = self.pools.patience().until(self.deadline.min(connected + patience));
         loop {
-            select! {
-                biased;
-                sent = &mut response => return sent.map_err(|failure| match failure {
+            let sent = poll_fn(|context| match response.as_mut().poll(context) {
+                Poll::Ready(sent) => Poll::Ready(Some(sent)),
+                Poll::Pending => wait.poll_over(context).map(|()| None),
+            });
+            if let Some(sent) = sent.await {
+                return sent.map_err(|failure| match failure {
                     SendFailure::Unsent(request, error) => Unanswered::Unsent(request, error),
                     SendFailure::Sent(error) => Unanswered::Failed(self.judge(error, label())),
-                }),
-                () = &mut timer => {
-                    let now = Instant::now();
-                    if now >= self.deadline {
-                        return Err(Unanswered::Failed(self.late(label())));
-                    }
-                    // While the request's body is on its way, it is not the upstream's turn to speak.
-                    let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
-                    let patient_until = silent_since.max(connected) + patience;
-                    if now >= patient_until {
-                        return Err(Unanswered::Failed(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
-                    }
-                    timer.as_mut().reset(self.deadline.min(patient_until));
-                }
+                });
             }
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Err(Unanswered::Failed(self.late(label())));
+            }
+            // While the request's body is on its way, it is not the upstream's turn to speak.
+            let silent_since = self.progress.as_ref().map_or(connected, |body| body.silent_since(now));
+            let patient_until = silent_since.max(connected) + patience;
+            if now >= patient_until {
+                return Err(Unanswered::Failed(ForwardError::ResponseHeaderTimeout { endpoint: label() }));
+            }
+            wait.extend(self.deadline.min(patient_until));
         }
     }
 
@@ -205,7 +206,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         lease: Lease<B>,
         under_way: UnderWay,
         timings: Timings,
-    ) -> Result<Forwarded<B>, ForwardError> {
+    ) -> Result<Box<Forwarded<B>>, ForwardError> {
         let endpoint = Arc::clone(self.endpoint.label());
         let Answer { mut response, framing, is_switch } = answer;
         if is_switch {
@@ -213,7 +214,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             let Some((stream, ahead)) = switched else { return Err(ForwardError::UnaskedUpgrade { endpoint }) };
             let upgraded = UpstreamUpgrade::new(stream, ahead, under_way);
             let response = response.map(|_| UpstreamBody::detached());
-            return Ok(Forwarded { response, upgrade: Some(upgraded), endpoint, timings });
+            return Ok(Box::new(Forwarded { response, upgrade: Some(upgraded), endpoint, timings }));
         }
         let reusable = match framing {
             Framing::Clear => true,
@@ -225,7 +226,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             Framing::Repeated => return Err(ForwardError::RepeatedLength { endpoint }),
         };
         let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
-        Ok(Forwarded { response, upgrade: None, endpoint, timings })
+        Ok(Box::new(Forwarded { response, upgrade: None, endpoint, timings }))
     }
 
     const fn limits(&self) -> Limits {

@@ -69,24 +69,35 @@ pub struct Timings {
 ///
 /// # Errors
 /// Every [`ForwardError`]. For `Saturated` and `Connect` nothing was sent to anyone, unless an earlier try was.
-pub async fn forward<B: RequestBody>(
+pub fn forward<'a, B: RequestBody>(
     permit: Permit,
     request: Request<B>,
+    upstream: &'a Arc<Upstream>,
+    pools: &'a Rc<WorkerPools<B>>,
+    caller: IpAddr,
+    deadline: Instant,
+) -> impl Future<Output = Result<Box<Forwarded<B>>, ForwardError>> + 'a {
+    // What is awaited is copied whenever it is handed on, and so is what it gives: both are boxed, for 1,000 of a request's 41,000
+    // instructions.
+    let request = Box::new(request.map(Outgoing::new));
+    forward_boxed(permit, request, upstream, pools, caller, deadline)
+}
+
+async fn forward_boxed<B: RequestBody>(
+    permit: Permit,
+    mut request: Box<Request<Outgoing<B>>>,
     upstream: &Arc<Upstream>,
     pools: &Rc<WorkerPools<B>>,
     caller: IpAddr,
     deadline: Instant,
-) -> Result<Forwarded<B>, ForwardError> {
+) -> Result<Box<Forwarded<B>>, ForwardError> {
     let began = Instant::now();
     upstream.await_endpoints(deadline).await?;
     let claim = |name: &str| permit.token().and_then(|token| token.claim_text(name));
     let affinity = upstream.balance.affinity(&request.head.fields, claim, caller);
     let asked = upgrade::asked_protocols(&request.head.fields);
     let policy = upstream.retry.as_ref().filter(|_| asked.is_empty());
-    let (request, spare) = match policy {
-        Some(policy) => Spare::of(request, policy, upstream.members.may_speak_http2()),
-        None => (request.map(Outgoing::new), None),
-    };
+    let spare = policy.and_then(|policy| Spare::of(&mut request, policy, upstream.members.may_speak_http2()));
     let mut forwarding = Forwarding {
         upstream,
         pools,
@@ -103,7 +114,7 @@ pub async fn forward<B: RequestBody>(
         retrying: None,
         waiting: Cell::default(),
     };
-    pin!(forwarding.run(Box::new(request))).await
+    pin!(forwarding.run(request)).await
 }
 
 /// One request, over all its tries.
@@ -127,7 +138,7 @@ struct Forwarding<'a, B: RequestBody> {
 }
 
 impl<B: RequestBody> Forwarding<'_, B> {
-    async fn run(&mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Forwarded<B>, ForwardError> {
+    async fn run(&mut self, mut request: Box<Request<Outgoing<B>>>) -> Result<Box<Forwarded<B>>, ForwardError> {
         // Waiting is boxed wherever it is seldom: else each request would carry the room for it.
         let mut endpoint = match self.upstream.choose(self.affinity, &self.tried) {
             Some(endpoint) => endpoint,
@@ -157,8 +168,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                     if !self.may_repeat_after(cause) {
                         return Ok(forwarded);
                     }
-                    let forwarded = Box::new(forwarded);
-                    let Some(next) = Box::pin(self.once_more(cause, endpoint)).await else { return Ok(*forwarded) };
+                    let Some(next) = Box::pin(self.once_more(cause, endpoint)).await else { return Ok(forwarded) };
                     if is_sent {
                         self.answer = Some(forwarded);
                     }
@@ -166,7 +176,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
                 }
                 Err(failure) => match Box::pin(self.after(failure, endpoint)).await {
                     Ok(next) => next,
-                    Err(error) => return self.answer.take().map(|answer| *answer).ok_or(error),
+                    Err(error) => return self.answer.take().ok_or(error),
                 },
             };
         }
@@ -299,7 +309,7 @@ impl<B: RequestBody> Forwarding<'_, B> {
 }
 
 /// What an attempt says about its endpoint, if anything.
-fn outcome<B: RequestBody>(ended: &Result<Forwarded<B>, Failure<B>>) -> Option<Outcome> {
+fn outcome<B: RequestBody>(ended: &Result<Box<Forwarded<B>>, Failure<B>>) -> Option<Outcome> {
     match ended {
         Ok(forwarded) => Some(Outcome::Answered(forwarded.response.head.status.as_u16())),
         // It did what the protocol has for one that is busy or about to go, and nothing else.

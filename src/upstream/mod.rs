@@ -26,6 +26,7 @@ mod names;
 mod opening;
 mod outgoing;
 mod outlier;
+mod patience;
 mod pool;
 mod replay;
 mod request;

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     error::Error,
+    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -77,6 +78,20 @@ impl<B: RequestBody> Outgoing<B> {
     /// No body.
     pub(super) fn empty() -> Self {
         Self::of(Content::Empty)
+    }
+
+    /// Takes it out to be sent in another way, if there is one that is sent once.
+    pub(super) fn take_once(&mut self) -> Option<B> {
+        if self.content.is_end_stream() {
+            return None;
+        }
+        match mem::replace(&mut self.content, Content::Empty) {
+            Content::Once(body) => Some(body),
+            other @ (Content::Replayed(_) | Content::Empty) => {
+                self.content = other;
+                None
+            }
+        }
     }
 
     /// How far it has got; nothing for one that has no body.

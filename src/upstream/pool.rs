@@ -29,6 +29,7 @@ use super::{
     lease::Lease,
     opening::{Opening, OpeningGuard, Outcome},
     outgoing::RequestBody,
+    patience::Patience,
 };
 
 /// A connection is watched, and its idle time counted, from a moment after its last use: one that is used again at once costs nothing.
@@ -42,6 +43,7 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(50);
 pub struct WorkerPools<B: RequestBody> {
     /// By the address of the endpoint, which the pool keeps alive and so unique.
     pools: RefCell<BTreeMap<*const Endpoint, Rc<EndpointPool<B>>>>,
+    patience: Rc<Patience>,
 }
 
 /// The connections of one worker to one endpoint.
@@ -82,7 +84,7 @@ impl<B: RequestBody> WorkerPools<B> {
     /// No connections yet.
     #[must_use]
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { pools: RefCell::default() })
+        Rc::new(Self { pools: RefCell::default(), patience: Patience::new() })
     }
 
     /// Lets go of the endpoints that are not in `upstreams`: their idle connections are closed, those in use when their exchange has
@@ -91,6 +93,11 @@ impl<B: RequestBody> WorkerPools<B> {
         let endpoints: Vec<Arc<Endpoint>> = upstreams.iter().flat_map(|upstream| upstream.endpoints()).collect();
         let known: HashSet<*const Endpoint> = endpoints.iter().map(Arc::as_ptr).collect();
         self.pools.borrow_mut().retain(|endpoint, _| known.contains(endpoint));
+    }
+
+    /// What the requests of the worker wait for their answers with.
+    pub(super) const fn patience(&self) -> &Rc<Patience> {
+        &self.patience
     }
 
     pub(super) fn of(&self, endpoint: &Arc<Endpoint>) -> Rc<EndpointPool<B>> {

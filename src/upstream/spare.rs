@@ -3,6 +3,7 @@
 //! Always holds: the request made again is the one that was made first, byte for byte.
 
 use http::Extensions;
+use http_body::Body as _;
 
 use super::{
     outgoing::{Outgoing, RequestBody},
@@ -19,26 +20,21 @@ pub(super) struct Spare<B> {
 }
 
 impl<B: RequestBody> Spare<B> {
-    /// A request to send, and what it takes to send it again, unless nothing could come of that. `may_refuse`: whether an endpoint may
-    /// say that it did nothing with what it was sent, which only HTTP/2 can.
-    pub(super) fn of(
-        request: Request<B>,
-        policy: &RetryPolicy,
-        may_refuse: bool,
-    ) -> (Request<Outgoing<B>>, Option<Self>) {
+    /// What it takes to send `request` again, of which nothing was sent, unless nothing could come of that. `may_refuse`: whether an
+    /// endpoint may say that it did nothing with what it was sent, which only HTTP/2 can.
+    pub(super) fn of(request: &mut Request<Outgoing<B>>, policy: &RetryPolicy, may_refuse: bool) -> Option<Self> {
         let Request { head, body } = request;
         let is_of_use = policy.may_send_again(&head.method, may_refuse);
         if !is_of_use || body.size_hint().lower() > policy.most_body_bytes {
-            return (Request { head, body: Outgoing::new(body) }, None);
+            return None;
+        }
+        let replay = body.take_once().map(|body| Replay::new(body, policy.most_body_bytes));
+        if let Some(replay) = &replay {
+            *body = Outgoing::replayed(replay.first());
         }
         // What else the protocol of the caller says of it is said once.
-        let again = RequestHead { extensions: Extensions::new(), ..head.clone() };
-        if body.is_end_stream() {
-            return (Request { head, body: Outgoing::new(body) }, Some(Self { head: again, body: None }));
-        }
-        let replay = Replay::new(body, policy.most_body_bytes);
-        let outgoing = Outgoing::replayed(replay.first());
-        (Request { head, body: outgoing }, Some(Self { head: again, body: Some(replay) }))
+        let head = RequestHead { extensions: Extensions::new(), ..head.clone() };
+        Some(Self { head, body: replay })
     }
 
     /// Whether making it twice is as good as making it once.

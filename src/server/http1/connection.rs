@@ -3,7 +3,7 @@
 //! Always holds: who leaves is noticed while an answer is awaited, and what was begun for it is dropped.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -44,21 +44,29 @@ enum Stage<F, B> {
     /// Waiting for the answer to a request.
     Answering { answer: Pin<Box<F>>, said: Said, keep_alive: bool },
     /// Sending a body.
-    Sending { body: Pin<Box<B>>, framing: Framing, is_ended: bool, keep_alive: bool },
+    Sending(Box<Sending<B>>),
     /// Sending what is left to be sent, and then waiting for whoever still reads the request. As long as somebody does, the answer's
     /// body is held: the request is under way.
-    Lingering { body: Option<Pin<Box<B>>>, keep_alive: bool, turn: Turn },
+    Lingering { body: Option<Box<B>>, keep_alive: bool, turn: Turn },
     /// The last of it is HTTP, what follows is not.
     Switching,
     /// Nothing follows.
     Closing,
 }
 
+/// A body on its way.
+struct Sending<B> {
+    body: B,
+    framing: Framing,
+    is_ended: bool,
+    keep_alive: bool,
+}
+
 impl<S, F, B> Http1Connection<S, F, B>
 where
     S: Fn(Result<Request<Option<Http1Body>>, RequestFault>) -> F + Unpin,
     F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// Serves `stream`; `service` answers, also in the place of a head that is none.
@@ -88,32 +96,14 @@ where
                     return self.wire.poll_meanwhile(context).map(left);
                 };
                 let keep_alive = *keep_alive && !self.is_closing;
-                Poll::Ready(Ok(send(&self.wire, response, *said, keep_alive)))
+                Poll::Ready(send(&self.wire, response, *said, keep_alive, context))
             }
-            Stage::Sending { body, framing, is_ended, keep_alive } => {
-                loop {
-                    if !self.wire.write(|output| output.has_room()) {
-                        ready!(self.wire.poll_flush(context))?;
-                    }
-                    if *is_ended {
-                        self.wire.write(|output| framing.end(output, None))?;
-                        break;
-                    }
-                    let Poll::Ready(frame) = body.as_mut().poll_frame(context) else {
-                        // Whoever left gets no end: half an answer must not look like one that ends with its connection.
-                        return self
-                            .wire
-                            .poll_meanwhile(context)
-                            .map(|gone| Err(gone.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()).into()));
-                    };
-                    *is_ended = take_in(&self.wire, framing, frame)? || body.is_end_stream();
-                }
-                let (keep_alive, stage) = (*keep_alive, std::mem::replace(&mut self.stage, Stage::Closing));
-                let body = match stage {
-                    Stage::Sending { body, .. } if self.wire.body_state(context) == BodyState::Held => Some(body),
-                    _ => None,
+            Stage::Sending(sending) => {
+                ready!(sending.poll_send(&self.wire, context))?;
+                let Stage::Sending(sending) = mem::replace(&mut self.stage, Stage::Closing) else {
+                    return Poll::Ready(Ok(Stage::Closing));
                 };
-                Poll::Ready(Ok(Stage::Lingering { body, keep_alive, turn: Turn::default() }))
+                Poll::Ready(Ok(sending.sent(&self.wire, context)))
             }
             Stage::Lingering { body, keep_alive, turn } => {
                 ready!(turn.poll_others(context));
@@ -155,7 +145,17 @@ fn left<F, B>(gone: io::Result<()>) -> Result<Stage<F, B>, ConnectionError> {
 }
 
 /// Begins to send an answer.
-fn send<F, B: Body<Data = Bytes>>(wire: &Wire, response: Response<B>, said: Said, mut keep_alive: bool) -> Stage<F, B> {
+fn send<F, B>(
+    wire: &Wire,
+    response: Response<B>,
+    said: Said,
+    mut keep_alive: bool,
+    context: &mut Context<'_>,
+) -> Result<Stage<F, B>, ConnectionError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let Response { mut head, body } = response;
     let mut body = Some(body);
     let is_101 = head.status.as_u16() == 101;
@@ -169,12 +169,54 @@ fn send<F, B: Body<Data = Bytes>>(wire: &Wire, response: Response<B>, said: Said
     let length = body.as_ref().map_or(Some(0), |body| body.size_hint().exact());
     let framing = wire.write(|output| encoder::write_head(output.gather(), &head, said, length, &mut keep_alive));
     let is_switch = if said.is_connect { head.status.is_success() } else { head.status.as_u16() == 101 };
-    match body {
+    Ok(match body {
         _ if is_switch => Stage::Switching,
         Some(body) if !matches!(framing, Framing::Empty | Framing::Length(0)) => {
-            Stage::Sending { body: Box::pin(body), framing, is_ended: false, keep_alive }
+            let may_be_there = matches!(framing, Framing::Length(_));
+            let mut sending = Sending { body, framing, is_ended: false, keep_alive };
+            // A body that is there already needs no place to stay.
+            if may_be_there && let Poll::Ready(sent) = sending.poll_send(wire, context) {
+                sent?;
+                sending.sent(wire, context)
+            } else {
+                Stage::Sending(Box::new(sending))
+            }
         }
         _ => Stage::Lingering { body: None, keep_alive, turn: Turn::default() },
+    })
+}
+
+impl<B> Sending<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Ready when all of it is put in.
+    fn poll_send(&mut self, wire: &Wire, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        let Self { body, framing, is_ended, .. } = self;
+        loop {
+            if !wire.write(|output| output.has_room()) {
+                ready!(wire.poll_flush(context))?;
+            }
+            if *is_ended {
+                wire.write(|output| framing.end(output, None))?;
+                return Poll::Ready(Ok(()));
+            }
+            let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) else {
+                // Whoever left gets no end: half an answer must not look like one that ends with its connection.
+                return wire
+                    .poll_meanwhile(context)
+                    .map(|gone| Err(gone.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()).into()));
+            };
+            *is_ended = take_in(wire, framing, frame)? || body.is_end_stream();
+        }
+    }
+
+    /// What follows.
+    fn sent<F>(self, wire: &Wire, context: &Context<'_>) -> Stage<F, B> {
+        let Self { body, keep_alive, .. } = self;
+        let is_held = wire.body_state(context) == BodyState::Held;
+        Stage::Lingering { body: is_held.then(|| Box::new(body)), keep_alive, turn: Turn::default() }
     }
 }
 
@@ -202,7 +244,7 @@ impl<S, F, B> Future for Http1Connection<S, F, B>
 where
     S: Fn(Result<Request<Option<Http1Body>>, RequestFault>) -> F + Unpin,
     F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Output = Result<(), ConnectionError>;
@@ -230,7 +272,7 @@ impl<S, F, B> HttpConnection for Http1Connection<S, F, B>
 where
     S: Fn(Result<Request<Option<Http1Body>>, RequestFault>) -> F + Unpin,
     F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn shut_down(self: Pin<&mut Self>) {

@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    io,
+    io, mem,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -53,6 +53,8 @@ struct Inner {
     body_is_held: bool,
     /// Whether the sender of the body waits to be told to send it.
     continue_awaited: bool,
+    /// Whether the next head was waited for: whoever is asked for it then was presumably woken for it.
+    head_awaited: bool,
     /// Whether an answer has begun: then nothing may be said before it any more.
     answer_begun: bool,
     /// Who reads the body, if it waits for more.
@@ -84,6 +86,7 @@ impl Wire {
             number: 0,
             body_is_held: false,
             continue_awaited: false,
+            head_awaited: false,
             answer_begun: false,
             reader: None,
             connection: None,
@@ -109,9 +112,13 @@ impl Wire {
                 }
                 Err(fault) => return Poll::Ready(Ok(Some(Err(fault)))),
             }
+            if !mem::replace(&mut inner.head_awaited, true) {
+                ready!(inner.poll_something(context));
+            }
             if ready!(inner.poll_receive(context, READ_OF_HEAD))? == 0 {
                 return Poll::Ready(Ok(None));
             }
+            inner.head_awaited = false;
         }
     }
 
@@ -265,6 +272,7 @@ impl Wire {
     pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.inner.borrow_mut();
         while inner.decoder.held() < MOST_AHEAD {
+            ready!(inner.poll_something(context));
             if ready!(inner.poll_receive(context, READ_AHEAD))? == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -341,6 +349,11 @@ impl Wire {
 }
 
 impl Inner {
+    /// Ready when there may be something to receive.
+    fn poll_something(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.stream.as_ref().map_or(Poll::Ready(()), |stream| stream.poll_something(context))
+    }
+
     fn poll_receive(&mut self, context: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(0)) };
         self.decoder.received().poll_read(stream, context, most)

@@ -103,6 +103,11 @@ impl Http1Connection {
         self.written < self.write.len()
     }
 
+    /// Ready when there may be something to read.
+    pub(super) fn poll_something(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_something(cx)
+    }
+
     /// Reads once what there is, up to `most` bytes; 0 bytes at the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<usize, Http1Error>> {
         self.read.poll_read(&mut self.stream, cx, most).map_err(Http1Error::Read)

@@ -55,6 +55,8 @@ struct Awaited {
     head: HeadIn,
     /// Bytes that were read since the request.
     heard: usize,
+    /// Whether it was asked for before: then whoever asks was presumably woken for it.
+    is_expected: bool,
     /// Why not all of the request could be written. What the other side has said before counts nevertheless.
     unwritten: Option<Http1Error>,
 }
@@ -74,7 +76,7 @@ impl<B: RequestBody> Http1Exchange<B> {
         }
         let is_whole = self.sending.is_none();
         let head = HeadIn::new(request.head.method == Method::HEAD);
-        let mut awaited = Awaited { head, heard: 0, unwritten: None };
+        let mut awaited = Awaited { head, heard: 0, is_expected: false, unwritten: None };
         let mut turn = Turn::default();
         let answered = poll_fn(|cx| {
             ready!(turn.poll_others(cx));
@@ -133,6 +135,10 @@ impl<B: RequestBody> Http1Exchange<B> {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
+        }
+        // It takes a while.
+        if !mem::replace(&mut awaited.is_expected, true) {
+            ready!(connection.poll_something(cx));
         }
         loop {
             let read = match connection.poll_read(cx, READ_OF_HEAD) {

@@ -104,7 +104,9 @@ impl Worker {
 
     async fn send(&self, request: Request<TestBody>) -> Result<Forwarded<TestBody>, ForwardError> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        forward(Permit::for_test(None), request.into(), &self.upstream, &self.pools, CALLER, deadline).await
+        let forwarded =
+            forward(Permit::for_test(None), request.into(), &self.upstream, &self.pools, CALLER, deadline).await;
+        forwarded.map(|forwarded| *forwarded)
     }
 
     /// Sends a GET and reads the answer to its end.
