@@ -25,22 +25,17 @@ pub enum Access {
     Protected(Requirement),
 }
 
-/// The operator's word that a route needs no token.
+/// The operator's word that no token is needed.
 #[derive(Debug)]
-pub struct PublicAccess {
-    route: Arc<str>,
-}
+pub struct PublicAccess(());
 
-/// The operator's word that a route's rules are only reported.
+/// The operator's word that rules are only reported.
 #[derive(Debug)]
-pub struct ReportOnly {
-    route: Arc<str>,
-}
+pub struct ReportOnly(());
 
-/// What a token must show on a route.
+/// What a token must show. It does not say where: routes that ask the same of their callers may have one in common.
 #[derive(Debug)]
 pub struct Requirement {
-    route: Arc<str>,
     rules: Box<[Rule]>,
     introspecting: Option<Arc<Issuer>>,
     report_only: Option<ReportOnly>,
@@ -69,7 +64,6 @@ impl Access {
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let path = KeyPath::of(&["routes", name]);
-        let route: Arc<str> = Arc::from(name);
         match (raw.public, &raw.require) {
             (true, Some(_)) => {
                 let remedy = "remove `public` to enforce the rules, or remove `require` to let everyone through";
@@ -86,31 +80,15 @@ impl Access {
                 diagnostics.error(&path.key("mode"), "the route is public and only reports", remedy);
                 None
             }
-            (true, None) => Some(Self::Public(PublicAccess { route })),
+            (true, None) => Some(Self::Public(PublicAccess(()))),
             (false, Some(require)) => {
                 let compiler =
                     RequireCompiler { path: path.key("require"), issuers: issuers?, parameters, diagnostics };
                 let CompiledRequire { rules, introspecting } = compiler.compile(require)?;
-                let report_only = (raw.mode == ModeConfig::Report).then(|| ReportOnly { route: Arc::clone(&route) });
-                Some(Self::Protected(Requirement { route, rules, introspecting, report_only }))
+                let report_only = (raw.mode == ModeConfig::Report).then_some(ReportOnly(()));
+                Some(Self::Protected(Requirement { rules, introspecting, report_only }))
             }
         }
-    }
-}
-
-impl PublicAccess {
-    /// The route that it was said of.
-    #[must_use]
-    pub const fn route(&self) -> &Arc<str> {
-        &self.route
-    }
-}
-
-impl ReportOnly {
-    /// The route that it was said of.
-    #[must_use]
-    pub const fn route(&self) -> &Arc<str> {
-        &self.route
     }
 }
 
@@ -125,13 +103,7 @@ impl Requirement {
     ) -> Option<Self> {
         let compiler = RequireCompiler { path: path.clone(), issuers: issuers?, parameters: &[], diagnostics };
         let CompiledRequire { rules, introspecting } = compiler.compile(raw)?;
-        Some(Self { route: Arc::from(path.to_string()), rules, introspecting, report_only: None })
-    }
-
-    /// The route whose rules these are.
-    #[must_use]
-    pub const fn route(&self) -> &Arc<str> {
-        &self.route
+        Some(Self { rules, introspecting, report_only: None })
     }
 
     /// The issuer that may be shown an opaque token here and asked what it means: the only one of those accepted that can be asked.
@@ -223,7 +195,7 @@ mod tests {
         assert_eq!(first.as_ref(), outcome.as_ref().err(), "explaining and deciding agree");
         match outcome {
             Ok(permit) => {
-                assert!(permit.token().is_some_and(|own| Arc::ptr_eq(own, &token)) && &**requirement.route() == "r");
+                assert!(permit.token().is_some_and(|own| Arc::ptr_eq(own, &token)));
                 "permitted"
             }
             Err(denial) => denial.reason(),
@@ -285,14 +257,14 @@ mod tests {
     #[test]
     fn the_operator_alone_opens_a_route() {
         match compile(json!({ "public": true })).unwrap() {
-            Access::Public(access) => assert!(&**access.route() == "r" && Permit::public(&access).token().is_none()),
+            Access::Public(access) => assert!(Permit::public(&access).token().is_none()),
             Access::Protected(_) => panic!("protected"),
         }
         assert!(requirement(json!({ "audience": "a" })).report_only().is_none());
         match compile(json!({ "mode": "report", "require": { "audience": "a" } })).unwrap() {
             Access::Protected(requirement) => {
                 let report_only = requirement.report_only().unwrap();
-                assert!(&**report_only.route() == "r" && Permit::report_only(report_only).token().is_none());
+                assert!(Permit::report_only(report_only).token().is_none());
             }
             Access::Public(_) => panic!("public"),
         }

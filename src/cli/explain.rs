@@ -159,13 +159,13 @@ fn judge(
         }
     };
     explanation.route = Some(route.name.to_string());
-    explanation.upstream = Some(route.upstream.name().to_string());
-    let target = path.path_and_query(&head.uri, route.strip_prefix.as_ref()).map_err(|_| PathError::TooLong)?;
+    explanation.upstream = Some(route.terms.upstream.name().to_string());
+    let target = path.path_and_query(&head.uri, route.strip_prefix.as_deref()).map_err(|_| PathError::TooLong)?;
     explanation.forwarded_as = Some(target.path().to_owned());
     if let Some(limit) = &route.limit {
         explanation.notes.push(format!("limit {limit}: what comes beyond that is answered 429"));
     }
-    match &route.access {
+    match &route.terms.access {
         Access::Public(_) => {
             explanation.notes.push("the route is public: no token is looked at".to_owned());
             Ok(())

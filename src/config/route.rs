@@ -47,7 +47,7 @@ const fn default_timeout() -> HumanDuration {
 }
 
 /// Whether the rules of a route are enforced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModeConfig {
     /// A request that does not satisfy them is refused.
@@ -58,7 +58,7 @@ pub enum ModeConfig {
 }
 
 /// What a token must show. All of it must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequireConfig {
     /// The names of the issuers accepted; default: every issuer.
@@ -77,7 +77,7 @@ pub struct RequireConfig {
 }
 
 /// What the upstream is told about the caller.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityConfig {
     /// Headers and the claims that fill them: `{ "x-client-id" = "client_id" }`. They are always removed from what came in.
@@ -87,7 +87,7 @@ pub struct IdentityConfig {
 }
 
 /// What happens to the `Authorization` header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorizationConfig {
     /// Removed.

@@ -133,8 +133,9 @@ impl Gateway {
         };
         let timeout = patience(route, &head);
         limit::by_peer(route, &head, connection, record).await?;
-        let target =
-            path.path_and_query(&head.uri, route.strip_prefix.as_ref()).map_err(|_| crate::http::PathError::TooLong)?;
+        let target = path
+            .path_and_query(&head.uri, route.strip_prefix.as_deref())
+            .map_err(|_| crate::http::PathError::TooLong)?;
         let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &head, &matched.parameters, record)).await?;
         limit::by_principal(route, &permit, record).await?;
 
@@ -150,13 +151,14 @@ impl Gateway {
         head.uri = target.into();
         let upgrading = upgrades.then(|| take_upgrade(&mut head, &body)).flatten();
         let hold = websocket::take_hold(&mut head);
-        let tied = permit.token().filter(|_| route.end_with_token).map(|token| self.worker.tie(token, &snapshot));
+        let tied = permit.token().filter(|_| route.terms.end_with_token).map(|token| self.worker.tie(token, &snapshot));
         record.tied(tied.as_ref());
         let body = RequestBody::new(metered(body, limits, record)?, Rc::clone(&snapshot), tied.clone());
         let request = Request { head, body };
         let caller = record.caller();
         let forwarded =
-            pin!(upstream::forward(permit, request, &route.upstream, self.worker.pools(), caller, deadline)).await;
+            pin!(upstream::forward(permit, request, &route.terms.upstream, self.worker.pools(), caller, deadline))
+                .await;
         let Forwarded { mut response, upgrade, endpoint, timings } = *forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);
@@ -193,7 +195,7 @@ impl Gateway {
         connection: &ConnectionInfo,
         record: &mut Record,
     ) -> BodyLimits {
-        if !route.identity.keeps_authorization {
+        if !route.terms.identity.keeps_authorization {
             strip_credentials(fields, record.snapshot().issuers.accepts_api_keys());
         }
         strip_hop_by_hop_from_request(fields, upgrades);
@@ -222,7 +224,7 @@ fn speaks_grpc(head: &RequestHead) -> bool {
 fn patience(route: &Route, head: &RequestHead) -> Duration {
     let is_call = head.version == Version::HTTP_2 && is_grpc(&head.fields);
     let callers = is_call.then(|| grpc_timeout(&head.fields)).flatten();
-    callers.map_or(route.timeout, |callers| callers.min(route.timeout))
+    callers.map_or(route.terms.timeout, |callers| callers.min(route.terms.timeout))
 }
 
 /// Refuses methods that make no sense before an API: one asks for a tunnel, the other for an echo of what should stay secret.
@@ -251,7 +253,7 @@ fn unread(connection: &ConnectionInfo) -> RequestHead {
 
 /// The field with the token that the upstream is about to judge, if its verdict is of use to anybody.
 fn presented_token(snapshot: &Snapshot, route: &Route, permit: &Permit, fields: &Fields) -> Option<HeaderValue> {
-    let is_judged = permit.token().is_some() || route.identity.keeps_authorization;
+    let is_judged = permit.token().is_some() || route.terms.identity.keeps_authorization;
     let is_of_use = snapshot.reuses.follows_upstreams() && is_judged;
     is_of_use.then(|| fields.first_owned(&header::AUTHORIZATION)).flatten()
 }

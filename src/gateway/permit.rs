@@ -24,7 +24,7 @@ pub(super) async fn permit(
     parameters: &PathParameters,
     record: &mut Record,
 ) -> Result<(Permit, Told), Rejection> {
-    let requirement = match &route.access {
+    let requirement = match &route.terms.access {
         Access::Public(public) => return Ok((Permit::public(public), Told::default())),
         Access::Protected(requirement) => requirement,
     };
@@ -33,7 +33,7 @@ pub(super) async fn permit(
         Ok(field) => match auth::recall(field, &snapshot.issuers, worker.tokens(), record.time()) {
             Some(known) => known.map_err(Rejection::from),
             None => {
-                let deadline = record.deadline(route.timeout);
+                let deadline = record.deadline(route.terms.timeout);
                 // Boxed, since few requests need it: else each would carry the room for it.
                 let verified = Box::pin(verified(field, worker, snapshot, requirement, record.time()));
                 // The issuer may have to be asked, and that counts towards the time of the whole exchange.
@@ -91,5 +91,5 @@ fn authorize(
     parameters: &PathParameters,
 ) -> Result<(Permit, Told), Rejection> {
     let permit = requirement.authorize(token, parameters)?;
-    Ok((permit, Told::of(&route.identity, token)?))
+    Ok((permit, Told::of(&route.terms.identity, token)?))
 }

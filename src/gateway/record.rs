@@ -205,7 +205,7 @@ impl Record {
         }
         let Some(route) = self.matched_route() else { return };
         let decision = Decision {
-            issuer: token.map(|token| &**token.issuer()),
+            issuer: token.map(|token| token.issuer()),
             result: if refusal.is_none() { DecisionResult::Allowed } else { DecisionResult::Refused },
             reason: refusal.map_or("authorized", Rejection::reason),
             mode: if report { DecisionMode::Report } else { DecisionMode::Enforce },
@@ -240,7 +240,7 @@ impl Record {
             connect: (!timings.reused).then_some(timings.connection),
             header: Some(timings.response_header),
         };
-        route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
+        route.terms.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
     }
 
     /// Notes that it did not.
@@ -250,7 +250,7 @@ impl Record {
         let Rejection::Forward(_) = rejection else { return };
         let Some(route) = self.matched_route() else { return };
         let exchange = Exchange { status: None, failure: Some(rejection.reason()), connect: None, header: None };
-        route.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
+        route.terms.upstream_metrics.exchanged(self.worker.metrics(), &exchange);
     }
 
     /// Notes that the gateway itself answers, and why.
@@ -317,7 +317,7 @@ impl Record {
             host: self.arrival.as_ref().map(|arrival| arrival.host().as_str()),
             path: self.uri.path(),
             route: route.map(|route| &*route.name),
-            upstream: route.map(|route| &**route.upstream.name()),
+            upstream: route.map(|route| &**route.terms.upstream.name()),
             endpoint: self.endpoint.as_deref(),
             status,
             reason: self.reason.or_else(|| status.is_none().then_some("downstream_aborted")),

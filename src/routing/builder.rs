@@ -3,26 +3,34 @@
 //! it would not be plain to see which one answers.
 //! Always holds: which route answers does not depend on the order in which they were put in.
 
-use std::collections::HashMap;
-
-use http::HeaderValue;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::diagnostic::{Diagnostics, KeyPath};
 
-use super::{HostPattern, Methods, PathPattern, RoutePattern, RouteTable, path::Segment, table::Route, tree::PathTree};
+use super::{
+    HostPattern, Methods, PathPattern, RoutePattern, RouteTable,
+    path::Segment,
+    table::{Route, Shape},
+    tree::{PathTree, number},
+};
 
 /// Gathers routes and finds those that contradict each other.
 #[derive(Debug)]
 pub struct RouteTableBuilder<T> {
     routes: Vec<(KeyPath, Route<T>)>,
     hosts: HashMap<HostPattern, PathTree>,
+    /// Each shape once: most routes have one that others have, too, and a request finds it where the last one did.
+    shapes: HashSet<Arc<Shape>>,
 }
 
 impl<T> RouteTableBuilder<T> {
     /// No routes yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { routes: Vec::new(), hosts: HashMap::new() }
+        Self { routes: Vec::new(), hosts: HashMap::new(), shapes: HashSet::new() }
     }
 
     /// Adds a route. `at` is its place in the configuration (like `routes.orders`) and its name in diagnostics; `value` is
@@ -31,24 +39,34 @@ impl<T> RouteTableBuilder<T> {
         let RoutePattern { host, path, methods } = pattern;
         let tree = self.hosts.entry(host).or_insert_with(PathTree::new);
         if let Some(conflict) = conflict(tree, &path, &methods, &self.routes) {
-            let other = self.routes.get(conflict.with).map_or_else(String::new, |(other, _)| other.to_string());
+            let other =
+                self.routes.get(conflict.with as usize).map_or_else(String::new, |(other, _)| other.to_string());
             diagnostics.error(&at.key("path"), conflict.kind.message(&other), conflict.kind.remedy());
             return;
         }
-        tree.insert(path.segments(), self.routes.len());
-        self.routes.push((at, Route::new(&path, methods, value)));
+        tree.insert(path.segments(), number(self.routes.len()));
+        let shape = self.shape(Shape::new(&path, methods));
+        self.routes.push((at, Route { value, shape }));
     }
 
     /// The finished table.
     #[must_use]
     pub fn build(self) -> RouteTable<T> {
         let mut table = RouteTable::default();
-        for (host, mut tree) in self.hosts {
-            tree.settle(|routes| allow(routes, &self.routes));
+        for (host, tree) in self.hosts {
             table.add_host(host, tree);
         }
         table.set_routes(self.routes.into_iter().map(|(_, route)| route).collect());
         table
+    }
+
+    fn shape(&mut self, shape: Shape) -> Arc<Shape> {
+        if let Some(known) = self.shapes.get(&shape) {
+            return Arc::clone(known);
+        }
+        let shape = Arc::new(shape);
+        self.shapes.insert(Arc::clone(&shape));
+        shape
     }
 }
 
@@ -75,14 +93,14 @@ fn conflict<T>(
         return Some(Conflict { with, kind: ConflictKind::RestBesideParameter { before } });
     }
     tree.spoken(segments).iter().find_map(|&with| {
-        let shared = routes.get(with)?.1.methods.shared_with(methods)?;
+        let shared = routes.get(with as usize)?.1.shape.methods.shared_with(methods)?;
         Some(Conflict { with, kind: ConflictKind::SameRequest { shared } })
     })
 }
 
 struct Conflict {
     /// The route that was there before.
-    with: usize,
+    with: u32,
     kind: ConflictKind,
 }
 
@@ -112,17 +130,4 @@ impl ConflictKind {
             }
         }
     }
-}
-
-/// The value of `Allow` (RFC 9110 section 10.2.1): the methods of all routes of a path, sorted.
-fn allow<T>(of: &[usize], routes: &[(KeyPath, Route<T>)]) -> HeaderValue {
-    let mut methods: Vec<&str> = Vec::new();
-    for (_, route) in of.iter().filter_map(|&route| routes.get(route)) {
-        if let Methods::Of(named) = &route.methods {
-            methods.extend(named.iter().map(http::Method::as_str));
-        }
-    }
-    methods.sort_unstable();
-    // Methods are tokens, so this is a header value; an empty one says that none is allowed.
-    HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }

@@ -6,7 +6,7 @@ use http::Method;
 use crate::diagnostic::{Diagnostics, KeyPath};
 
 /// Which methods a route answers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Methods {
     /// Every method.
     Any,

@@ -12,6 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod ways;
 
 pub use self::{
     builder::RouteTableBuilder,

@@ -3,7 +3,7 @@
 //! next one is asked. In one host the most specific path decides, segment by segment from the left: a literal before a
 //! parameter before a rest. Only then its methods are looked at.
 
-use std::{collections::HashMap, iter};
+use std::{collections::HashMap, iter, sync::Arc};
 
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
@@ -56,10 +56,23 @@ impl<T> RouteTable<T> {
     ) -> Result<RouteMatch<'_, T>, NoMatch> {
         let path = path.for_matching();
         let (found, values) = self.trees(host.as_str()).find_map(|tree| tree.find(&path)).ok_or(NoMatch::NoRoute)?;
-        let mut routes = found.routes.iter().filter_map(|&route| self.routes.get(route));
-        let route = routes.find(|route| route.methods.contain(method));
-        let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: found.allow.clone() })?;
-        Ok(RouteMatch { value: &route.value, parameters: route.parameters(values.iter(), path.len()) })
+        let mut routes = found.iter().filter_map(|&route| self.routes.get(route as usize));
+        let route = routes.find(|route| route.shape.methods.contain(method));
+        let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: self.allow(found) })?;
+        Ok(RouteMatch { value: &route.value, parameters: route.shape.parameters(values.iter(), path.len()) })
+    }
+
+    /// The value of `Allow` (RFC 9110 section 10.2.1): the methods of all routes of a path, sorted.
+    fn allow(&self, of: &[u32]) -> HeaderValue {
+        let mut methods: Vec<&str> = Vec::new();
+        for route in of.iter().filter_map(|&route| self.routes.get(route as usize)) {
+            if let Methods::Of(named) = &route.shape.methods {
+                methods.extend(named.iter().map(Method::as_str));
+            }
+        }
+        methods.sort_unstable();
+        // Methods are tokens, so this is a header value; an empty one says that none is allowed.
+        HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// What was put into the table, in the order in which it was.
@@ -102,14 +115,20 @@ impl<T> Default for RouteTable<T> {
 /// What the table keeps of one route.
 #[derive(Debug)]
 pub(super) struct Route<T> {
-    value: T,
+    pub(super) value: T,
+    pub(super) shape: Arc<Shape>,
+}
+
+/// What many routes have in common.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
     pub(super) methods: Methods,
     parameter_names: Box<[Box<str>]>,
 }
 
-impl<T> Route<T> {
-    pub(super) fn new(path: &PathPattern, methods: Methods, value: T) -> Self {
-        Self { value, methods, parameter_names: path.parameter_names().map(Box::from).collect() }
+impl Shape {
+    pub(super) fn new(path: &PathPattern, methods: Methods) -> Self {
+        Self { methods, parameter_names: path.parameter_names().map(Box::from).collect() }
     }
 
     /// The parameters with their values, decoded. A rest that matched nothing has no value of its own and is empty.

@@ -1,54 +1,68 @@
 //! Owns: the paths of one host as a tree of segments, and finding the one that a request's path fits best.
-//! Refuses: going through the literals of a place one by one where there are many.
+//! Refuses: going through the literals of a place one by one.
 //! Always holds: of the paths that fit, the first one decides, segment by segment from the left: a literal before a parameter before
-//! a rest.
+//! a rest. All that a request looks at of a place is one cache line: among 10,000 routes most places were looked at long ago.
 
-use std::collections::HashMap;
+use std::{num::NonZeroU32, slice};
 
-use http::HeaderValue;
-
-use super::path::{MOST_PARAMETERS, Segment};
-
-/// Up to so many literals of a place are gone through; beyond that a hash finds them.
-const FEW: usize = 8;
+use super::{
+    path::{MOST_PARAMETERS, Segment},
+    ways::{Literal, Ways},
+};
 
 /// The paths of one host, and the routes of each.
 #[derive(Debug)]
 pub(super) struct PathTree {
     /// The first one is where every path begins.
     places: Vec<Place>,
-    endings: Vec<PathRoutes>,
+    /// From a place over a literal to the next one, for all places together.
+    ways: Ways,
+    /// The routes of the paths that have more than one.
+    several: Vec<Vec<u32>>,
 }
 
-/// What may follow where one has come to. The numbers are those of places and endings.
+/// What may follow where one has come to. The numbers are those of places and routes.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Place {
-    literals: Literals,
-    parameter: Option<usize>,
+    /// Which place this one is behind, and over which literal, if it is one.
+    before: u32,
+    literal: Literal,
+    /// Whether literals lead on from here.
+    leads_on: bool,
+    parameter: Option<NonZeroU32>,
     /// The first route with a parameter here.
-    parameter_of: Option<usize>,
+    parameter_of: u32,
     /// What answers to a path that ends here.
-    ending: Option<usize>,
+    ending: Answering,
+    /// What answers to a path that ends with a slash behind here.
+    slash: Answering,
     /// What answers to a path of which a rest begins here.
-    rest: Option<usize>,
+    rest: Answering,
+    /// Whether it is a rest that also answers at `ending`, and no route says this path itself.
+    ending_is_implied: bool,
+    /// The same for `slash`.
+    slash_is_implied: bool,
 }
 
-/// Literal segments, and the places that they lead to.
-#[derive(Debug)]
-enum Literals {
-    Few(Vec<(Box<str>, usize)>),
-    Many(HashMap<Box<str>, usize>),
+const _: () = assert!(size_of::<Place>() == 64, "a place is one cache line");
+
+/// The routes of one path, of which the method chooses one; no two of them share a method.
+#[derive(Clone, Copy, Debug, Default)]
+enum Answering {
+    #[default]
+    None,
+    One(u32),
+    /// Those in this place of `several`.
+    Several(u32),
 }
 
-/// The routes of one path, of which the method chooses one.
-#[derive(Debug)]
-pub(super) struct PathRoutes {
-    /// Where they are in the table; no two of them share a method.
-    pub(super) routes: Vec<usize>,
-    /// The methods of all of them, as a value of `Allow`.
-    pub(super) allow: HeaderValue,
-    /// Whether it is a rest that also answers here, and no route says this path itself.
-    implied: bool,
+/// Where at a place a path ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Here,
+    Slash,
+    Rest,
 }
 
 /// The values of a path's parameters, in their order.
@@ -60,35 +74,36 @@ pub(super) struct Values<'p> {
 
 impl PathTree {
     pub(super) fn new() -> Self {
-        Self { places: vec![Place::default()], endings: Vec::new() }
+        Self { places: vec![Place::default()], ways: Ways::new(), several: Vec::new() }
     }
 
     /// The routes of the path that `path` fits best, and the values of its parameters.
-    pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&PathRoutes, Values<'p>)> {
+    pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&[u32], Values<'p>)> {
         let mut values = Values::default();
-        let ending = self.seek(self.places.first()?, path.get(1..), &mut values)?;
-        Some((self.endings.get(ending)?, values))
+        let routes = self.seek(0, path.get(1..), &mut values)?;
+        Some((routes, values))
     }
 
-    /// What answers to the path that goes on with `path` from `place`, behind a slash; `None` for one that ends here. There is one way
-    /// to each place, so whatever has to be tried is tried once.
-    fn seek<'t, 'p>(
-        &'t self,
-        mut place: &'t Place,
-        mut path: Option<&'p str>,
-        values: &mut Values<'p>,
-    ) -> Option<usize> {
+    /// What answers to the path that goes on with `path` from the place `at`, behind a slash; `None` for one that ends here. There is
+    /// one way to each place, so whatever has to be tried is tried once.
+    fn seek<'p>(&self, mut at: u32, mut path: Option<&'p str>, values: &mut Values<'p>) -> Option<&[u32]> {
         loop {
-            let Some(behind) = path else { return place.ending };
+            let place = self.place(at)?;
+            let behind = match path {
+                None => return self.routes(&place.ending),
+                // No parameter and no rest is empty.
+                Some("") => return self.routes(&place.slash),
+                Some(behind) => behind,
+            };
             let (segment, follows) = first_segment(behind);
-            let literal = place.literals.get(segment).and_then(|below| self.places.get(below));
-            let parameter = place.parameter.filter(|_| !segment.is_empty()).and_then(|below| self.places.get(below));
-            let rest = place.rest.filter(|_| !behind.is_empty());
+            let literal = self.behind_literal(at, place, segment);
+            let parameter = place.parameter.map(NonZeroU32::get).filter(|_| !segment.is_empty());
+            let rest = self.routes(&place.rest);
             match (literal, parameter, rest) {
-                (Some(below), None, None) => (place, path) = (below, follows),
+                (Some(below), None, None) => (at, path) = (below, follows),
                 (None, Some(below), None) => {
                     values.push(segment);
-                    (place, path) = (below, follows);
+                    (at, path) = (below, follows);
                 }
                 _ => {
                     let known = values.count;
@@ -112,23 +127,21 @@ impl PathTree {
     }
 
     /// The routes that say the path of these segments, whatever they call its parameters.
-    pub(super) fn spoken(&self, segments: &[Segment]) -> &[usize] {
-        let ending = match segments {
-            [before @ .., Segment::Rest(_)] => self.places_along(before).nth(before.len()).and_then(|place| place.rest),
-            all => self.places_along(all).nth(all.len()).and_then(|place| place.ending),
-        };
-        let ending = ending.and_then(|ending| self.endings.get(ending)).filter(|ending| !ending.implied);
-        ending.map_or(&[], |ending| &ending.routes)
+    pub(super) fn spoken<'t>(&'t self, segments: &'t [Segment]) -> &'t [u32] {
+        let (before, end) = split_end(segments);
+        let place = self.places_along(before).nth(before.len());
+        let routes = place.filter(|place| !place.is_implied(end)).and_then(|place| self.routes(place.answering(end)));
+        routes.unwrap_or_default()
     }
 
     /// The first place on the way where the path has a parameter and another one a rest, or the other way round: how many segments
     /// are before it, and the first route of the other kind.
-    pub(super) fn other_kind(&self, segments: &[Segment]) -> Option<(usize, usize)> {
+    pub(super) fn other_kind(&self, segments: &[Segment]) -> Option<(usize, u32)> {
         self.places_along(segments).zip(segments).enumerate().find_map(|(before, (place, segment))| {
             let other = match segment {
                 Segment::Literal(_) => None,
-                Segment::Parameter(_) => self.endings.get(place.rest?)?.routes.first().copied(),
-                Segment::Rest(_) => place.parameter_of,
+                Segment::Parameter(_) => self.routes(&place.rest)?.first().copied(),
+                Segment::Rest(_) => place.parameter.map(|_| place.parameter_of),
             };
             Some((before, other?))
         })
@@ -136,13 +149,14 @@ impl PathTree {
 
     /// The places that the segments lead to, as far as there are any, the first one before all of them. A rest leads to none.
     fn places_along<'t>(&'t self, segments: &'t [Segment]) -> impl Iterator<Item = &'t Place> {
-        let mut at = self.places.first();
+        let mut at = Some(0);
         let mut segments = segments.iter();
         std::iter::from_fn(move || {
-            let place = at?;
+            let number = at?;
+            let place = self.place(number)?;
             at = segments.next().and_then(|segment| match segment {
-                Segment::Literal(literal) => self.places.get(place.literals.get(literal)?),
-                Segment::Parameter(_) => self.places.get(place.parameter?),
+                Segment::Literal(literal) => self.behind_literal(number, place, literal),
+                Segment::Parameter(_) => place.parameter.map(NonZeroU32::get),
                 Segment::Rest(_) => None,
             });
             Some(place)
@@ -150,64 +164,155 @@ impl PathTree {
     }
 
     /// Puts in that `route` says the path of these segments.
-    pub(super) fn insert(&mut self, segments: &[Segment], route: usize) {
+    pub(super) fn insert(&mut self, segments: &[Segment], route: u32) {
+        let (before, end) = split_end(segments);
         let mut at = 0;
-        for segment in segments {
+        for segment in before {
             at = match segment {
-                Segment::Literal(literal) => self.behind_literal(at, literal),
-                Segment::Parameter(_) => self.behind_parameter(at, route),
-                Segment::Rest(_) => {
-                    self.ending(at, |place| &mut place.rest, |ending| ending.speak(route));
-                    // `/a/{*rest}` answers to `/a/` and to `/a`.
-                    let slash = self.behind_literal(at, "");
-                    self.ending(slash, |place| &mut place.ending, |ending| ending.imply(route));
-                    if at > 0 {
-                        self.ending(at, |place| &mut place.ending, |ending| ending.imply(route));
-                    }
-                    return;
-                }
+                Segment::Literal(literal) => self.make_literal(at, literal),
+                Segment::Parameter(_) | Segment::Rest(_) => self.make_parameter(at, route),
             };
         }
-        self.ending(at, |place| &mut place.ending, |ending| ending.speak(route));
-    }
-
-    /// Gives every path its `Allow`, once all routes are in.
-    pub(super) fn settle(&mut self, allow: impl Fn(&[usize]) -> HeaderValue) {
-        for ending in &mut self.endings {
-            ending.allow = allow(&ending.routes);
+        self.speak(at, end, route);
+        if end == End::Rest {
+            // `/a/{*rest}` answers to `/a/` and to `/a`.
+            self.imply(at, End::Slash, route);
+            if at > 0 {
+                self.imply(at, End::Here, route);
+            }
         }
     }
 
-    fn behind_literal(&mut self, at: usize, literal: &str) -> usize {
-        let new = self.places.len();
-        let below = self.places.get_mut(at).map_or(new, |place| place.literals.get_or_insert(literal, new));
-        if below == new {
-            self.places.push(Place::default());
-        }
-        below
+    fn place(&self, at: u32) -> Option<&Place> {
+        self.places.get(at as usize)
     }
 
-    fn behind_parameter(&mut self, at: usize, route: usize) -> usize {
-        let new = self.places.len();
-        let below = self.places.get_mut(at).map_or(new, |place| {
-            place.parameter_of.get_or_insert(route);
-            *place.parameter.get_or_insert(new)
-        });
-        if below == new {
-            self.places.push(Place::default());
+    fn routes<'t>(&'t self, answering: &'t Answering) -> Option<&'t [u32]> {
+        match answering {
+            Answering::None => None,
+            Answering::One(route) => Some(slice::from_ref(route)),
+            Answering::Several(several) => self.several.get(*several as usize).map(Vec::as_slice),
         }
-        below
     }
 
-    fn ending(&mut self, at: usize, slot: fn(&mut Place) -> &mut Option<usize>, change: impl FnOnce(&mut PathRoutes)) {
-        let new = self.endings.len();
-        let ending = self.places.get_mut(at).map_or(new, |place| *slot(place).get_or_insert(new));
-        if ending == new {
-            self.endings.push(PathRoutes::default());
+    fn behind_literal(&self, at: u32, place: &Place, literal: &str) -> Option<u32> {
+        if !place.leads_on {
+            return None;
         }
-        if let Some(ending) = self.endings.get_mut(ending) {
-            change(ending);
+        let is_it = |below: u32| self.place(below).is_some_and(|below| below.before == at && below.literal.is(literal));
+        self.ways.find(at, literal, is_it)
+    }
+
+    fn make_literal(&mut self, at: u32, literal: &str) -> u32 {
+        let Some(place) = self.place(at) else { return at };
+        if let Some(known) = self.behind_literal(at, place, literal) {
+            return known;
         }
+        let new = self.make_place(Place { before: at, literal: Literal::new(literal), ..Place::default() });
+        self.ways.insert(at, literal, new);
+        if let Some(place) = self.places.get_mut(at as usize) {
+            place.leads_on = true;
+        }
+        new
+    }
+
+    fn make_parameter(&mut self, at: u32, route: u32) -> u32 {
+        if let Some(known) = self.place(at).and_then(|place| place.parameter) {
+            return known.get();
+        }
+        let new = self.make_place(Place { before: at, ..Place::default() });
+        if let Some(place) = self.places.get_mut(at as usize) {
+            (place.parameter, place.parameter_of) = (NonZeroU32::new(new), route);
+        }
+        new
+    }
+
+    fn make_place(&mut self, place: Place) -> u32 {
+        self.places.push(place);
+        number(self.places.len() - 1)
+    }
+
+    /// Puts in that `route` says the path that ends so at `at`; a rest that was implied there gives way.
+    fn speak(&mut self, at: u32, end: End, route: u32) {
+        let Some(place) = self.places.get_mut(at as usize) else { return };
+        if place.is_implied(end) {
+            place.set_implied(end, false);
+            *place.answering_mut(end) = Answering::None;
+        }
+        place.answering_mut(end).add(route, &mut self.several);
+    }
+
+    /// Puts in that the rest of `route` also answers to that path, unless a route says it.
+    fn imply(&mut self, at: u32, end: End, route: u32) {
+        let Some(place) = self.places.get_mut(at as usize) else { return };
+        if matches!(place.answering(end), Answering::None) {
+            place.set_implied(end, true);
+        }
+        if place.is_implied(end) {
+            place.answering_mut(end).add(route, &mut self.several);
+        }
+    }
+}
+
+impl Place {
+    const fn answering(&self, end: End) -> &Answering {
+        match end {
+            End::Here => &self.ending,
+            End::Slash => &self.slash,
+            End::Rest => &self.rest,
+        }
+    }
+
+    const fn answering_mut(&mut self, end: End) -> &mut Answering {
+        match end {
+            End::Here => &mut self.ending,
+            End::Slash => &mut self.slash,
+            End::Rest => &mut self.rest,
+        }
+    }
+
+    const fn set_implied(&mut self, end: End, implied: bool) {
+        match end {
+            End::Here => self.ending_is_implied = implied,
+            End::Slash => self.slash_is_implied = implied,
+            // Only its route says it.
+            End::Rest => {}
+        }
+    }
+
+    const fn is_implied(&self, end: End) -> bool {
+        match end {
+            End::Here => self.ending_is_implied,
+            End::Slash => self.slash_is_implied,
+            End::Rest => false,
+        }
+    }
+}
+
+impl Answering {
+    fn add(&mut self, route: u32, several: &mut Vec<Vec<u32>>) {
+        match *self {
+            Self::None => *self = Self::One(route),
+            Self::One(first) => {
+                *self = Self::Several(number(several.len()));
+                several.push(vec![first, route]);
+            }
+            Self::Several(list) => several.get_mut(list as usize).into_iter().for_each(|list| list.push(route)),
+        }
+    }
+}
+
+/// The number of a place or a route. There are never more, since each takes dozens of bytes; none would be found beyond.
+pub(super) fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// The segments that lead to the place where a path ends, and how it ends there.
+fn split_end(segments: &[Segment]) -> (&[Segment], End) {
+    match segments {
+        [before @ .., Segment::Rest(_)] => (before, End::Rest),
+        [before @ .., Segment::Literal(literal)] if literal.is_empty() => (before, End::Slash),
+        all => (all, End::Here),
     }
 }
 
@@ -218,61 +323,6 @@ fn first_segment(path: &str) -> (&str, Option<&str>) {
     match slash.and_then(|slash| path.split_at_checked(slash)) {
         Some((segment, behind)) => (segment, behind.get(1..)),
         None => (path, None),
-    }
-}
-
-impl PathRoutes {
-    fn speak(&mut self, route: usize) {
-        if std::mem::take(&mut self.implied) {
-            self.routes.clear();
-        }
-        self.routes.push(route);
-    }
-
-    fn imply(&mut self, route: usize) {
-        self.implied |= self.routes.is_empty();
-        if self.implied {
-            self.routes.push(route);
-        }
-    }
-}
-
-impl Default for PathRoutes {
-    fn default() -> Self {
-        Self { routes: Vec::new(), allow: HeaderValue::from_static(""), implied: false }
-    }
-}
-
-impl Literals {
-    fn get(&self, literal: &str) -> Option<usize> {
-        match self {
-            Self::Few(few) => few.iter().find(|(known, _)| **known == *literal).map(|(_, place)| *place),
-            Self::Many(many) => many.get(literal).copied(),
-        }
-    }
-
-    fn get_or_insert(&mut self, literal: &str, new: usize) -> usize {
-        if let Some(known) = self.get(literal) {
-            return known;
-        }
-        match self {
-            Self::Few(few) if few.len() < FEW => few.push((literal.into(), new)),
-            Self::Few(few) => {
-                let mut many: HashMap<Box<str>, usize> = few.drain(..).collect();
-                many.insert(literal.into(), new);
-                *self = Self::Many(many);
-            }
-            Self::Many(many) => {
-                many.insert(literal.into(), new);
-            }
-        }
-        new
-    }
-}
-
-impl Default for Literals {
-    fn default() -> Self {
-        Self::Few(Vec::new())
     }
 }
 
@@ -303,12 +353,12 @@ mod tests {
             let mut segments = Vec::new();
             for level in 0..MOST_SEGMENTS {
                 segments.push(other.clone());
-                tree.insert(&segments, level);
+                tree.insert(&segments, number(level));
                 segments[level] = Segment::Literal("a".into());
             }
-            tree.insert(&segments, MOST_SEGMENTS);
+            tree.insert(&segments, number(MOST_SEGMENTS));
             let found = |path: &str| {
-                tree.find(path).map(|(found, values)| (found.routes[0], values.iter().collect::<Vec<_>>().concat()))
+                tree.find(path).map(|(found, values)| (found[0] as usize, values.iter().collect::<Vec<_>>().concat()))
             };
             let of_literals = "/a".repeat(MOST_SEGMENTS);
             assert_eq!(found(&of_literals), Some((MOST_SEGMENTS, String::new())));

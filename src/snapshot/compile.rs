@@ -10,7 +10,11 @@ use std::{
 
 use http::HeaderName;
 
-use super::{Destination, Route, RouteIndex, Snapshot, Surroundings, files, key_sources::KeySources, route::Parts};
+use super::{
+    Destination, Route, RouteIndex, Snapshot, Surroundings, files,
+    key_sources::KeySources,
+    terms::{Parts, SharedTerms},
+};
 use crate::{
     auth::{self, Issuers},
     authorization_server,
@@ -105,8 +109,9 @@ impl Snapshot {
         };
         let mut table = RouteTableBuilder::new();
         let mut routes = Vec::with_capacity(config.routes.len());
+        let mut terms = SharedTerms::default();
         for (name, raw) in &config.routes {
-            let (pattern, route) = Route::compile(name, raw, &parts, diagnostics);
+            let (pattern, route) = Route::compile(name, raw, &parts, &mut terms, diagnostics);
             if let Some(pattern) = pattern {
                 let destination = Destination::Route(RouteIndex(routes.len()));
                 table.insert(KeyPath::of(&["routes", name]), pattern, destination, diagnostics);
@@ -182,7 +187,7 @@ fn insert_document(table: &mut RouteTableBuilder<Destination>, path: &str, diagn
 /// Where API keys are accepted, none may come under another spelling that was not looked at.
 fn identity_headers(routes: &[Route], api_keys: bool) -> IdentityHeaderNames {
     let names: Vec<&HeaderName> =
-        routes.iter().flat_map(|route| route.identity.headers.iter().map(|(name, _)| name)).collect();
+        routes.iter().flat_map(|route| route.terms.identity.headers.iter().map(|(name, _)| name)).collect();
     let names = IdentityHeaderNames::new(names);
     if api_keys { names.and_aliases_of(&X_API_KEY) } else { names }
 }

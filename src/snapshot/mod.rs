@@ -10,6 +10,7 @@ mod issuing;
 mod key_sources;
 mod reload;
 mod route;
+mod terms;
 mod watch;
 
 use std::{
@@ -41,7 +42,8 @@ pub use self::{
     compile::{Judged, load_and_compile},
     issuing::Issuing,
     reload::{Activation, AppliedReload, Commit, LastReload, ReloadRejection, Reloader},
-    route::{Exposure, Identity, Route},
+    route::{Exposure, Route},
+    terms::{Identity, Terms},
     watch::Watch,
 };
 

@@ -1,59 +1,39 @@
-//! Owns: one route, compiled: who may use it, where it goes, what the upstream is told.
-//! Refuses: an unknown upstream; identity headers that could be mistaken for the message's own.
-//! Always holds: its access is a proof that the operator either wrote rules or said that there are none.
+//! Owns: one route, compiled: what is its own, beside the terms that it may have in common with others.
+//! Always holds: what every request looks at is one cache line.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
-use http::HeaderName;
-
+use super::terms::{Parts, SharedTerms, Terms};
 use crate::{
-    auth::{Access, Issuers},
-    config::{AuthorizationConfig, IdentityConfig, ModeConfig, RouteConfig, UpstreamConfig},
-    diagnostic::{Diagnostics, KeyPath, nearest},
+    auth::Access,
+    config::RouteConfig,
+    diagnostic::{Diagnostics, KeyPath},
     http::PathPrefix,
-    limit::{Limits, RouteLimit, SharedCounters},
+    limit::RouteLimit,
     routing::RoutePattern,
-    telemetry::{Metrics, RouteMetrics, UpstreamMetrics},
-    upstream::{Upstream, Upstreams},
+    telemetry::RouteMetrics,
 };
 
 /// One route.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Route {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// Who may use it.
-    pub access: Access,
-    /// Where it goes.
-    pub upstream: Arc<Upstream>,
-    /// How long the whole exchange may take.
-    pub timeout: Duration,
-    /// Whether what streams is cut when the token that it was asked for with ends.
-    pub end_with_token: bool,
+    /// Who may use it, where it goes, what the upstream is told.
+    pub terms: Arc<Terms>,
     /// What is taken off the front of the path.
-    pub strip_prefix: Option<PathPrefix>,
-    /// What the upstream is told about the caller.
-    pub identity: Identity,
+    pub strip_prefix: Option<Box<PathPrefix>>,
     /// How many requests are let through, if not as many as come.
-    pub limit: Option<RouteLimit>,
+    pub limit: Option<Box<RouteLimit>>,
     /// Its series.
     pub metrics: RouteMetrics,
-    /// The series of its upstream.
-    pub upstream_metrics: UpstreamMetrics,
 }
 
-/// What an upstream is told about the caller.
-#[derive(Debug)]
-pub struct Identity {
-    /// Headers and the claims that fill them.
-    pub headers: Vec<(HeaderName, Box<str>)>,
-    /// Whether `Authorization` is passed on.
-    pub keeps_authorization: bool,
-}
+const _: () = assert!(
+    size_of::<Route>() == 64,
+    "of 10,000 routes each request finds another one: one cache line that is far away"
+);
 
 /// In what way less is enforced on a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,45 +44,13 @@ pub enum Exposure {
     Reports,
 }
 
-/// Headers that say where a message ends, whom it is for, or who asks by other means: never filled from a claim.
-const RESERVED: &[&str] = &[
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-request-id",
-];
-
-/// What a route is compiled against.
-pub(super) struct Parts<'a> {
-    pub(super) issuers: Option<&'a Issuers>,
-    pub(super) upstreams: Option<&'a Upstreams>,
-    pub(super) raw_upstreams: &'a BTreeMap<String, UpstreamConfig>,
-    pub(super) metrics: &'a Metrics,
-    pub(super) limits: &'a Limits,
-    pub(super) shared: Option<&'a Arc<SharedCounters>>,
-}
-
 impl Route {
     /// Compiles `[routes.<name>]`. Everything wrong with it is noted, also where another part stands in the way.
-    pub(super) fn compile(
+    pub(super) fn compile<'a>(
         name: &str,
-        raw: &RouteConfig,
+        raw: &'a RouteConfig,
         parts: &Parts<'_>,
+        terms: &mut SharedTerms<'a>,
         diagnostics: &mut Diagnostics,
     ) -> (Option<RoutePattern>, Option<Self>) {
         let at = KeyPath::of(&["routes", name]);
@@ -114,33 +62,18 @@ impl Route {
             (Some(_), None) => None,
             (None, _) => Some(None),
         };
-        let parameters: Vec<&str> = pattern.iter().flat_map(|pattern| pattern.path.parameter_names()).collect();
-        // Without the path's own parameters, or without the issuers, rules about them cannot be judged.
-        let issuers = parts.issuers.filter(|_| pattern.is_some());
-        let access = Access::compile(name, raw, issuers, &parameters, diagnostics);
-        let identity = Identity::compile(&at, &raw.identity, raw.public, diagnostics);
-        if raw.timeout.0.is_zero() {
-            let remedy = "write a duration above zero, like \"30s\", or leave it out for the default";
-            diagnostics.error(&at.key("timeout"), "the timeout leaves no time at all", remedy);
-        }
-        let end_with_token = end_with_token(&at, raw, diagnostics);
+        let terms = terms.compile(name, raw, pattern.as_ref(), parts, diagnostics);
         let limiting = (parts.limits, parts.shared);
         let limit = match &raw.limit {
             Some(limit) => RouteLimit::compile(name, limit, raw, limiting, diagnostics).map(Some),
             None => Some(None),
         };
-        let upstream = upstream(&at, &raw.upstream, parts, diagnostics);
         let compile = move || {
             Some(Self {
                 name: Arc::from(name),
-                access: access?,
-                upstream_metrics: parts.metrics.upstream(upstream.as_ref()?.name()),
-                upstream: upstream?,
-                timeout: raw.timeout.0,
-                end_with_token,
-                strip_prefix: strip_prefix?,
-                identity: identity?,
-                limit: limit?,
+                terms: terms?,
+                strip_prefix: strip_prefix?.map(Box::new),
+                limit: limit?.map(Box::new),
                 metrics: parts.metrics.route(name),
             })
         };
@@ -149,87 +82,13 @@ impl Route {
 
     /// In what way less is enforced here, if it is.
     #[must_use]
-    pub const fn exposure(&self) -> Option<Exposure> {
-        match &self.access {
+    pub fn exposure(&self) -> Option<Exposure> {
+        match &self.terms.access {
             Access::Public(_) => Some(Exposure::Public),
             Access::Protected(requirement) if requirement.report_only().is_some() => Some(Exposure::Reports),
             Access::Protected(_) => None,
         }
     }
-}
-
-impl Identity {
-    /// Compiles the `identity` table of the route at `route`.
-    fn compile(route: &KeyPath, raw: &IdentityConfig, public: bool, diagnostics: &mut Diagnostics) -> Option<Self> {
-        let at = |name: &str| route.key("identity").key("headers").key(name);
-        let mut headers = Vec::with_capacity(raw.headers.len());
-        let mut seen = BTreeSet::new();
-        for (name, claim) in &raw.headers {
-            // As an upstream may read it, which is also how it is taken out of what comes in.
-            let folded = name.to_ascii_lowercase().replace(['_', '.'], "-");
-            match HeaderName::try_from(name) {
-                Ok(_) if RESERVED.contains(&folded.as_str()) => diagnostics.key_error(
-                    &at(name),
-                    format!("`{name}` cannot carry a claim: it belongs to the message itself"),
-                    "choose a header of your own, like \"x-client-id\"",
-                ),
-                Ok(_) if !seen.insert(folded) => diagnostics.key_error(
-                    &at(name),
-                    format!("`{name}` is named twice: case, `_`, `.` and `-` make no difference to some servers"),
-                    "name each header once",
-                ),
-                Ok(_) if claim.is_empty() => {
-                    let remedy = "write the name of a claim, like \"client_id\"";
-                    diagnostics.error(&at(name), "the claim has no name", remedy);
-                }
-                Ok(header) => headers.push((header, claim.as_str().into())),
-                Err(_) => diagnostics.key_error(
-                    &at(name),
-                    format!("`{name}` cannot be a header's name"),
-                    "write letters, digits and hyphens, like \"x-client-id\"",
-                ),
-            }
-        }
-        if public && !raw.headers.is_empty() {
-            let remedy = "remove `headers`, or let the route `require` a token";
-            let path = route.key("identity").key("headers");
-            diagnostics.error(&path, "on a public route there is no token to fill headers from", remedy);
-            return None;
-        }
-        let keeps_authorization = raw.authorization == AuthorizationConfig::Keep;
-        (headers.len() == raw.headers.len()).then_some(Self { headers, keeps_authorization })
-    }
-}
-
-/// Whether what streams ends with its token, where there is one that counts.
-fn end_with_token(route: &KeyPath, raw: &RouteConfig, diagnostics: &mut Diagnostics) -> bool {
-    if !raw.end_with_token {
-        return false;
-    }
-    if raw.public {
-        let remedy = "remove `end_with_token`, or let the route `require` a token";
-        let path = route.key("end_with_token");
-        diagnostics.error(&path, "on a public route there is no token that anything could end with", remedy);
-        return false;
-    }
-    if raw.mode == ModeConfig::Report {
-        let remedy = "remove `mode` to enforce the rules, and with them the end";
-        diagnostics.warning(&route.key("end_with_token"), "nothing is cut while the route only reports", remedy);
-        return false;
-    }
-    true
-}
-
-fn upstream(route: &KeyPath, name: &str, parts: &Parts<'_>, diagnostics: &mut Diagnostics) -> Option<Arc<Upstream>> {
-    if !parts.raw_upstreams.contains_key(name) {
-        let remedy = match nearest(name, parts.raw_upstreams.keys().map(String::as_str)) {
-            Some(nearest) => format!("did you mean \"{nearest}\"?"),
-            None => format!("add [upstreams.{name}] with its endpoints"),
-        };
-        diagnostics.error(&route.key("upstream"), format!("there is no upstream `{name}`"), remedy);
-        return None;
-    }
-    parts.upstreams?.by_name(name)
 }
 
 impl Exposure {

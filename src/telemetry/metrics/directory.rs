@@ -3,57 +3,46 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
-use super::{MetricsSource, Samples, shard::Sharded};
+use super::{Samples, shard::Sharded};
 
-/// The shards of one named thing.
-#[derive(Debug)]
-pub(super) struct Named<S> {
-    pub(super) name: Arc<str>,
-    pub(super) shards: Sharded<S>,
+/// What is counted of one named thing, of whatever kind.
+pub(super) trait Shard: Default {
+    /// Tells what all workers have counted of the thing of this name.
+    fn collect(name: &str, shards: &Sharded<Self>, samples: &mut Samples);
 }
 
 /// All named things of one kind. The lock is taken while compiling and while collecting, never for a request.
 #[derive(Debug)]
 pub(super) struct Directory<S> {
     workers: usize,
-    entries: Mutex<BTreeMap<Arc<str>, Arc<Named<S>>>>,
+    entries: Mutex<BTreeMap<Box<str>, Sharded<S>>>,
 }
 
-impl<S: Default> Named<S> {
-    pub(super) fn new(name: Arc<str>, workers: usize) -> Self {
-        Self { name, shards: Sharded::new(workers) }
-    }
-}
-
-impl<S: Default> Directory<S> {
+impl<S: Shard> Directory<S> {
     pub(super) fn new(workers: usize) -> Self {
         Self { workers, entries: Mutex::default() }
     }
 
-    pub(super) fn resolve(&self, name: &str) -> Arc<Named<S>> {
+    pub(super) fn resolve(&self, name: &str) -> Sharded<S> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get(name) {
-            return Arc::clone(entry);
+            return entry.clone();
         }
-        let name = Arc::<str>::from(name);
-        let entry = Arc::new(Named::new(Arc::clone(&name), self.workers));
-        entries.insert(name, Arc::clone(&entry));
+        let entry = Sharded::new(self.workers);
+        entries.insert(name.into(), entry.clone());
         entry
     }
 
     /// Tells all samples, then forgets the names that nobody holds any more: told once to the end, they are over.
-    pub(super) fn collect(&self, samples: &mut Samples)
-    where
-        Named<S>: MetricsSource,
-    {
+    pub(super) fn collect(&self, samples: &mut Samples) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, entry| {
+        entries.retain(|name, entry| {
             // Looked at before telling: what a last holder counts while we tell is told the next time.
-            let is_held = Arc::strong_count(entry) > 1;
-            entry.collect(samples);
+            let is_held = entry.is_shared();
+            S::collect(name, entry, samples);
             is_held
         });
     }

@@ -17,9 +17,11 @@ const BUCKETS_MICROSECONDS: [u64; 16] = [
 
 /// One worker's part of a histogram.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Histogram {
-    buckets: [Counter; 17],
+    // Beside the buckets of short durations.
     sum_nanoseconds: Counter,
+    buckets: [Counter; 17],
 }
 
 impl Histogram {

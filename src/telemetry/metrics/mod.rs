@@ -17,7 +17,7 @@ mod upstream;
 use std::{fmt, sync::Arc};
 
 use self::{
-    directory::{Directory, Named},
+    directory::{Directory, Shard as _},
     route::RouteShard,
     shard::{Sharded, WorkerShard},
     upstream::UpstreamShard,
@@ -36,7 +36,7 @@ pub use self::{
 /// Everything that is counted on the data plane.
 #[derive(Debug)]
 pub struct Metrics {
-    workers: Arc<Sharded<WorkerShard>>,
+    workers: Sharded<WorkerShard>,
     routes: Directory<RouteShard>,
     upstreams: Directory<UpstreamShard>,
     unmatched: RouteMetrics,
@@ -46,13 +46,13 @@ impl Metrics {
     /// Makes room for so many workers, and the one handle of each.
     #[must_use]
     pub fn new(workers: usize) -> (Arc<Self>, Vec<WorkerMetrics>) {
-        let shards = Arc::new(Sharded::new(workers));
-        let handles = (0..workers).map(|index| WorkerMetrics::new(index, Arc::clone(&shards))).collect();
+        let shards = Sharded::new(workers);
+        let handles = (0..workers).map(|index| WorkerMetrics::new(index, shards.clone())).collect();
         let metrics = Self {
             workers: shards,
             routes: Directory::new(workers),
             upstreams: Directory::new(workers),
-            unmatched: RouteMetrics(Arc::new(Named::new(Arc::from(""), workers))),
+            unmatched: RouteMetrics(Sharded::new(workers)),
         };
         (Arc::new(metrics), handles)
     }
@@ -95,7 +95,7 @@ impl Metrics {
 impl MetricsSource for Metrics {
     fn collect(&self, samples: &mut Samples) {
         shard::collect(&self.workers, samples);
-        self.unmatched.0.collect(samples);
+        RouteShard::collect("", &self.unmatched.0, samples);
         self.routes.collect(samples);
         self.upstreams.collect(samples);
     }
@@ -156,7 +156,7 @@ mod tests {
         let (route, corp) = (metrics.route("orders"), Arc::<str>::from("corp"));
         let decision = |result, reason, mode, issuer| Decision { issuer, result, reason, mode };
         for worker in &workers {
-            let allowed = decision(DecisionResult::Allowed, "authorized", DecisionMode::Enforce, Some(&*corp));
+            let allowed = decision(DecisionResult::Allowed, "authorized", DecisionMode::Enforce, Some(&corp));
             route.decided(worker, allowed);
             route.decided(worker, allowed);
             route.decided(worker, decision(DecisionResult::Refused, "no_token", DecisionMode::Enforce, None));

@@ -4,8 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    HistogramCount, MetricsSource, Samples, WorkerMetrics, catalogue, directory::Named, histogram::Histogram,
-    shard::Counter, tally::Tally,
+    HistogramCount, Samples, WorkerMetrics, catalogue,
+    directory::Shard,
+    histogram::Histogram,
+    shard::{Counter, Sharded},
+    tally::Tally,
 };
 
 /// The classes of status by their first digit; the first is for no status at all.
@@ -13,7 +16,7 @@ pub(super) const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx"
 
 /// The series of one route. Cloning it gives the same series.
 #[derive(Clone, Debug)]
-pub struct RouteMetrics(pub(super) Arc<Named<RouteShard>>);
+pub struct RouteMetrics(pub(super) Sharded<RouteShard>);
 
 /// A request whose answer has ended.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,7 @@ pub struct FinishedRequest {
 pub struct Decision<'a> {
     /// The name of the verified token's issuer in the configuration. None for every other token: whose it is, is then
     /// anybody's word.
-    pub issuer: Option<&'a str>,
+    pub issuer: Option<&'a Arc<str>>,
     /// How it was decided.
     pub result: DecisionResult,
     /// Why: one of the program's closed list of reasons.
@@ -60,37 +63,33 @@ pub enum DecisionMode {
     Report,
 }
 
-/// One worker's counters of one route.
+/// One worker's counters of one route. What every good request counts is side by side, in the first three cache lines of 64 bytes: with
+/// 10,000 routes each of them is a miss.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(super) struct RouteShard {
     statuses: [Counter; 6],
     bytes_in: Counter,
     bytes_out: Counter,
-    token_ended: Counter,
     decisions: Tally<DecisionKey>,
-    rejections: Tally<&'static str>,
     duration: Histogram,
+    token_ended: Counter,
+    rejections: Tally<&'static str>,
 }
 
 #[derive(Debug)]
 struct DecisionKey {
-    issuer: Option<Box<str>>,
+    // The issuer's own, for all routes: the text is compared, and should be where the last request found it.
+    issuer: Option<Arc<str>>,
     result: DecisionResult,
     reason: &'static str,
     mode: DecisionMode,
 }
 
 impl RouteMetrics {
-    /// The route's name.
-    #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.0.name
-    }
-
     /// Counts a request whose answer has ended.
     pub fn finished(&self, worker: &WorkerMetrics, request: &FinishedRequest) {
-        let Some(shard) = self.0.shards.of(worker) else { return };
+        let Some(shard) = self.0.of(worker) else { return };
         count_status(&shard.statuses, request.status);
         shard.bytes_in.add(request.bytes_in);
         shard.bytes_out.add(request.bytes_out);
@@ -99,33 +98,32 @@ impl RouteMetrics {
 
     /// Counts a decision.
     pub fn decided(&self, worker: &WorkerMetrics, decision: Decision<'_>) {
-        let Some(shard) = self.0.shards.of(worker) else { return };
+        let Some(shard) = self.0.of(worker) else { return };
         let Decision { issuer, result, reason, mode } = decision;
         shard.decisions.count(
-            |key| key.result == result && key.mode == mode && key.reason == reason && key.issuer.as_deref() == issuer,
-            || DecisionKey { issuer: issuer.map(Into::into), result, reason, mode },
+            |key| key.result == result && key.mode == mode && key.reason == reason && key.issuer.as_ref() == issuer,
+            || DecisionKey { issuer: issuer.cloned(), result, reason, mode },
         );
     }
 
     /// Counts an answer or an upgraded connection that was cut because its token had ended.
     pub fn token_ended(&self, worker: &WorkerMetrics) {
-        let Some(shard) = self.0.shards.of(worker) else { return };
+        let Some(shard) = self.0.of(worker) else { return };
         shard.token_ended.add(1);
     }
 
     /// Counts an error that Postern itself answered.
     pub fn rejected(&self, worker: &WorkerMetrics, reason: &'static str) {
-        let Some(shard) = self.0.shards.of(worker) else { return };
+        let Some(shard) = self.0.of(worker) else { return };
         shard.rejections.count(|key| *key == reason, || reason);
     }
 }
 
-impl MetricsSource for Named<RouteShard> {
-    fn collect(&self, samples: &mut Samples) {
-        let name = &*self.name;
+impl Shard for RouteShard {
+    fn collect(name: &str, shards: &Sharded<Self>, samples: &mut Samples) {
         let mut duration = HistogramCount::default();
         let mut is_used = false;
-        for shard in self.shards.iter() {
+        for shard in shards.iter() {
             is_used = true;
             for (class, count) in STATUS_CLASSES.iter().zip(&shard.statuses) {
                 samples.add(&catalogue::REQUESTS, &[name, class], count.value());

@@ -33,11 +33,17 @@ impl Counter {
     }
 }
 
-/// A shard for each worker.
+/// A shard for each worker. Clones are the same shards.
 #[derive(Debug)]
 pub(super) struct Sharded<S> {
     // Boxed one by one: with 10,000 routes most shards are never needed.
-    shards: Box<[OnceLock<Box<S>>]>,
+    shards: Arc<[OnceLock<Box<S>>]>,
+}
+
+impl<S> Clone for Sharded<S> {
+    fn clone(&self) -> Self {
+        Self { shards: Arc::clone(&self.shards) }
+    }
 }
 
 impl<S: Default> Sharded<S> {
@@ -48,6 +54,11 @@ impl<S: Default> Sharded<S> {
     /// The shard that `worker` writes. There is one, unless the worker belongs to other metrics.
     pub(super) fn of(&self, worker: &WorkerMetrics) -> Option<&S> {
         self.shards.get(worker.index).map(|shard| &**shard.get_or_init(Box::default))
+    }
+
+    /// Whether there are other clones of it.
+    pub(super) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.shards) > 1
     }
 
     /// The shards that have been needed so far.
@@ -68,12 +79,12 @@ pub(super) struct WorkerShard {
 #[derive(Debug)]
 pub struct WorkerMetrics {
     index: usize,
-    workers: Arc<Sharded<WorkerShard>>,
+    workers: Sharded<WorkerShard>,
     not_shared: PhantomData<Cell<()>>,
 }
 
 impl WorkerMetrics {
-    pub(super) const fn new(index: usize, workers: Arc<Sharded<WorkerShard>>) -> Self {
+    pub(super) const fn new(index: usize, workers: Sharded<WorkerShard>) -> Self {
         Self { index, workers, not_shared: PhantomData }
     }
 }

@@ -6,38 +6,36 @@ use std::sync::OnceLock;
 
 use super::shard::Counter;
 
-/// An append-only list of counters. The usual few entries are found faster here than in a hash table.
+/// An append-only list of counters. The usual few entries are found faster here than in a hash table; the first one, which is often the
+/// only one, without leaving the place of the tally.
 #[derive(Debug)]
 pub(super) struct Tally<K> {
-    first: Link<K>,
+    first: OnceLock<Entry<K>>,
 }
-
-type Link<K> = OnceLock<Box<Entry<K>>>;
 
 #[derive(Debug)]
 struct Entry<K> {
     key: K,
     count: Counter,
-    next: Link<K>,
+    next: OnceLock<Box<Self>>,
 }
 
 impl<K> Tally<K> {
     /// Counts one more of the key that `is_it` knows; the first time, `key` makes it.
     pub(super) fn count(&self, is_it: impl Fn(&K) -> bool, key: impl FnOnce() -> K) {
-        let mut link = &self.first;
-        while let Some(entry) = link.get() {
-            if is_it(&entry.key) {
-                return entry.count.add(1);
-            }
-            link = &entry.next;
+        let new = || Entry { key: key(), count: Counter::starting_at(1), next: OnceLock::new() };
+        // What is empty stays so until it is set: its worker is the only one that appends.
+        let Some(mut entry) = self.first.get() else { return drop(self.first.set(new())) };
+        while !is_it(&entry.key) {
+            let Some(next) = entry.next.get() else { return drop(entry.next.set(Box::new(new()))) };
+            entry = next;
         }
-        let entry = Box::new(Entry { key: key(), count: Counter::starting_at(1), next: OnceLock::new() });
-        // It cannot be occupied: its worker is the only one that appends.
-        drop(link.set(entry));
+        entry.count.add(1);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, u64)> {
-        std::iter::successors(self.first.get(), |entry| entry.next.get()).map(|entry| (&entry.key, entry.count.value()))
+        std::iter::successors(self.first.get(), |entry| entry.next.get().map(|next| &**next))
+            .map(|entry| (&entry.key, entry.count.value()))
     }
 }
 

@@ -1,19 +1,19 @@
 //! Owns: what is counted of an upstream.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
-    HistogramCount, MetricsSource, Samples, WorkerMetrics, catalogue,
-    directory::Named,
+    HistogramCount, Samples, WorkerMetrics, catalogue,
+    directory::Shard,
     histogram::Histogram,
     route::{STATUS_CLASSES, count_status},
-    shard::Counter,
+    shard::{Counter, Sharded},
     tally::Tally,
 };
 
 /// The series of one upstream. Cloning it gives the same series.
 #[derive(Clone, Debug)]
-pub struct UpstreamMetrics(pub(super) Arc<Named<UpstreamShard>>);
+pub struct UpstreamMetrics(pub(super) Sharded<UpstreamShard>);
 
 /// One attempt to have a request answered by an upstream.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +39,9 @@ pub(super) struct UpstreamShard {
 }
 
 impl UpstreamMetrics {
-    /// The upstream's name.
-    #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.0.name
-    }
-
     /// Counts an attempt.
     pub fn exchanged(&self, worker: &WorkerMetrics, exchange: &Exchange) {
-        let Some(shard) = self.0.shards.of(worker) else { return };
+        let Some(shard) = self.0.of(worker) else { return };
         count_status(&shard.statuses, exchange.status);
         if let Some(reason) = exchange.failure {
             shard.failures.count(|key| *key == reason, || reason);
@@ -61,12 +55,11 @@ impl UpstreamMetrics {
     }
 }
 
-impl MetricsSource for Named<UpstreamShard> {
-    fn collect(&self, samples: &mut Samples) {
-        let name = &*self.name;
+impl Shard for UpstreamShard {
+    fn collect(name: &str, shards: &Sharded<Self>, samples: &mut Samples) {
         let (mut connect, mut header) = (HistogramCount::default(), HistogramCount::default());
         let mut is_used = false;
-        for shard in self.shards.iter() {
+        for shard in shards.iter() {
             is_used = true;
             for (class, count) in STATUS_CLASSES.iter().zip(&shard.statuses) {
                 samples.add(&catalogue::UPSTREAM_REQUESTS, &[name, class], count.value());
