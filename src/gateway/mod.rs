@@ -10,6 +10,7 @@ mod lifeline;
 mod limit;
 mod own;
 mod permit;
+mod problems;
 mod record;
 mod rejection;
 mod respond;

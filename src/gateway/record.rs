@@ -12,6 +12,7 @@ use super::{
     Rejection,
     body::RequestBytes,
     lifeline::Lifeline,
+    problems::Problems,
     rejection::Fault,
     worker::{InForce, Worker},
 };
@@ -109,6 +110,11 @@ impl Record {
 
     pub(super) const fn snapshot(&self) -> &Rc<InForce> {
         &self.snapshot
+    }
+
+    /// How refusals are told.
+    pub(super) fn problems(&self) -> &Problems {
+        self.worker.problems()
     }
 
     pub(super) const fn request_id(&self) -> &RequestId {

@@ -19,6 +19,10 @@ use crate::{
 
 /// The protection space that challenges name (RFC 9110 section 11.5).
 const REALM: &str = "postern";
+
+/// What is said to whoever brings no token at all, of whom there are most: the challenge of that realm, without an error.
+const BARE_CHALLENGE: &str = "Bearer realm=\"postern\"";
+
 /// What a caller is asked to wait where nothing better is known.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -212,24 +216,22 @@ impl Rejection {
         }
     }
 
-    /// The challenge to answer with (RFC 6750 section 3), where there is one.
+    /// The challenge to answer with (RFC 6750 section 3), where there is one: the value of `WWW-Authenticate`.
     #[must_use]
-    pub fn challenge(&self) -> Option<Challenge> {
-        let bearer = Challenge::bearer(REALM);
-        match self {
-            Self::NoToken => Some(bearer),
-            Self::Credential(error) => Some(match error.error_code() {
-                None => bearer,
-                Some(code) => bearer.error(code, self.detail()),
-            }),
-            Self::Token(error) => match error.fault() {
-                auth::Fault::Downstream => Some(bearer.error(ErrorCode::InvalidToken, self.detail())),
-                auth::Fault::Request => Some(bearer.error(ErrorCode::InvalidRequest, self.detail())),
-                auth::Fault::Issuer => None,
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        let challenge = |code| Challenge::bearer(REALM).error(code, self.detail());
+        let challenge = match self {
+            Self::NoToken => return Some(const { HeaderValue::from_static(BARE_CHALLENGE) }),
+            Self::Credential(error) => match error.error_code() {
+                None => Challenge::bearer(REALM),
+                Some(code) => challenge(code),
             },
-            Self::Denied(Denial::ScopeMissing { needed, .. }) => {
-                Some(bearer.error(ErrorCode::InsufficientScope, self.detail()).scope(needed))
-            }
+            Self::Token(error) => match error.fault() {
+                auth::Fault::Downstream => challenge(ErrorCode::InvalidToken),
+                auth::Fault::Request => challenge(ErrorCode::InvalidRequest),
+                auth::Fault::Issuer => return None,
+            },
+            Self::Denied(Denial::ScopeMissing { needed, .. }) => challenge(ErrorCode::InsufficientScope).scope(needed),
             Self::Denied(_)
             | Self::MethodNotForwarded
             | Self::Host(_)
@@ -241,8 +243,9 @@ impl Rejection {
             | Self::Body(_)
             | Self::Forward(_)
             | Self::Overloaded
-            | Self::Head(_) => None,
-        }
+            | Self::Head(_) => return None,
+        };
+        Some(challenge.header_value())
     }
 
     /// Seconds to wait before trying again (RFC 9110 section 10.2.3), where trying again may help.
@@ -274,5 +277,16 @@ fn forward_status(error: &ForwardError) -> StatusCode {
         | ForwardError::TransferCoding { .. }
         | ForwardError::RepeatedLength { .. }
         | ForwardError::NotUpgraded { .. } => StatusCode::BAD_GATEWAY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_brings_no_token_is_told_of_the_realm_and_of_no_error() {
+        let challenge = Rejection::NoToken.challenge().unwrap();
+        assert_eq!(challenge, Challenge::bearer(REALM).header_value());
     }
 }

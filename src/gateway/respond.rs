@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     http::{
-        BodyLimits, MeteredBody, Problem, Response,
+        BodyLimits, MeteredBody, Response,
         headers::{set_request_id, strip_hop_by_hop_from_response},
         is_grpc,
     },
@@ -59,16 +59,11 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
 pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>) -> Response<ResponseBody> {
     log(rejection, &record);
     record.rejected(rejection);
-    let problem = Problem {
-        status: rejection.status(),
-        reason: rejection.reason(),
-        detail: rejection.detail(),
-        request_id: record.request_id(),
-    };
-    let mut response = if grpc { problem.grpc_response() } else { problem.response() };
+    let (problem, request_id) = (record.problems().of(rejection), record.request_id());
+    let mut response = if grpc { problem.grpc_response(request_id) } else { problem.response(request_id) };
     let fields = &mut response.head.fields;
     if let Some(challenge) = rejection.challenge() {
-        fields.append(header::WWW_AUTHENTICATE, challenge.header_value());
+        fields.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Rejection::MethodNotAllowed { allow } = rejection {
         fields.append(header::ALLOW, allow.clone());
@@ -83,7 +78,7 @@ pub(super) fn reject(rejection: &Rejection, grpc: bool, mut record: Box<Record>)
         response.head.extensions.insert(CloseConnection);
     }
     // A gRPC refusal is a 200 on the wire; what counts is what it says.
-    record.status(rejection.status());
+    record.status(problem.status());
     own(response.map(Full::new), record)
 }
 

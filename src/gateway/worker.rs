@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, cache::Cache};
 use super::{
     body::RequestBody,
     lifeline::{Lifeline, Lifelines},
+    problems::Problems,
 };
 use crate::{
     auth::{VerifiedToken, WorkerTokenCache},
@@ -39,6 +40,7 @@ pub(super) struct Worker {
     tokens: WorkerTokenCache,
     pools: Rc<WorkerPools<RequestBody>>,
     lifelines: Rc<Lifelines>,
+    problems: Problems,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     /// The snapshot last given out.
     own: RefCell<Rc<InForce>>,
@@ -61,7 +63,8 @@ impl Worker {
         let own = Rc::new(InForce(shared.current.load_full()));
         let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
         let (metrics, pools) = (Rc::new(metrics), WorkerPools::new());
-        Self { shared, metrics, tokens, pools, lifelines: Rc::default(), cache, own: RefCell::new(own) }
+        let (lifelines, problems) = (Rc::default(), Problems::default());
+        Self { shared, metrics, tokens, pools, lifelines, problems, cache, own: RefCell::new(own) }
     }
 
     /// The snapshot in force.
@@ -94,6 +97,10 @@ impl Worker {
 
     pub(super) const fn tokens(&self) -> &WorkerTokenCache {
         &self.tokens
+    }
+
+    pub(super) const fn problems(&self) -> &Problems {
+        &self.problems
     }
 
     pub(super) const fn pools(&self) -> &Rc<WorkerPools<RequestBody>> {

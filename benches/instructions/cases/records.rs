@@ -102,11 +102,6 @@ pub(crate) fn metrics(counter: &mut Counter) {
 /// The answer to a request that is refused.
 pub(crate) fn refusal(counter: &mut Counter) {
     let request_id = RequestId::parse(REQUEST_ID.as_bytes()).expect("an id");
-    let problem = Problem {
-        status: StatusCode::UNAUTHORIZED,
-        reason: "token_expired",
-        detail: "The token has expired.",
-        request_id: &request_id,
-    };
-    counter.count(500, || black_box(&problem).response());
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "token_expired", "The token has expired.");
+    counter.count(500, || black_box(&problem).response(&request_id));
 }

@@ -2,11 +2,11 @@
 //! Refuses: a body that is longer or shorter than was said; trailers that nobody asked for.
 //! Always holds: where the body ends is said in one way, or the connection ends with it.
 
-use std::{cell::RefCell, time::SystemTime};
+use std::{cell::RefCell, io::Write as _, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING},
 };
 use hyper::ext::ReasonPhrase;
@@ -78,9 +78,8 @@ pub(super) fn write_head(
     });
     match &framing {
         Framing::Length(length) => {
-            output.extend_from_slice(b"content-length: ");
-            output.extend_from_slice(HeaderValue::from(*length).as_bytes());
-            output.extend_from_slice(b"\r\n");
+            // Writing to memory does not fail.
+            let _infallible = write!(output, "content-length: {length}\r\n");
         }
         Framing::Chunked(_) => output.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Framing::Empty | Framing::UntilClose => {}
