@@ -7,9 +7,23 @@
 //! bytes on one core, 2 of 10 us of the kernel's time.
 
 use std::{
+    cell::Cell,
     mem,
     task::{Context, Poll},
 };
+
+thread_local! {
+    /// Whether somebody on this thread lets others go first since it was asked last.
+    static WAS_GIVEN_UP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Polls by `poll`; also whether somebody who was polled lets others go first. Then the task is polled again at once, and need not see to it
+/// that it is woken by anything else.
+pub fn poll_noticing<R>(poll: impl FnOnce() -> R) -> (R, bool) {
+    WAS_GIVEN_UP.set(false);
+    let polled = poll();
+    (polled, WAS_GIVEN_UP.get())
+}
 
 /// Whether the others have gone first.
 #[derive(Debug, Default)]
@@ -25,13 +39,14 @@ impl Turn {
         }
         // A task that is woken goes to the end of its thread's queue.
         context.waker().wake_by_ref();
+        WAS_GIVEN_UP.set(true);
         Poll::Pending
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, future::poll_fn, rc::Rc};
+    use std::{cell::RefCell, future::poll_fn, rc::Rc, task::Waker};
 
     use tokio::task::LocalSet;
 
@@ -52,5 +67,14 @@ mod tests {
         tasks.await;
         let expected = ["one begins", "two begins", "three begins", "one ends", "two ends", "three ends"];
         assert_eq!(*said.borrow(), expected);
+    }
+
+    #[test]
+    fn it_is_noticed_where_it_happens_and_nowhere_else() {
+        let context = Context::from_waker(Waker::noop());
+        let mut turn = Turn::default();
+        assert_eq!(poll_noticing(|| turn.poll_others(&context)), (Poll::Pending, true));
+        assert_eq!(poll_noticing(|| Poll::<()>::Pending), (Poll::Pending, false));
+        assert_eq!(poll_noticing(|| turn.poll_others(&context)), (Poll::Ready(()), false));
     }
 }

@@ -150,14 +150,14 @@ impl Body for ManagedBody {
     }
 }
 
-/// A response's body on its way to downstream.
+/// A response's body on its way to downstream. It is handed on some ten times, and so it is boxed where it is large.
 pub enum ResponseBody {
     /// What the upstream sends.
-    Forwarded(MeteredBody<TiedBody<UpstreamBody<RequestBody>>, ResponseEnd>),
+    Forwarded(Box<MeteredBody<TiedBody<UpstreamBody<RequestBody>>, ResponseEnd>>),
     /// What the gateway itself says.
     Own(MeteredBody<Full<Bytes>, ResponseEnd>),
     /// What the management of a token endpoint says.
-    Managed(MeteredBody<ManagedBody, ResponseEnd>),
+    Managed(Box<MeteredBody<ManagedBody, ResponseEnd>>),
 }
 
 impl Body for ResponseBody {

@@ -36,7 +36,7 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
                 (record.tie().cloned(), record.version() == Version::HTTP_2 && is_grpc(&response.head.fields));
             response.map(|body| {
                 let body = TiedBody::new(body, tie, grpc);
-                ResponseBody::Forwarded(MeteredBody::new(body, limits, ResponseEnd::new(record)))
+                ResponseBody::Forwarded(Box::new(MeteredBody::new(body, limits, ResponseEnd::new(record))))
             })
         }
         Answer::Own(response) => {
@@ -50,7 +50,7 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
             set_request_id(&mut response.head.fields, record.request_id());
             record.status(response.head.status);
             let end = ResponseEnd::new(record);
-            response.map(|body| ResponseBody::Managed(MeteredBody::new(body, BodyLimits::NONE, end)))
+            response.map(|body| ResponseBody::Managed(Box::new(MeteredBody::new(body, BodyLimits::NONE, end))))
         }
     }
 }

@@ -68,6 +68,10 @@ impl DownstreamStream {
         }
     }
 
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_))
+    }
+
     pub(super) fn activity(&self) -> &Activity {
         &self.activity
     }

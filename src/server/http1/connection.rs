@@ -26,7 +26,7 @@ use crate::{
         drive::{ConnectionError, HttpConnection},
         stream::DownstreamStream,
     },
-    turn::Turn,
+    turn::{Turn, poll_noticing},
 };
 
 /// One connection. It ends without an error when either side has ended it in order, or when it was handed over as an upgrade.
@@ -92,8 +92,9 @@ where
                 }))
             }
             Stage::Answering { answer, said, keep_alive } => {
-                let Poll::Ready(response) = answer.as_mut().poll(context) else {
-                    return self.wire.poll_meanwhile(context).map(left);
+                let (polled, is_polled_again) = poll_noticing(|| answer.as_mut().poll(context));
+                let Poll::Ready(response) = polled else {
+                    return if is_polled_again { Poll::Pending } else { self.wire.poll_meanwhile(context).map(left) };
                 };
                 let keep_alive = *keep_alive && !self.is_closing;
                 Poll::Ready(send(&self.wire, response, *said, keep_alive, context))

@@ -361,12 +361,12 @@ impl Inner {
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.stream {
-            Some(stream) => {
+            Some(stream) if !self.output.is_empty() || stream.is_tls() => {
                 ready!(self.output.poll_write(stream, context))?;
                 // Under TLS what is written may not be sent yet.
                 Pin::new(stream).poll_flush(context)
             }
-            None => Poll::Ready(Ok(())),
+            _ => Poll::Ready(Ok(())),
         }
     }
 
