@@ -211,7 +211,7 @@ impl Record {
         }
         let Some(route) = self.matched_route() else { return };
         let decision = Decision {
-            issuer: token.map(|token| token.issuer()),
+            issuer: token.map(|token| &**token.issuer()),
             result: if refusal.is_none() { DecisionResult::Allowed } else { DecisionResult::Refused },
             reason: refusal.map_or("authorized", Rejection::reason),
             mode: if report { DecisionMode::Report } else { DecisionMode::Enforce },

@@ -170,7 +170,7 @@ fn insert_token_endpoint(
             // What is wrong is the host, and that is the same everywhere.
             return;
         };
-        let destination = Destination::TokenEndpoint(Arc::clone(endpoint), place.operation, series.clone());
+        let destination = Destination::TokenEndpoint(Arc::clone(endpoint), place.operation, Box::new(series.clone()));
         table.insert(at.clone(), pattern, destination, diagnostics);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 #[repr(align(64))]
 pub struct Route {
     /// Its name in the configuration.
-    pub name: Arc<str>,
+    pub name: Box<str>,
     /// Who may use it, where it goes, what the upstream is told.
     pub terms: Arc<Terms>,
     /// What is taken off the front of the path.
@@ -70,7 +70,7 @@ impl Route {
         };
         let compile = move || {
             Some(Self {
-                name: Arc::from(name),
+                name: name.into(),
                 terms: terms?,
                 strip_prefix: strip_prefix?.map(Box::new),
                 limit: limit?.map(Box::new),

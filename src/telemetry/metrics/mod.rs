@@ -4,6 +4,7 @@
 //! reload as long as its name stays.
 
 pub mod catalogue;
+mod decision;
 mod directory;
 mod exposition;
 mod histogram;
@@ -25,9 +26,10 @@ use self::{
 
 pub use self::{
     catalogue::{Metric, MetricKind},
+    decision::{Decision, DecisionMode, DecisionResult},
     exposition::CONTENT_TYPE,
     histogram::{BUCKETS_SECONDS, HistogramCount},
-    route::{Decision, DecisionMode, DecisionResult, FinishedRequest, RouteMetrics},
+    route::{FinishedRequest, RouteMetrics},
     sample::{MetricsSource, SampleValue, Samples},
     shard::{UnderWay, WorkerMetrics},
     upstream::{Exchange, UpstreamMetrics},
@@ -156,7 +158,7 @@ mod tests {
         let (route, corp) = (metrics.route("orders"), Arc::<str>::from("corp"));
         let decision = |result, reason, mode, issuer| Decision { issuer, result, reason, mode };
         for worker in &workers {
-            let allowed = decision(DecisionResult::Allowed, "authorized", DecisionMode::Enforce, Some(&corp));
+            let allowed = decision(DecisionResult::Allowed, "authorized", DecisionMode::Enforce, Some(&*corp));
             route.decided(worker, allowed);
             route.decided(worker, allowed);
             route.decided(worker, decision(DecisionResult::Refused, "no_token", DecisionMode::Enforce, None));

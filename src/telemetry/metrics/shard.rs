@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{Samples, catalogue};
+use super::{Samples, catalogue, decision::DecisionKeys};
 
 /// One counter of one shard.
 #[derive(Debug, Default)]
@@ -80,12 +80,17 @@ pub(super) struct WorkerShard {
 pub struct WorkerMetrics {
     index: usize,
     workers: Sharded<WorkerShard>,
+    decision_keys: DecisionKeys,
     not_shared: PhantomData<Cell<()>>,
 }
 
 impl WorkerMetrics {
-    pub(super) const fn new(index: usize, workers: Sharded<WorkerShard>) -> Self {
-        Self { index, workers, not_shared: PhantomData }
+    pub(super) fn new(index: usize, workers: Sharded<WorkerShard>) -> Self {
+        Self { index, workers, decision_keys: DecisionKeys::default(), not_shared: PhantomData }
+    }
+
+    pub(super) const fn decision_keys(&self) -> &DecisionKeys {
+        &self.decision_keys
     }
 }
 
