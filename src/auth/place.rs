@@ -26,14 +26,14 @@ impl Place {
         self.0 as usize % slots
     }
 
-    /// Which of a worker's `sightings`, up to 2^16.
+    /// Which of a worker's `sightings`, up to 2^15.
     pub(super) const fn sighting(self, sightings: usize) -> usize {
         (self.0 >> 12) as usize % sightings
     }
 
     /// What is noted there.
-    pub(super) const fn mark(self) -> u32 {
-        (self.0 >> 28) as u32
+    pub(super) const fn mark(self) -> u16 {
+        (self.0 >> 28) as u16
     }
 
     /// Which of the newcomers' `groups`, up to 2^4.

@@ -393,7 +393,7 @@ mod tests {
         let place = shared.place(b"late");
         // Among so many others that it is no newcomer any more; none where it is noted that it came.
         let others = (0..2000).map(|number| format!("{number}-new"));
-        for other in others.filter(|other| shared.place(other.as_bytes()).sighting(1 << 16) != place.sighting(1 << 16))
+        for other in others.filter(|other| shared.place(other.as_bytes()).sighting(1 << 15) != place.sighting(1 << 15))
         {
             remember(&worker, &other, 10);
         }
