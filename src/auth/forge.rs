@@ -1,4 +1,4 @@
-//! Owns: issuers and key sources for tests, beside the keys of `jose::forge`.
+//! Owns: issuers, key sources and tokens that are remembered, for tests, beside the keys of `jose::forge`.
 
 use std::{
     collections::HashMap,
@@ -10,14 +10,20 @@ use std::{
     },
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    Issuers, Keeper, KeySource, OpaqueToken, TokenStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch, VerifiedToken,
-    Withdrawal, compile_issuers,
+    Claims, Issuers, Keeper, KeySource, OpaqueToken, TokenStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch,
+    VerifiedToken, Withdrawal, compile_issuers, token_cache::CachedToken, verified_token::TokenProof,
 };
 pub(crate) use crate::jose::forge::{EC, ED, RSA, SigningKey, changed};
-use crate::{clock::UnixTime, config::Config, diagnostic::Diagnostics, id::TokenId, jose::KeyDocument};
+use crate::{
+    clock::UnixTime,
+    config::Config,
+    diagnostic::Diagnostics,
+    id::TokenId,
+    jose::{KeyDocument, TokenType},
+};
 
 /// A key source whose keys a test sets.
 #[derive(Debug)]
@@ -127,4 +133,19 @@ pub(crate) fn issuers_with_standing(
         })
     };
     compile_issuers(config, previous, next, &mut diagnostics).unwrap_or_else(|| panic!("{diagnostics:?}"))
+}
+
+/// A token with this text as it is remembered, its claims of `payload_bytes` and some.
+pub(super) fn remembered(text: &str, payload_bytes: usize) -> CachedToken {
+    let corp = issuers(json!({ "corp": { "issuer": "https://id/" } }), &[&FixedKeys::of(&[&EC])], None);
+    let verification = Arc::clone(corp.by_name("corp").unwrap().verification());
+    let payload = json!({ "exp": 9, "big": "x".repeat(payload_bytes) });
+    let members: Map<_, _> = payload.as_object().unwrap().clone();
+    let claims = Claims::read(members, TokenType::Jwt, &verification).unwrap();
+    let key = trusted(&[EC.jwk()]).remove(0);
+    CachedToken::new(
+        text,
+        &verification,
+        Arc::new(VerifiedToken::new("corp".into(), TokenProof::Signature(key), claims)),
+    )
 }

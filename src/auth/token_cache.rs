@@ -1,12 +1,13 @@
 //! Owns: verified tokens remembered for all workers, bounded by bytes.
 //! Refuses: tokens that were not verified: whoever sends bogus ones displaces nothing.
 //! Always holds: an entry counts for the whole text of its token and for the issuer configuration that it was verified
-//! under. It says nothing about what is allowed, and nothing about the present. Workers only hand over what is to be
-//! remembered or forgotten, since moka may make whoever writes wait: a thread of the cache's own does it.
+//! under. It says nothing about what is allowed, and nothing about the present. One that came once displaces none that came twice.
+//! Workers only hand over what is to be remembered or forgotten, since moka may make whoever writes wait: a thread of the cache's own
+//! does it.
 
 use std::{
     fmt,
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::RandomState,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -17,17 +18,14 @@ use std::{
 
 use crossbeam_queue::ArrayQueue;
 use moka::sync::Cache;
-use zeroize::Zeroizing;
 
-use super::{VerifiedToken, issuer::Verification};
+use super::{VerifiedToken, issuer::Verification, newcomers::Newcomers, place::Place, token_text::TokenText};
 
 /// How many bytes of tokens and claims are kept unless told otherwise.
 const DEFAULT_CAPACITY_BYTES: u64 = 96 << 20;
 /// What an entry costs beside its token and claims, moka's own part included: 20,000 tokens of 431 bytes with ten claims made a
 /// process grow by 3.0 KiB each.
 const ENTRY_BYTES: usize = 1408;
-/// How much of a token's end is hashed. It holds at least most of the signature, which is as good as random.
-const HASHED_BYTES: usize = 64;
 /// How many changes may wait for the cache's thread; what is more is not remembered for the other workers.
 const CHANGES: usize = 4096;
 /// How long changes are gathered, so that not each of them wakes the thread.
@@ -35,6 +33,7 @@ const GATHERING: Duration = Duration::from_millis(5);
 
 /// The tokens that any worker has verified.
 pub struct SharedTokenCache {
+    newcomers: Newcomers,
     store: Arc<Store>,
     /// The thread that makes the changes; nothing, and nothing shared between workers, if it could not be started.
     keeper: Option<Thread>,
@@ -51,10 +50,6 @@ struct Store {
     abandoned: AtomicBool,
 }
 
-/// Where a token belongs, by its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place(pub(super) u64);
-
 /// What is to be done to the entries.
 enum Change {
     Remember(Place, Arc<CachedToken>),
@@ -63,7 +58,7 @@ enum Change {
 
 /// A token that was verified.
 pub(super) struct CachedToken {
-    text: Zeroizing<Box<str>>,
+    text: TokenText,
     /// Only to be compared: an entry must not keep alive the keys, and the fetching, of an issuer that a reload removed.
     verification: Weak<Verification>,
     verified: Arc<VerifiedToken>,
@@ -107,7 +102,13 @@ impl SharedTokenCache {
             asleep: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
         });
-        Self { store, keeper: None, hashing: RandomState::new(), counters: Mutex::new(Vec::new()) }
+        Self {
+            newcomers: Newcomers::default(),
+            store,
+            keeper: None,
+            hashing: RandomState::new(),
+            counters: Mutex::new(Vec::new()),
+        }
     }
 
     /// How often a remembered token was used, over all workers since the start.
@@ -125,7 +126,7 @@ impl SharedTokenCache {
     /// How many bytes the entries take, about.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        self.store.entries.weighted_size()
+        self.store.entries.weighted_size() + self.newcomers.weight_bytes()
     }
 
     pub(super) fn register(&self) -> Arc<Counters> {
@@ -134,17 +135,32 @@ impl SharedTokenCache {
         counters
     }
 
-    /// Where to look for a token. Keyed at random, so nobody can aim at a place; entries tell whole texts apart, so
-    /// sharing a place is harmless.
+    /// Where to look for a token.
     pub(super) fn place(&self, text: &[u8]) -> Place {
-        let end = text.get(text.len().saturating_sub(HASHED_BYTES)..).unwrap_or(text);
-        let mut hasher = self.hashing.build_hasher();
-        hasher.write(end);
-        Place(hasher.finish())
+        Place::of(text, &self.hashing)
     }
 
     pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
-        self.store.entries.get(&place).filter(|entry| entry.is_of(text))
+        if let Some(newcomer) = self.take_newcomer(place, text) {
+            return Some(newcomer);
+        }
+        // Asked first, since of every `get` moka keeps account, also of what it does not have.
+        let entries = &self.store.entries;
+        entries.contains_key(&place).then(|| entries.get(&place)).flatten().filter(|entry| entry.is_of(text))
+    }
+
+    /// A newcomer, which comes for the second time and is remembered for all from now on.
+    pub(super) fn take_newcomer(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
+        let newcomer = self.newcomers.take(place, text)?;
+        self.remember(place, Arc::clone(&newcomer));
+        Some(newcomer)
+    }
+
+    /// Takes in a token that came for the first time: other workers find it at once, for as long as it is a newcomer.
+    pub(super) fn welcome(&self, place: Place, entry: Arc<CachedToken>) {
+        if let Err(entry) = self.newcomers.admit(place, entry) {
+            self.remember(place, entry);
+        }
     }
 
     /// Lets other workers find it, soon.
@@ -154,6 +170,7 @@ impl SharedTokenCache {
 
     /// Frees its memory, soon. Whoever finds it until then, or after an older `remember` that came late, judges it as before.
     pub(super) fn forget(&self, place: Place) {
+        self.newcomers.forget(place);
         self.hand_over(Change::Forget(place));
     }
 
@@ -230,7 +247,7 @@ impl fmt::Debug for SharedTokenCache {
 
 impl CachedToken {
     pub(super) fn new(text: &str, verification: &Arc<Verification>, verified: Arc<VerifiedToken>) -> Self {
-        Self { text: Zeroizing::new(text.into()), verification: Arc::downgrade(verification), verified }
+        Self { text: TokenText::new(text), verification: Arc::downgrade(verification), verified }
     }
 
     pub(super) const fn verified(&self) -> &Arc<VerifiedToken> {
@@ -247,7 +264,7 @@ impl CachedToken {
     }
 
     pub(super) fn weight_bytes(&self) -> usize {
-        ENTRY_BYTES + self.text.len() + self.verified.claims().weight_bytes()
+        ENTRY_BYTES + self.text.as_bytes().len() + self.verified.claims().weight_bytes()
     }
 }
 
@@ -262,41 +279,26 @@ impl Counters {
 mod tests {
     use std::time::Instant;
 
-    use serde_json::{Map, json};
-
     use super::*;
-    use crate::{
-        auth::{
-            Claims, Issuers, WorkerTokenCache,
-            forge::{EC, FixedKeys, issuers, trusted},
-            verified_token::TokenProof,
-        },
-        jose::TokenType,
-    };
-
-    fn corp() -> Issuers {
-        issuers(json!({ "corp": { "issuer": "https://id/" } }), &[&FixedKeys::of(&[&EC])], None)
-    }
-
-    fn entry(text: &str, payload_bytes: usize) -> CachedToken {
-        let verification = Arc::clone(corp().by_name("corp").unwrap().verification());
-        let payload = json!({ "exp": 9, "big": "x".repeat(payload_bytes) });
-        let members: Map<_, _> = payload.as_object().unwrap().clone();
-        let claims = Claims::read(members, TokenType::Jwt, &verification).unwrap();
-        let key = trusted(&[EC.jwk()]).remove(0);
-        CachedToken::new(
-            text,
-            &verification,
-            Arc::new(VerifiedToken::new("corp".into(), TokenProof::Signature(key), claims)),
-        )
-    }
+    use crate::auth::{WorkerTokenCache, forge::remembered, place::HASHED_BYTES};
 
     fn remember(worker: &WorkerTokenCache, text: &str, payload_bytes: usize) {
-        worker.remember(worker.shared().place(text.as_bytes()), entry(text, payload_bytes));
+        worker.remember(worker.shared().place(text.as_bytes()), remembered(text, payload_bytes));
     }
 
     fn is_found(worker: &WorkerTokenCache, text: &str) -> bool {
         worker.find(text).1.is_some()
+    }
+
+    /// A token that is presented twice, the second time while it is a newcomer.
+    fn present_twice(worker: &WorkerTokenCache, text: &str) {
+        remember(worker, text, 10);
+        assert!(is_found(worker, text), "{text}");
+    }
+
+    /// Whether a worker finds it without asking the shared cache.
+    fn is_own(worker: &WorkerTokenCache, text: &str) -> bool {
+        worker.judge_own(text.as_bytes(), |_| Some(())).is_some()
     }
 
     fn until(condition: impl Fn() -> bool) {
@@ -316,11 +318,16 @@ mod tests {
     fn the_whole_text_decides() {
         let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
         let end = "s".repeat(HASHED_BYTES);
-        remember(&worker, &format!("a{end}"), 10);
-        assert!(is_found(&worker, &format!("a{end}")));
         let place = |text: String| worker.shared().place(text.as_bytes());
         assert_eq!(place(format!("a{end}")), place(format!("b{end}")));
-        assert!(!is_found(&worker, &format!("b{end}")));
+        remember(&worker, &format!("a{end}"), 10);
+        assert!(!is_found(&worker, &format!("b{end}")), "the other is a newcomer");
+        assert!(is_found(&worker, &format!("a{end}")));
+        assert!(!is_found(&worker, &format!("b{end}")), "the other is in the worker's slots");
+        settle(worker.shared());
+        let second = WorkerTokenCache::new(Arc::clone(worker.shared()));
+        assert!(!is_found(&second, &format!("b{end}")), "the other is in the shared cache");
+        assert!(is_found(&second, &format!("a{end}")));
     }
 
     #[test]
@@ -328,8 +335,15 @@ mod tests {
         let shared = Arc::new(SharedTokenCache::new());
         let (first, second) = (WorkerTokenCache::new(Arc::clone(&shared)), WorkerTokenCache::new(Arc::clone(&shared)));
         remember(&first, "token", 10);
+        assert!(is_found(&second, "token"), "it is a newcomer to all of them");
         settle(&shared);
-        assert!(is_found(&second, "token"));
+        assert!(is_found(&first, "token"), "it came twice");
+        first.forget(first.shared().place(b"token"));
+        settle(&shared);
+        assert!(!is_found(&first, "token"));
+        remember(&first, "other", 10);
+        first.forget(first.shared().place(b"other"));
+        assert!(!is_found(&first, "other"), "a newcomer is forgotten as well");
         shared.forget(shared.place(b"token"));
         settle(&shared);
         assert!(is_found(&second, "token"), "it is in the second worker's slots by now");
@@ -347,7 +361,7 @@ mod tests {
         let worker = WorkerTokenCache::new(Arc::clone(&shared));
         for number in 0..CHANGES + 100 {
             let text = format!("{number}-token");
-            remember(&worker, &text, 10);
+            present_twice(&worker, &text);
         }
         worker.forget(worker.shared().place(b"0-token"));
         assert_eq!((shared.store.changes.len(), shared.store.entries.iter().count()), (CHANGES, 0));
@@ -356,6 +370,44 @@ mod tests {
         shared.store.make_changes();
         let other = WorkerTokenCache::new(Arc::clone(&shared));
         assert!(is_found(&other, "1-token") && !is_found(&other, &last));
+    }
+
+    #[test]
+    fn tokens_that_come_once_displace_none_that_came_twice() {
+        let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
+        let worker = WorkerTokenCache::new(Arc::clone(&shared));
+        present_twice(&worker, "known");
+        assert_eq!(shared.store.changes.len(), 1);
+        for number in 0..2000 {
+            remember(&worker, &format!("{number}-new"), 10);
+        }
+        assert!(is_own(&worker, "known"));
+        assert_eq!(shared.store.changes.len(), 1, "nothing is to be done for those that came once");
+    }
+
+    #[test]
+    fn a_token_that_comes_again_is_kept_however_late() {
+        let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
+        let worker = WorkerTokenCache::new(Arc::clone(&shared));
+        remember(&worker, "late", 10);
+        let place = shared.place(b"late");
+        // Among so many others that it is no newcomer any more; none where it is noted that it came.
+        let others = (0..2000).map(|number| format!("{number}-new"));
+        for other in others.filter(|other| shared.place(other.as_bytes()).sighting(1 << 15) != place.sighting(1 << 15))
+        {
+            remember(&worker, &other, 10);
+        }
+        assert!(!is_found(&worker, "late"));
+        remember(&worker, "late", 10);
+        assert!(is_own(&worker, "late") && shared.store.changes.len() == 1);
+    }
+
+    #[test]
+    fn newcomers_weigh() {
+        let worker = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+        assert_eq!(worker.shared().weight_bytes(), 0);
+        remember(&worker, "token", 1000);
+        assert!(worker.shared().weight_bytes() > 1000);
     }
 
     #[test]

@@ -1,10 +1,14 @@
-//! Owns: the tokens that one worker saw last, before the shared cache is asked.
+//! Owns: the tokens that one worker saw last of those that came more than once, before the shared cache is asked.
 //! Refuses: leaving its worker's thread; entries so large that many workers holding them would matter.
 //! Always holds: one slot a token, decided by its hash; looking into it takes no lock.
 
 use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
 
-use super::token_cache::{CachedToken, Counters, Place, SharedTokenCache};
+use super::{
+    place::Place,
+    sightings::Sightings,
+    token_cache::{CachedToken, Counters, SharedTokenCache},
+};
 use crate::jose::KnownHeaders;
 
 /// How many tokens a worker keeps; a power of two.
@@ -16,6 +20,7 @@ const HEAVIEST_BYTES: usize = 8 * 1024;
 pub struct WorkerTokenCache {
     shared: Arc<SharedTokenCache>,
     slots: RefCell<Box<[Option<Arc<CachedToken>>]>>,
+    sightings: RefCell<Sightings>,
     counters: Arc<Counters>,
     known_headers: KnownHeaders,
     stays_on_its_thread: PhantomData<Rc<()>>,
@@ -27,7 +32,14 @@ impl WorkerTokenCache {
     pub fn new(shared: Arc<SharedTokenCache>) -> Self {
         let counters = shared.register();
         let slots = RefCell::new(vec![None; SLOTS].into_boxed_slice());
-        Self { shared, slots, counters, known_headers: KnownHeaders::default(), stays_on_its_thread: PhantomData }
+        Self {
+            shared,
+            slots,
+            sightings: RefCell::default(),
+            counters,
+            known_headers: KnownHeaders::default(),
+            stays_on_its_thread: PhantomData,
+        }
     }
 
     /// The cache behind it.
@@ -40,8 +52,13 @@ impl WorkerTokenCache {
     pub(super) fn find(&self, text: &str) -> (Place, Option<Arc<CachedToken>>) {
         let text = text.as_bytes();
         let place = self.shared.place(text);
-        let own =
-            self.slots.borrow().get(slot(place)).and_then(Option::as_ref).filter(|entry| entry.is_of(text)).cloned();
+        let own = self
+            .slots
+            .borrow()
+            .get(place.slot(SLOTS))
+            .and_then(Option::as_ref)
+            .filter(|entry| entry.is_of(text))
+            .cloned();
         let found = own.or_else(|| {
             let found = self.shared.find(place, text)?;
             self.keep(place, &found);
@@ -50,12 +67,16 @@ impl WorkerTokenCache {
         (place, found)
     }
 
-    /// What `judge` makes of a token that the worker itself has seen. No reference to the entry is counted, which other workers may
-    /// have as well.
+    /// What `judge` makes of a token that is in this worker's slots or among the newcomers. No reference to an entry of the slots is
+    /// counted, which other workers may have as well.
     pub(super) fn judge_own<T>(&self, text: &[u8], judge: impl FnOnce(&CachedToken) -> Option<T>) -> Option<T> {
-        let slots = self.slots.borrow();
-        let entry = slots.get(slot(self.shared.place(text)))?.as_deref()?;
-        if entry.is_of(text) { judge(entry) } else { None }
+        let place = self.shared.place(text);
+        if let Some(entry) = self.slots.borrow().get(place.slot(SLOTS))?.as_deref().filter(|entry| entry.is_of(text)) {
+            return judge(entry);
+        }
+        let newcomer = self.shared.take_newcomer(place, text)?;
+        self.keep(place, &newcomer);
+        judge(&newcomer)
     }
 
     /// The headers of tokens that this worker has verified.
@@ -63,14 +84,19 @@ impl WorkerTokenCache {
         &self.known_headers
     }
 
+    /// Keeps a token that has been verified: here and for all, if this worker has verified it before; among the newcomers otherwise.
     pub(super) fn remember(&self, place: Place, entry: CachedToken) {
         let entry = Arc::new(entry);
-        self.keep(place, &entry);
-        self.shared.remember(place, entry);
+        if self.sightings.borrow_mut().note(place) {
+            self.keep(place, &entry);
+            self.shared.remember(place, entry);
+        } else {
+            self.shared.welcome(place, entry);
+        }
     }
 
     pub(super) fn forget(&self, place: Place) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(place)) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(place.slot(SLOTS)) {
             *slot = None;
         }
         self.shared.forget(place);
@@ -88,7 +114,7 @@ impl WorkerTokenCache {
         if entry.weight_bytes() > HEAVIEST_BYTES {
             return;
         }
-        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(place)) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(place.slot(SLOTS)) {
             *slot = Some(Arc::clone(entry));
         }
     }
@@ -98,10 +124,4 @@ impl fmt::Debug for WorkerTokenCache {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("WorkerTokenCache").field("shared", &self.shared).finish_non_exhaustive()
     }
-}
-
-/// The low bits of the hash choose the slot.
-#[expect(clippy::cast_possible_truncation, reason = "only the low bits matter")]
-const fn slot(place: Place) -> usize {
-    place.0 as usize & (SLOTS - 1)
 }

@@ -7,6 +7,7 @@ mod algorithm;
 mod base64url;
 mod client_assertion;
 mod compact_jws;
+mod ecdsa_signature;
 mod header;
 mod json;
 mod jws_error;

@@ -1,0 +1,57 @@
+//! Owns: which tokens one worker has verified, by a few bits of each: a token that comes again is worth keeping.
+//! Refuses: saying anything of a token's worth: being taken for another does no harm.
+//! Always holds: it takes 64 KiB, however many come.
+
+use super::place::Place;
+
+/// How many are told apart; a power of two. As many as all workers together remember.
+const MOST: usize = 1 << 15;
+
+/// The tokens that were verified lately.
+pub(super) struct Sightings {
+    marks: Box<[u16]>,
+}
+
+impl Sightings {
+    /// Notes the token of this `place`; whether it was noted before.
+    pub(super) fn note(&mut self, place: Place) -> bool {
+        let mark = place.mark();
+        self.marks.get_mut(place.sighting(MOST)).is_some_and(|noted| std::mem::replace(noted, mark) == mark)
+    }
+}
+
+impl Default for Sightings {
+    fn default() -> Self {
+        // Zeroed memory, which the kernel gives when it is written to.
+        Self { marks: vec![0; MOST].into_boxed_slice() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::RandomState;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_known_again_until_another_takes_its_place() {
+        let mut sightings = Sightings::default();
+        let (token, neighbour) = (Place(7 << 40), Place(8 << 40));
+        assert_eq!(token.sighting(MOST), neighbour.sighting(MOST));
+        assert!(!sightings.note(token) && sightings.note(token) && sightings.note(token));
+        assert!(!sightings.note(neighbour) && !sightings.note(token), "one of them is noted");
+        assert!(!sightings.note(Place(7 << 40 | 1 << 12)), "another place");
+        assert!(sightings.note(token));
+    }
+
+    #[test]
+    fn most_of_as_many_as_are_remembered_are_told_apart() {
+        let mut sightings = Sightings::default();
+        let hashing = RandomState::new();
+        let places = || (0..30_000_u64).map(|number| Place::of(&number.to_le_bytes(), &hashing));
+        let taken_for_others = places().filter(|place| sightings.note(*place)).count();
+        assert!(taken_for_others < 10, "{taken_for_others}");
+        let known = places().filter(|place| sightings.note(*place)).count();
+        assert!(known > 9_000, "{known}");
+    }
+}
