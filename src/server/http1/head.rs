@@ -11,7 +11,7 @@ use http::Uri;
 use super::fault::RequestFault;
 use crate::http::{
     FieldNames, Fields,
-    grammar::{is_token, length, text_length, token_length, trimmed},
+    grammar::{is_token, length, text_length, trimmed},
 };
 
 /// The longest name of a field that can be held.
@@ -182,16 +182,20 @@ impl Request {
 
     /// `name ":" OWS value OWS` (RFC 9112 section 5). A line that goes on the one before (obs-fold) has no token for a name.
     fn field(&mut self, line: &[u8], begin: usize, names: &mut FieldNames) -> Result<(), RequestFault> {
-        let (name, value) = line.split_at_checked(token_length(line)).ok_or(RequestFault::Malformed)?;
-        let value = value.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(RequestFault::Malformed)?;
-        if name.len() > LONGEST_NAME {
-            return Err(RequestFault::HeadTooLarge);
-        }
+        let colon = memchr::memchr(b':', line).ok_or(RequestFault::Malformed)?;
+        let (name, value) = line.split_at_checked(colon).ok_or(RequestFault::Malformed)?;
+        let value = value.get(1..).unwrap_or_default();
+        let read_name = match names.recall(name) {
+            Some(known) => known,
+            None if !is_token(name) => return Err(RequestFault::Malformed),
+            None if name.len() > LONGEST_NAME => return Err(RequestFault::HeadTooLarge),
+            None => names.read(name).map_err(|_| RequestFault::Malformed)?,
+        };
         let without_start = value.trim_ascii_start();
         let value_begin = begin.saturating_add(line.len()).saturating_sub(without_start.len());
         let value = without_start.trim_ascii_end();
         let value_end = value_begin.saturating_add(value.len());
-        self.fields.push_read(names.read(name).map_err(|_| RequestFault::Malformed)?, value_begin..value_end);
+        self.fields.push_read(read_name, value_begin..value_end);
         // Few names matter here, and each has a length of its own.
         match name.len() {
             2 if name.eq_ignore_ascii_case(b"te") => self.said.takes_trailers |= lists(value, b"trailers"),

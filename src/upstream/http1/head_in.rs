@@ -12,11 +12,11 @@ use http::{
 };
 use hyper::ext::ReasonPhrase;
 
-use super::{super::framing::Framing, Http1Error, body_in::Inward, error::HeadFault, head_out::number};
+use super::{super::framing::Framing, Http1Error, body_in::Inward, error::HeadFault};
 use crate::{
     http::{
         FieldNames, Fields, Response, ResponseHead,
-        grammar::{text_length, token_length},
+        grammar::{self, is_token, text_length},
         headers::names_connection_option,
     },
     received::Received,
@@ -104,7 +104,7 @@ impl HeadIn {
             // It is not passed on.
             (Framing::Coded | Framing::Repeated, _) => Inward::nothing(),
             (Framing::Twice, _) => Inward::chunked(),
-            (Framing::Clear, Some(length)) => Inward::of_length(number(length).ok_or(Http1Error::Length)?),
+            (Framing::Clear, Some(length)) => Inward::of_length(grammar::length(length).ok_or(Http1Error::Length)?),
             (Framing::Clear, None) if fields.contains(&TRANSFER_ENCODING) => Inward::chunked(),
             (Framing::Clear, None) => Inward::until_close(),
         };
@@ -165,7 +165,7 @@ impl Parsed {
             _ => return Err(HeadFault::StatusLine),
         };
         let (code, reason) = rest.split_first_chunk::<3>().ok_or(HeadFault::StatusLine)?;
-        let code = number(code).and_then(|code| u16::try_from(code).ok()).ok_or(HeadFault::StatusLine)?;
+        let code = grammar::length(code).and_then(|code| u16::try_from(code).ok()).ok_or(HeadFault::StatusLine)?;
         let length = match reason {
             [] => 0,
             [b' ', reason @ ..] => reason.len(),
@@ -178,15 +178,21 @@ impl Parsed {
 
     /// `name ":" OWS value OWS` (RFC 9112 section 5).
     fn field(&mut self, line: &[u8], begin: usize, names: &mut FieldNames) -> Result<(), HeadFault> {
-        let (name, value) = line.split_at_checked(token_length(line)).ok_or(HeadFault::Field)?;
-        let value = value.strip_prefix(b":").ok_or(HeadFault::Field)?;
+        let (name, value) =
+            memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon)).ok_or(HeadFault::Field)?;
+        let value = value.get(1..).unwrap_or_default();
+        let name = match names.recall(name) {
+            Some(known) => known,
+            None if !is_token(name) => return Err(HeadFault::Field),
+            None => names.read(name).map_err(|_| HeadFault::Field)?,
+        };
         if self.fields.len() >= MOST_FIELDS {
             return Err(HeadFault::TooManyFields);
         }
         let without_start = value.trim_ascii_start();
         let from = begin.saturating_add(line.len()).saturating_sub(without_start.len());
         let until = from.saturating_add(without_start.trim_ascii_end().len());
-        self.fields.push_read(names.read(name).map_err(|_| HeadFault::Field)?, from..until);
+        self.fields.push_read(name, from..until);
         Ok(())
     }
 }

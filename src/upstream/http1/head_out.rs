@@ -9,6 +9,7 @@ use http_body::Body;
 
 use crate::http::{
     Request, RequestHead,
+    grammar::length,
     headers::{announced_trailers, names_connection_option},
 };
 
@@ -62,7 +63,7 @@ fn frame<B: Body>(request: &mut Request<B>) -> Outward {
         fields.remove(&TRANSFER_ENCODING);
         return Outward::Nothing;
     }
-    let said = fields.first(&CONTENT_LENGTH).and_then(number);
+    let said = fields.first(&CONTENT_LENGTH).and_then(length);
     match (fields.contains(&TRANSFER_ENCODING), said, known) {
         (false, Some(length), _) => Outward::Length(length),
         (false, None, Some(length)) => {
@@ -76,10 +77,4 @@ fn frame<B: Body>(request: &mut Request<B>) -> Outward {
             Outward::Chunked(announced_trailers(fields))
         }
     }
-}
-
-/// The number that a field's value is, written in digits only.
-pub(super) fn number(digits: &[u8]) -> Option<u64> {
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
