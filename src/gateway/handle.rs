@@ -205,7 +205,10 @@ impl Gateway {
         let settings = connection.settings();
         record.called_by(arrival.hop().add_to(fields, &settings.trusted_proxies));
         set_request_id(fields, record.request_id());
-        fields.insert(header::HOST, arrival.host().header_value().clone());
+        let host = arrival.host().header_value();
+        if fields.only(&header::HOST) != Some(host.as_bytes()) {
+            fields.insert(header::HOST, host.clone());
+        }
         BodyLimits {
             bytes: Some(settings.limits.body_bytes),
             idle: Some(settings.limits.body_idle_timeout),

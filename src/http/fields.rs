@@ -28,8 +28,8 @@ struct Line {
 
 #[derive(Clone)]
 enum Value {
-    /// In the head: from where, and how many bytes.
-    Came(u32, u32),
+    /// With its name, in the head: where the name stands, where the value, and how many bytes of it.
+    Came { name: u32, from: u32, length: u32 },
     /// Made here.
     Made(HeaderValue),
 }
@@ -47,10 +47,12 @@ impl Fields {
         Self { head: Bytes::new(), lines: Vec::with_capacity(room) }
     }
 
-    /// One more field, whose value stands at this place in the head that is being read, and was found to be one that may.
-    pub(crate) fn push_read(&mut self, name: HeaderName, value: Range<usize>) {
+    /// One more field, whose name stands at `at` in the head that is being read and whose value behind it, and was found to be one
+    /// that may.
+    pub(crate) fn push_read(&mut self, name: HeaderName, at: usize, value: Range<usize>) {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        self.lines.push(Line { name, value: Value::Came(place(value.start), place(value.len())) });
+        let value = Value::Came { name: place(at), from: place(value.start), length: place(value.len()) };
+        self.lines.push(Line { name, value });
     }
 
     /// The head has been read: here it is, and the values that were read stand in it.
@@ -99,40 +101,49 @@ impl Fields {
         self.lines.iter().map(|line| (&line.name, self.value(line)))
     }
 
-    /// Writes them, each in a line of its own (RFC 9112 section 5), but for those that are to be passed over. What came and still
-    /// stands beside what came before it is written in one piece with that, as it was spelled.
+    /// Writes them, each in a line of its own (RFC 9112 section 5), but for those that are to be passed over. What came is written as it
+    /// was spelled, and in one piece with what it still stands beside.
     pub fn write(&self, output: &mut Vec<u8>, is_passed_over: impl Fn(&HeaderName) -> bool) {
         let mut piece = 0..0;
-        let lines = self.lines.iter().filter(|line| !is_passed_over(&line.name));
-        for line in lines {
+        for line in self.lines.iter().filter(|line| !is_passed_over(&line.name)) {
             match self.whole_line(line) {
                 Some(next) if next.start == piece.end => piece.end = next.end,
-                Some(next) => {
-                    output.extend_from_slice(self.head.get(piece).unwrap_or_default());
-                    piece = next;
-                }
+                Some(next) => output.extend_from_slice(self.head(std::mem::replace(&mut piece, next))),
                 None => {
-                    output.extend_from_slice(self.head.get(std::mem::take(&mut piece)).unwrap_or_default());
-                    write_field(output, &line.name, self.value(line));
+                    output.extend_from_slice(self.head(std::mem::take(&mut piece)));
+                    write_line(output, self.spelled(line), self.value(line));
                 }
             }
         }
-        output.extend_from_slice(self.head.get(piece).unwrap_or_default());
+        output.extend_from_slice(self.head(piece));
     }
 
     /// Where in the head the line of a field stands, if it came as one writes it.
     fn whole_line(&self, line: &Line) -> Option<Range<usize>> {
-        let Value::Came(from, length) = line.value else { return None };
-        let (from, end) = (from as usize, (from as usize).saturating_add(length as usize));
-        let start = from.checked_sub(line.name.as_str().len().saturating_add(2))?;
-        let is_plain = self.head.get(..from)?.ends_with(b": ") && self.head.get(end..)?.starts_with(b"\r\n");
-        is_plain.then(|| start..end.saturating_add(2))
+        let Value::Came { name, from, length } = line.value else { return None };
+        let (name, from, end) = (name as usize, from as usize, (from as usize).saturating_add(length as usize));
+        let colon = name.saturating_add(line.name.as_str().len());
+        let is_plain = self.head(colon..from) == b": " && self.head(end..end.saturating_add(2)) == b"\r\n";
+        is_plain.then(|| name..end.saturating_add(2))
+    }
+
+    /// The name of a field as it came; in lower case if it was made here.
+    fn spelled<'a>(&'a self, line: &'a Line) -> &'a [u8] {
+        let made = line.name.as_str().as_bytes();
+        match line.value {
+            Value::Came { name, .. } => self.head(name as usize..(name as usize).saturating_add(made.len())),
+            Value::Made(_) => made,
+        }
+    }
+
+    fn head(&self, place: Range<usize>) -> &[u8] {
+        self.head.get(place).unwrap_or_default()
     }
 
     /// The first value of this name, to be kept.
     #[must_use]
     pub fn first_owned(&self, name: &HeaderName) -> Option<HeaderValue> {
-        self.lines.iter().find(|line| line.name == *name).and_then(|line| self.owned(&line.value))
+        self.lines.iter().find(|line| line.name == *name).and_then(|line| self.owned(line))
     }
 
     /// Room for so many more.
@@ -176,22 +187,18 @@ impl Fields {
 
     fn value<'a>(&'a self, line: &'a Line) -> &'a [u8] {
         match &line.value {
-            Value::Came(from, length) => {
-                let (from, length) = (*from as usize, *length as usize);
-                self.head.get(from..from.saturating_add(length)).unwrap_or_default()
+            Value::Came { from, length, .. } => {
+                self.head(*from as usize..(*from as usize).saturating_add(*length as usize))
             }
             Value::Made(value) => value.as_bytes(),
         }
     }
 
     /// A value that can be kept without the message.
-    fn owned(&self, value: &Value) -> Option<HeaderValue> {
-        match value {
-            Value::Came(from, length) => {
-                let (from, length) = (*from as usize, *length as usize);
-                // It was found good when it came; if it were not, it would be no field.
-                self.head.get(from..from.saturating_add(length)).and_then(|value| HeaderValue::from_bytes(value).ok())
-            }
+    fn owned(&self, line: &Line) -> Option<HeaderValue> {
+        match &line.value {
+            // It was found good when it came; if it were not, it would be no field.
+            Value::Came { .. } => HeaderValue::from_bytes(self.value(line)).ok(),
             Value::Made(value) => Some(value.clone()),
         }
     }
@@ -199,7 +206,10 @@ impl Fields {
 
 /// Writes one field and the end of its line.
 pub fn write_field(output: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    let name = name.as_str().as_bytes();
+    write_line(output, name.as_str().as_bytes(), value);
+}
+
+fn write_line(output: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     output.reserve(name.len().saturating_add(value.len()).saturating_add(4));
     output.extend_from_slice(name);
     output.extend_from_slice(b": ");
@@ -235,7 +245,7 @@ impl From<Fields> for HeaderMap {
     fn from(mut fields: Fields) -> Self {
         let mut map = Self::with_capacity(fields.lines.len());
         for line in std::mem::take(&mut fields.lines) {
-            if let Some(value) = fields.owned(&line.value) {
+            if let Some(value) = fields.owned(&line) {
                 map.append(line.name, value);
             }
         }

@@ -79,6 +79,14 @@ impl OwnHop {
     pub fn add_to(&self, fields: &mut Fields, trusted: &[IpNet]) -> IpAddr {
         let peer = self.peer;
         let past = if is_trusted(peer, trusted) { Past::read(fields, peer, trusted) } else { Past::none(peer) };
+        if !past.believed {
+            fields.keep(|name| !is_of_forwarding(name));
+            fields.append(header::FORWARDED, self.element.clone());
+            fields.append(X_FORWARDED_FOR, self.address.clone());
+            fields.append(X_FORWARDED_PROTO, self.scheme.clone());
+            fields.append(X_FORWARDED_HOST, self.host.clone());
+            return past.caller;
+        }
         fields.keep(|name| !is_never_told(name));
         let (element, address) = match past.nodes {
             None => (self.element.clone(), self.address.clone()),
@@ -90,10 +98,10 @@ impl OwnHop {
         };
         fields.insert(header::FORWARDED, element);
         fields.insert(X_FORWARDED_FOR, address);
-        if !past.believed || !is_scheme(single(fields, &X_FORWARDED_PROTO)) {
+        if !is_scheme(single(fields, &X_FORWARDED_PROTO)) {
             fields.insert(X_FORWARDED_PROTO, self.scheme.clone());
         }
-        if !past.believed || !is_host(single(fields, &X_FORWARDED_HOST)) {
+        if !is_host(single(fields, &X_FORWARDED_HOST)) {
             fields.insert(X_FORWARDED_HOST, self.host.clone());
         }
         past.caller
@@ -144,6 +152,12 @@ impl Past {
             nodes: standard.or(customary),
         }
     }
+}
+
+/// What says of a hop anything at all.
+fn is_of_forwarding(name: &HeaderName) -> bool {
+    let is_told = matches!(name.as_str(), "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host");
+    is_told || is_never_told(name)
 }
 
 /// What says of a hop what nobody here reads or writes.

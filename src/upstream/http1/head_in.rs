@@ -192,7 +192,7 @@ impl Parsed {
         let without_start = value.trim_ascii_start();
         let from = begin.saturating_add(line.len()).saturating_sub(without_start.len());
         let until = from.saturating_add(without_start.trim_ascii_end().len());
-        self.fields.push_read(name, from..until);
+        self.fields.push_read(name, begin, from..until);
         Ok(())
     }
 }
