@@ -254,23 +254,16 @@ impl<H: Handler> Opened<H> {
     }
 
     /// Answers a request, at the door if there is enough to do.
-    fn answer(
-        &self,
-        request: Request<DownstreamBody>,
-        guard: &RequestGuard,
-    ) -> impl Future<Output = Response<H::Body>> {
-        // What an `async fn` is given it holds twice, and copies it from one place to the other.
-        async move {
-            if self.seat.gauge.sheds() {
-                return self.seat.handler.overloaded(&request, &self.info);
-            }
-            guard.taken_up();
-            let response = pin!(self.seat.handler.handle(request, &self.info)).await;
-            if H::is_whole(&response.body) {
-                guard.done_with();
-            }
-            response
+    async fn answer(&self, request: Request<DownstreamBody>, guard: &RequestGuard) -> Response<H::Body> {
+        if self.seat.gauge.sheds() {
+            return self.seat.handler.overloaded(&request, &self.info);
         }
+        guard.taken_up();
+        let response = pin!(self.seat.handler.handle(request, &self.info)).await;
+        if H::is_whole(&response.body) {
+            guard.done_with();
+        }
+        response
     }
 
     /// Answers in the place of a head that is not one; nothing can be read behind it.
