@@ -134,13 +134,16 @@ mod tests {
     #[test]
     fn a_literal_is_itself_and_nothing_else_however_long() {
         for length in 0..=2 * SHORT {
-            let text = "abc/".repeat(SHORT)[..length].to_owned();
+            let text: String = "abc/".chars().cycle().take(length).collect();
             let literal = Literal::new(&text);
             assert!(literal.is(&text), "{text}");
             assert_eq!(matches!(literal, Literal::Short(..)), length <= SHORT);
-            for other in
-                [format!("{text}\0"), format!("{text}a"), text.replacen('c', "d", 1), text[..length / 2].to_owned()]
-            {
+            for other in [
+                format!("{text}\0"),
+                format!("{text}a"),
+                text.replacen('c', "d", 1),
+                text.chars().take(length / 2).collect(),
+            ] {
                 assert_eq!(literal.is(&other), text == other, "{text} {other}");
             }
         }

@@ -100,6 +100,36 @@ fn check_shows_five_mistakes_at_once_each_with_its_place_and_what_to_write() {
     }
 }
 
+/// What routes say alike is compiled once; what is wrong with it, or with only one of them, is told of each.
+#[test]
+fn routes_that_say_the_same_are_judged_one_by_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "[routes.NAME.require]\naudience = \"api\"\npath_claims = { tenant = \"tenant_id\" }\n";
+    let route = |name: &str, path: &str, more: &str| {
+        let table = format!("[routes.{name}]\npath = \"{path}\"\nupstream = \"orders\"\n{more}\n");
+        table + &rules.replace("NAME", name)
+    };
+    let report = "mode = \"report\"\nend_with_token = true";
+    let routes = [
+        route("a", "/a/{tenant}", ""),
+        route("b", "/b/{tenant}", ""),
+        route("c", "/c/{tenat}", ""),
+        route("d", "/d/{tenant}", report),
+        route("e", "/e/{tenant}", report),
+    ];
+    let issuer = "[issuers.corp]\nissuer = \"https://id.example/\"\n";
+    write(folder.path(), "bad.toml", &format!("{GOOD}{issuer}{}", routes.concat()));
+    let output = run(folder.path(), &["check", "-c", "bad.toml"]);
+    let told = err(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(told.matches("the path has no parameter {tenant}").count(), 1, "{told}");
+    assert_eq!(told.matches("nothing is cut while the route only reports").count(), 2, "{told}");
+    let good = [&routes[..2], &routes[3..]].concat().concat();
+    write(folder.path(), "good.toml", &format!("{GOOD}{issuer}{good}"));
+    let output = run(folder.path(), &["check", "-c", "good.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}
+
 #[test]
 fn check_tells_machines_the_same() {
     let folder = tempfile::tempdir().unwrap();
