@@ -31,9 +31,9 @@ impl Place {
         (self.0 >> 12) as usize % sightings
     }
 
-    /// What is noted there.
-    pub(super) const fn mark(self) -> u16 {
-        (self.0 >> 28) as u16
+    /// What is noted there; never zero, which stands where nothing is.
+    pub(super) fn mark(self) -> u16 {
+        ((self.0 >> 28) as u16).max(1)
     }
 
     /// Which of the newcomers' `groups`, up to 2^4.

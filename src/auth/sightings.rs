@@ -38,6 +38,7 @@ mod tests {
         let mut sightings = Sightings::default();
         let (token, neighbour) = (Place(7 << 40), Place(8 << 40));
         assert_eq!(token.sighting(MOST), neighbour.sighting(MOST));
+        assert!(!sightings.note(Place(0)), "also one whose bits are all zero comes for the first time");
         assert!(!sightings.note(token) && sightings.note(token) && sightings.note(token));
         assert!(!sightings.note(neighbour) && !sightings.note(token), "one of them is noted");
         assert!(!sightings.note(Place(7 << 40 | 1 << 12)), "another place");
