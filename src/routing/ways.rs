@@ -69,8 +69,16 @@ impl Ways {
     /// The place behind `from` that `literal` leads to, as `is_it` confirms of a place.
     pub(super) fn find(&self, from: u32, literal: &str, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mark = self.mark(from, literal);
-        let way = self.probe(mark).find(|way| way.to == 0 || (way.mark == mark && is_it(way.to)))?;
-        (way.to != 0).then_some(way.to)
+        let mask = self.slots.len() - 1;
+        let mut at = mark as usize & mask;
+        // There is always a free slot, at which it ends.
+        while let Some(way) = self.slots.get(at).filter(|way| way.to != 0) {
+            if way.mark == mark && is_it(way.to) {
+                return Some(way.to);
+            }
+            at = (at + 1) & mask;
+        }
+        None
     }
 
     /// Puts in that `literal`, which led nowhere so far, leads from `from` to `to`.
@@ -96,13 +104,6 @@ impl Ways {
         }
     }
 
-    /// The slots in which a way of this mark may be, in their order.
-    fn probe(&self, mark: u32) -> impl Iterator<Item = Way> {
-        let mask = self.slots.len() - 1;
-        let first = mark as usize & mask;
-        (first..=first + mask).map_while(move |at| self.slots.get(at & mask).copied())
-    }
-
     fn mark(&self, from: u32, literal: &str) -> u32 {
         let bytes = literal.as_bytes();
         let (words, rest) = bytes.as_chunks::<8>();
@@ -110,12 +111,22 @@ impl Ways {
         for word in words {
             hash = fold(hash ^ u64::from_le_bytes(*word));
         }
-        let last = match (bytes.last_chunk::<8>(), rest) {
-            (_, []) => return fold(hash) as u32,
-            (Some(last), _) => u64::from_le_bytes(*last),
-            (None, rest) => rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)),
-        };
-        fold(hash ^ last) as u32
+        if !rest.is_empty() {
+            hash = fold(hash ^ last_word(bytes));
+        }
+        fold(hash) as u32
+    }
+}
+
+/// The last eight bytes, or as many as there are.
+fn last_word(bytes: &[u8]) -> u64 {
+    if let Some(last) = bytes.last_chunk::<8>() {
+        return u64::from_le_bytes(*last);
+    }
+    // Most segments are this short: taken byte by byte they would cost more than all the rest of finding their way.
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 
