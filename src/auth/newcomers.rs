@@ -14,8 +14,8 @@ const GROUP: usize = 16;
 /// The heaviest that is taken in: all of them are 2 MiB at most.
 const HEAVIEST_BYTES: usize = 8 * 1024;
 
-/// Tokens that wait for being presented a second time. Where each new one went to all other workers and displaced another of the worker's
-/// own 4,096, an RS256 token that came once cost 4 microseconds of CPU more than here, its signature apart: half of that was cold memory.
+/// Tokens that wait for being presented a second time. Where each new one was handed to the cache of all workers and displaced another of
+/// the worker's own 4,096, a request with an RS256 token that nobody had seen took 3 microseconds of CPU more, of 37, and half a page fault.
 #[derive(Default)]
 pub(super) struct Newcomers {
     groups: [Mutex<Group>; GROUPS],

@@ -95,9 +95,9 @@ pub(super) fn take_apart<H>(
         return Err(JwsError::TooLarge { bytes: token.len() });
     }
     let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
-    let (first, second) = match (dots.next(), dots.next(), dots.count()) {
-        (Some(first), Some(second), 0) => (first, second),
-        (_, Some(_), 2) => return Err(JwsError::Encrypted),
+    let (first, second) = match (dots.next(), dots.next(), dots.next()) {
+        (Some(first), Some(second), None) => (first, second),
+        (.., Some(_)) if dots.by_ref().count() == 1 => return Err(JwsError::Encrypted),
         _ => return Err(JwsError::NotThreeParts),
     };
     let part = |range: Range<usize>| token.get(range).ok_or(JwsError::NotThreeParts);
