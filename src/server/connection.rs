@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Method,
+    HeaderName, HeaderValue, Method,
     header::{CONNECTION, UPGRADE},
 };
 use http_body::Body;
@@ -51,7 +51,7 @@ use super::{
     timekeeper::Timekeeper,
     tls::TlsSettings,
 };
-use crate::http::{Arrivals, Request, Response};
+use crate::http::{Arrivals, Fields, Request, Response};
 
 /// How much of an answer hyper may hold for one HTTP/2 stream.
 const BUFFER: usize = 64 * 1024;
@@ -227,10 +227,9 @@ impl<H: Handler> Opened<H> {
                 request.head.extensions.insert(StreamHold::new(&this.tally));
             }
             async move {
-                let response = if request.head.fields.len() > most_headers {
-                    this.seat.handler.put_aside(RequestFault::TooManyFields, &this.info)
-                } else {
-                    this.answer(request, &guard).await
+                let response = match fault_of(&request.head.fields, most_headers) {
+                    Some(fault) => this.seat.handler.put_aside(fault, &this.info),
+                    None => this.answer(request, &guard).await,
                 };
                 if response.head.extensions.get::<CloseConnection>().is_some() {
                     this.tally.activity.want_close();
@@ -314,6 +313,16 @@ impl<H> Seat<H> {
             }
         }
     }
+}
+
+/// What is wrong with the fields of an HTTP/2 request, if anything is. What reads them takes a quotation mark for a character of a name,
+/// which it is not (RFC 9113 section 8.2, RFC 9110 section 5.6.2): an upstream could break off for it.
+fn fault_of(fields: &Fields, most: usize) -> Option<RequestFault> {
+    if fields.len() > most {
+        return Some(RequestFault::TooManyFields);
+    }
+    let is_quoted = |name: &HeaderName| memchr::memchr(b'"', name.as_str().as_bytes()).is_some();
+    fields.names().any(is_quoted).then_some(RequestFault::Malformed)
 }
 
 /// Makes `response` the last one on its HTTP/1.1 connection (RFC 9112 section 9.6). An upgrade is that anyway, and says

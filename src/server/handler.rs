@@ -36,7 +36,8 @@ pub trait Handler: Clone + 'static {
     ) -> impl Future<Output = Response<Self::Body>>;
 
     /// Answers a request whose head was put aside for its fault, so that there is nothing to be known of it. Over HTTP/1.1 the
-    /// connection is closed after that; over HTTP/2 the fault can only be that there are too many fields.
+    /// connection is closed after that; over HTTP/2 the fault can only be that there are too many fields, or one whose name is
+    /// none.
     fn put_aside(&self, fault: RequestFault, connection: &Rc<ConnectionInfo>) -> Response<Self::Body>;
 
     /// Answers a request that comes while there is enough to do (RFC 9110 section 15.6.4). Nothing is to be waited for.

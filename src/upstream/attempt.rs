@@ -70,6 +70,10 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         let Some(mut under_way) = endpoint.begin_request(self.upstream.limits.max_requests) else {
             return Err(Failure::NotSent(request, self.upstream.saturated()));
         };
+        // Whoever comes too late takes no connection: it would have to be given up for what it did not do.
+        if self.deadline <= self.began {
+            return Err(Failure::Final(ForwardError::Deadline { endpoint: Arc::clone(endpoint.label()) }));
+        }
         let pool = self.pools.of(endpoint);
         let mut stale = 0;
         loop {
@@ -150,9 +154,6 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
     ) -> Result<Answer, Unanswered<B>> {
         let patience = self.limits().response_header_timeout;
         let label = || Arc::clone(self.endpoint.label());
-        if self.deadline <= connected {
-            return Err(Unanswered::Failed(self.late(label())));
-        }
         let mut response = pin!(lease.send(request));
         let mut wait = self.pools.patience().until(self.deadline.min(connected + patience));
         loop {
@@ -180,8 +181,8 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
         }
     }
 
-    /// Who was being waited for when the time was over. A body still to come has the same deadline, and which of the two
-    /// timers fires first is chance.
+    /// Who was being waited for when the time was over. A body still to come has the same deadline, and mostly notices it first: this
+    /// one may be noticed a little late.
     fn late(&self, endpoint: Arc<str>) -> ForwardError {
         if self.progress.as_ref().is_some_and(|body| body.awaits_downstream()) {
             return ForwardError::RequestBody(Box::new(BodyError::DeadlinePassed));

@@ -77,8 +77,8 @@ pub fn forward<'a, B: RequestBody>(
     caller: IpAddr,
     deadline: Instant,
 ) -> impl Future<Output = Result<Box<Forwarded<B>>, ForwardError>> + 'a {
-    // What is awaited is copied whenever it is handed on, and so is what it gives: both are boxed, for 1,000 of a request's 41,000
-    // instructions.
+    // What is awaited is copied whenever it is handed on, and so is what it gives: both are boxed, which saves some 800
+    // instructions a request.
     let request = Box::new(request.map(Outgoing::new));
     forward_boxed(permit, request, upstream, pools, caller, deadline)
 }

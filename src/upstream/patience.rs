@@ -209,6 +209,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_waits_for_less_than_those_before_is_woken_in_time() {
+        let patience = Patience::new();
+        let waits = async {
+            let mut first = Box::pin(wait_for(&patience, Duration::from_secs(5)));
+            assert!(first.as_mut().now_or_never().is_none());
+            // The task that looks sleeps by now, until that one is over.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let late = wait_for(&patience, Duration::from_millis(20)).await;
+            assert!(late <= COARSENESS + Duration::from_millis(2), "{late:?}");
+            assert!(first.await <= COARSENESS + Duration::from_millis(2));
+        };
+        LocalSet::new().run_until(waits).await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_waits_for_longer_is_woken_later() {
         let patience = Patience::new();
         let waits = async {

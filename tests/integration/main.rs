@@ -72,6 +72,7 @@ mod shared_counters;
 mod shared_limits;
 mod shared_quotas;
 mod slow_writes;
+mod spelling;
 mod startup;
 mod statuses;
 mod store_loss;

@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::HeaderName;
 
-use crate::http::{FieldLines as _, Fields};
+use crate::http::{
+    FieldLines as _, Fields,
+    grammar::{is_token, is_token_character},
+};
 
 /// One hop of a chain: its address, or `None` if it did not say one (`unknown`, `_hidden`, something else).
 pub(super) type Node = Option<IpAddr>;
@@ -49,7 +52,7 @@ fn element(text: &str) -> Option<(Node, &str)> {
     let mut rest = text.trim_start();
     loop {
         let (name, after) = rest.split_once('=')?;
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !is_token(name.as_bytes()) {
             return None;
         }
         let (value, after) = value(after)?;
@@ -73,7 +76,7 @@ fn value(text: &str) -> Option<(&str, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         return quoted.split_once('"').filter(|(value, _)| !value.contains('\\'));
     }
-    let end = text.bytes().position(|byte| !is_token(byte)).unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !is_token_character(byte)).unwrap_or(text.len());
     text.split_at_checked(end).filter(|(value, _)| !value.is_empty())
 }
 
@@ -96,13 +99,6 @@ fn address(text: &str) -> Node {
 
 fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
-}
-
-/// RFC 9110 section 5.6.2.
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`')
-        || matches!(byte, b'|' | b'~')
 }
 
 #[cfg(test)]

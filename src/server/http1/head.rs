@@ -186,12 +186,10 @@ impl Request {
         let colon = memchr::memchr(b':', line).ok_or(RequestFault::Malformed)?;
         let (name, value) = line.split_at_checked(colon).ok_or(RequestFault::Malformed)?;
         let value = value.get(1..).unwrap_or_default();
-        let read_name = match names.recall(name) {
-            Some(known) => known,
-            None if !is_token(name) => return Err(RequestFault::Malformed),
-            None if name.len() > LONGEST_NAME => return Err(RequestFault::HeadTooLarge),
-            None => names.read(name).map_err(|_| RequestFault::Malformed)?,
-        };
+        if name.len() > LONGEST_NAME && is_token(name) {
+            return Err(RequestFault::HeadTooLarge);
+        }
+        let read_name = names.read(name).ok_or(RequestFault::Malformed)?;
         let without_start = value.trim_ascii_start();
         let value_begin = begin.saturating_add(line.len()).saturating_sub(without_start.len());
         let value = without_start.trim_ascii_end();

@@ -65,6 +65,17 @@ async fn too_many_headers_are_answered_431() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_no_token_is_refused() {
+    let server = TestServer::with_limits(LimitsConfig::default());
+    let (mut client, _connection) = http2(server.connect().await).await;
+    for (name, expected) in [(&b"x-a"[..], 200), (b"x\"a", 400), (b"x'a", 200)] {
+        let mut request = request("/");
+        request.headers_mut().insert(http::HeaderName::from_lowercase(name).unwrap(), "1".parse().unwrap());
+        assert_eq!(soon(client.send_request(request)).await.unwrap().status(), expected, "{name:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_response_may_be_the_last_one() {
     let server = TestServer::with_limits(LimitsConfig::default());
     let (mut client, connection) = http2(server.connect().await).await;

@@ -34,9 +34,6 @@ pub enum Http1Error {
     /// The head of the response is larger than allowed.
     #[error("the head of the response is too large")]
     HeadTooLarge,
-    /// The status of the response is none, or the name or the value of a field.
-    #[error("the head of the response has a part that is none")]
-    Part(#[source] http::Error),
     /// The response's length is no number.
     #[error("the length of the response is no number")]
     Length,
@@ -78,7 +75,7 @@ impl Http1Error {
     /// Whether what came before the response's body is not HTTP, or larger than allowed.
     pub(in super::super) const fn is_protocol(&self) -> bool {
         match self {
-            Self::Head(_) | Self::HeadTooLarge | Self::Part(_) | Self::Length | Self::SwitchedEarly => true,
+            Self::Head(_) | Self::HeadTooLarge | Self::Length | Self::SwitchedEarly => true,
             Self::NotAtRest
             | Self::Write(_)
             | Self::Read(_)

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::{
     Extensions, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-    status::InvalidStatusCode,
 };
 use hyper::ext::ReasonPhrase;
 
@@ -16,7 +15,7 @@ use super::{super::framing::Framing, Http1Error, body_in::Inward, error::HeadFau
 use crate::{
     http::{
         FieldNames, Fields, Response, ResponseHead,
-        grammar::{self, is_token, text_length},
+        grammar::{length, text_length},
         headers::names_connection_option,
     },
     received::Received,
@@ -62,6 +61,10 @@ impl HeadIn {
     /// Takes the head off what was `read`, if it is whole. Interim responses before it are passed over; a switch to another protocol
     /// is none.
     pub(super) fn take(&mut self, read: &mut Received) -> Result<Option<Head>, Http1Error> {
+        // Empty lines before a head say nothing, and are not to be read again with each that follows.
+        while self.seen == 0 && (read.starts_with(b"\r\n") || read.starts_with(b"\n")) {
+            read.skip(if read.starts_with(b"\n") { 1 } else { 2 });
+        }
         while may_be_whole(read, self.seen) {
             let parsed = FieldNames::of_this_thread(|names| Parsed::of(read, names)).map_err(Http1Error::Head)?;
             let Some(parsed) = parsed else { break };
@@ -88,7 +91,7 @@ impl HeadIn {
 
     fn make(&self, parsed: Parsed, bytes: &[u8]) -> Result<Head, Http1Error> {
         let Parsed { version, code, reason, mut fields, .. } = parsed;
-        let status: StatusCode = code.try_into().map_err(|error: InvalidStatusCode| Http1Error::Part(error.into()))?;
+        let status = StatusCode::from_u16(code).map_err(|_| Http1Error::Head(HeadFault::StatusLine))?;
         let mut extensions = Extensions::new();
         let reason = bytes.get(reason).filter(|reason| reason.is_ascii()).unwrap_or_default();
         if status.canonical_reason().map(str::as_bytes) != Some(reason)
@@ -104,7 +107,7 @@ impl HeadIn {
             // It is not passed on.
             (Framing::Coded | Framing::Repeated, _) => Inward::nothing(),
             (Framing::Twice, _) => Inward::chunked(),
-            (Framing::Clear, Some(length)) => Inward::of_length(grammar::length(length).ok_or(Http1Error::Length)?),
+            (Framing::Clear, Some(stated)) => Inward::of_length(length(stated).ok_or(Http1Error::Length)?),
             (Framing::Clear, None) if fields.contains(&TRANSFER_ENCODING) => Inward::chunked(),
             (Framing::Clear, None) => Inward::until_close(),
         };
@@ -165,15 +168,15 @@ impl Parsed {
             _ => return Err(HeadFault::StatusLine),
         };
         let (code, reason) = rest.split_first_chunk::<3>().ok_or(HeadFault::StatusLine)?;
-        let code = grammar::length(code).and_then(|code| u16::try_from(code).ok()).ok_or(HeadFault::StatusLine)?;
-        let length = match reason {
+        let code = length(code).and_then(|code| u16::try_from(code).ok()).ok_or(HeadFault::StatusLine)?;
+        let reason_bytes = match reason {
             [] => 0,
             [b' ', reason @ ..] => reason.len(),
             _ => return Err(HeadFault::StatusLine),
         };
         let end = begin.saturating_add(line.len());
         let fields = Fields::with_room(USUAL_FIELDS);
-        Ok(Self { length: 0, version, code, reason: end.saturating_sub(length)..end, fields })
+        Ok(Self { length: 0, version, code, reason: end.saturating_sub(reason_bytes)..end, fields })
     }
 
     /// `name ":" OWS value OWS` (RFC 9112 section 5).
@@ -181,11 +184,7 @@ impl Parsed {
         let (name, value) =
             memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon)).ok_or(HeadFault::Field)?;
         let value = value.get(1..).unwrap_or_default();
-        let name = match names.recall(name) {
-            Some(known) => known,
-            None if !is_token(name) => return Err(HeadFault::Field),
-            None => names.read(name).map_err(|_| HeadFault::Field)?,
-        };
+        let name = names.read(name).ok_or(HeadFault::Field)?;
         if self.fields.len() >= MOST_FIELDS {
             return Err(HeadFault::TooManyFields);
         }
@@ -231,26 +230,38 @@ mod tests {
         }))
     }
 
-    /// Another reader of the same grammar.
-    fn theirs(bytes: &[u8]) -> Option<Read> {
+    /// Another reader of the same grammar; what is there is not whole, if it gives nothing, and no head, if it fails.
+    fn theirs(bytes: &[u8]) -> Result<Option<Read>, httparse::Error> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
-        let Ok(httparse::Status::Complete(length)) = response.parse(bytes) else { return None };
+        let httparse::Status::Complete(length) = response.parse(bytes)? else { return Ok(None) };
         let field = |field: &httparse::Header<'_>| (field.name.to_ascii_lowercase(), field.value.to_vec());
         let fields = response.headers.iter().map(field).collect();
-        Some((response.version.unwrap(), response.code.unwrap(), response.reason.unwrap().to_owned(), fields, length))
+        let (version, code, reason) = (response.version.unwrap(), response.code.unwrap(), response.reason.unwrap());
+        Ok(Some((version, code, reason.to_owned(), fields, length)))
     }
 
     proptest! {
         #[test]
         fn a_head_is_read_as_another_reader_reads_it(
             first in "(HTTP/1.[01] [0-9]{3}( [ -~\u{e9}]{0,4})?|[ -~]{0,9}|\r?)(\r\n|\n|\r)",
-            lines in prop::collection::vec("([A-Za-z_!-]{1,4}:[ \t]{0,2}[a\u{e9} \t]{0,4}|[ -~\t\u{0}\u{7f}]{0,5})(\r\n|\r\n|\r\n|\n|\r)", 0..5),
+            lines in prop::collection::vec(prop_oneof![
+                4 => "[A-Za-z_!-]{1,4}:[ \t]{0,2}[a\u{e9} \t]{0,4}(\r\n|\r\n|\n)",
+                1 => "([A-Za-z \"]{0,4}:?[ a]{0,2}|[ -~\t\u{0}\u{7f}]{0,5})(\r\n|\n|\r)",
+            ], 0..5),
             behind in "\r\n[a-z]{0,3}|[a-z]?",
         ) {
             let text = first + &lines.concat() + &behind;
-            // Each finds some faults before the line ends, and others behind it.
-            prop_assert_eq!(ours(text.as_bytes()).ok().flatten(), theirs(text.as_bytes()), "{:?}", text);
+            match (ours(text.as_bytes()), theirs(text.as_bytes())) {
+                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs, "{:?}", text),
+                (Err(_), Err(_)) => {}
+                // They find fault with a line before its end has come, and we do when it has.
+                (Ok(None), Err(_)) => {
+                    let whole = text.clone() + "\r\n";
+                    prop_assert!(text.ends_with('\r') || ours(whole.as_bytes()).is_err(), "{:?}", text);
+                }
+                (ours, theirs) => prop_assert!(false, "{:?}: {:?} {:?}", text, ours, theirs),
+            }
         }
     }
 }

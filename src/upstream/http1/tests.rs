@@ -164,7 +164,6 @@ fn a_response_ends_where_its_head_says() {
         assert_eq!(read, (body, behind), "{answer:?}");
         assert_eq!((reading.persists, reading.framing), (persists, Some(framing)), "{answer:?}");
         assert!(reading.is_whole, "{answer:?}");
-        assert!(reading.fields.iter().all(|(name, _)| name != "left-over"), "{answer:?}");
     }
 }
 
@@ -234,7 +233,8 @@ fn heads_that_are_none_are_refused() {
         ok("content-length: 0x5"),
         ok("content-length: 5 5"),
         ok("content-length:"),
-        ok("content-length: 18446744073709551616"),
+        ok("content-length: 9223372036854775808"),
+        ok("content-length: 00000000000000000005"),
         ok(&"x: y\r\n".repeat(101)),
         ok(&format!("x: {}", "y".repeat(65 * 1024))),
         format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(65 * 1024)),
