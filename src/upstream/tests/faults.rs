@@ -141,6 +141,36 @@ fn a_request_that_was_sent_is_never_sent_again() {
 }
 
 #[test]
+fn who_comes_too_late_takes_no_connection() {
+    run(async {
+        let accepted = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&accepted);
+        let address = scripted(move |mut stream| {
+            counted.set(counted.get() + 1);
+            async move {
+                while !read_head(&mut stream).await.is_empty() {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+                }
+            }
+        })
+        .await;
+        let worker = Worker::to(address);
+        worker.get("/").await.unwrap();
+        let late = forward(
+            Permit::for_test(None),
+            get("/").into(),
+            &worker.upstream,
+            &worker.pools,
+            CALLER,
+            Instant::now() - Duration::from_millis(1),
+        );
+        assert_eq!(late.await.unwrap_err().reason(), "upstream_deadline");
+        worker.get("/").await.unwrap();
+        assert_eq!(accepted.get(), 1, "the kept connection is still good");
+    });
+}
+
+#[test]
 fn silence_is_not_waited_for_for_ever() {
     run(async {
         let address = scripted(|mut stream| async move {
