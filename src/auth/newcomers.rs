@@ -1,6 +1,6 @@
 //! Owns: tokens that were verified once, lately, by whichever worker.
 //! Refuses: large ones; making anybody wait.
-//! Always holds: they are few, so that one that nobody presents again leaves its memory to the next while that is still in a
+//! Always holds: each place has one, and they are few, so that one that nobody presents again leaves its memory to the next while that is still in a
 //! processor's cache, and displaces nothing that is used.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -31,26 +31,27 @@ struct Group {
 }
 
 impl Newcomers {
-    /// Takes one in, unless that would mean to wait; one that is too heavy is given back.
-    pub(super) fn admit(&self, place: Place, token: Arc<CachedToken>) -> Result<(), Arc<CachedToken>> {
+    /// Takes one in, unless it is too heavy or that would mean to wait.
+    pub(super) fn admit(&self, place: Place, token: Arc<CachedToken>) {
         if token.weight_bytes() > HEAVIEST_BYTES {
-            return Err(token);
+            return;
         }
         let displaced = self.group(place).and_then(|mut group| group.put(place, token));
         // Freed here, where nobody waits for the group.
         drop(displaced);
-        Ok(())
     }
 
-    /// The token with this text, which then is no newcomer any more.
-    pub(super) fn take(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
-        self.group(place)?.take(place, |token| token.is_of(text))
+    /// The token with this text. Others find it as well, until newer ones have taken its place: by then it is where whoever found it
+    /// has handed it over to.
+    pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
+        self.group(place)?.find(place, text)
     }
 
     /// Lets go of whatever is at this place.
     pub(super) fn forget(&self, place: Place) {
-        let forgotten = self.group(place).and_then(|mut group| group.take(place, |_| true));
-        drop(forgotten);
+        if let Some(mut group) = self.group(place) {
+            group.forget(place);
+        }
     }
 
     /// About how many bytes they take.
@@ -73,17 +74,27 @@ impl Newcomers {
 }
 
 impl Group {
-    /// Puts one in the place of the oldest, which is given back.
+    /// Puts one where one of its place is, or else where the oldest is; which is given back.
     fn put(&mut self, place: Place, token: Arc<CachedToken>) -> Option<Arc<CachedToken>> {
+        if let Some(same) = self.of(place).next() {
+            return same.replace(token);
+        }
         let at = self.oldest;
         self.oldest = (at + 1) % GROUP;
         *self.places.get_mut(at)? = place;
         self.tokens.get_mut(at)?.replace(token)
     }
 
-    fn take(&mut self, place: Place, is_meant: impl Fn(&CachedToken) -> bool) -> Option<Arc<CachedToken>> {
-        let mut at = self.places.iter().zip(&mut self.tokens).filter(|(own, _)| **own == place);
-        at.find_map(|(_, token)| token.take_if(|token| is_meant(token)))
+    fn find(&mut self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
+        self.of(place).find_map(|token| token.as_ref().filter(|token| token.is_of(text)).cloned())
+    }
+
+    fn forget(&mut self, place: Place) {
+        self.of(place).for_each(|token| *token = None);
+    }
+
+    fn of(&mut self, place: Place) -> impl Iterator<Item = &mut Option<Arc<CachedToken>>> {
+        self.places.iter().zip(&mut self.tokens).filter_map(move |(own, token)| (*own == place).then_some(token))
     }
 }
 
@@ -94,24 +105,38 @@ mod tests {
 
     /// In group 0.
     fn admit(newcomers: &Newcomers, number: u64, text: &str) {
-        assert!(newcomers.admit(Place(number), Arc::new(remembered(text, 10))).is_ok());
+        newcomers.admit(Place(number), Arc::new(remembered(text, 10)));
     }
 
-    fn is_taken(newcomers: &Newcomers, number: u64, text: &str) -> bool {
-        newcomers.take(Place(number), text.as_bytes()).is_some()
+    fn is_found(newcomers: &Newcomers, number: u64, text: &str) -> bool {
+        newcomers.find(Place(number), text.as_bytes()).is_some()
     }
 
     #[test]
-    fn one_is_taken_once_and_by_its_whole_text() {
+    fn one_is_found_by_all_and_by_its_whole_text() {
         let newcomers = Newcomers::default();
         admit(&newcomers, 7, "one");
-        admit(&newcomers, 7, "other");
-        assert!(!is_taken(&newcomers, 7, "neither") && !is_taken(&newcomers, 8, "one"));
-        assert!(is_taken(&newcomers, 7, "other") && is_taken(&newcomers, 7, "one"));
-        assert!(!is_taken(&newcomers, 7, "one"));
-        admit(&newcomers, 7, "one");
+        assert!(!is_found(&newcomers, 7, "other") && !is_found(&newcomers, 8, "one"));
+        assert!(is_found(&newcomers, 7, "one") && is_found(&newcomers, 7, "one"), "one after the other");
+        newcomers.forget(Place(8));
+        assert!(is_found(&newcomers, 7, "one"));
         newcomers.forget(Place(7));
-        assert!(!is_taken(&newcomers, 7, "one"));
+        assert!(!is_found(&newcomers, 7, "one"));
+    }
+
+    #[test]
+    fn each_place_has_one() {
+        let newcomers = Newcomers::default();
+        admit(&newcomers, 6, "first");
+        for _ in 0..GROUP {
+            admit(&newcomers, 7, "one");
+        }
+        assert!(is_found(&newcomers, 6, "first"), "one that comes often displaces itself only");
+        admit(&newcomers, 7, "other");
+        assert!(is_found(&newcomers, 7, "other") && !is_found(&newcomers, 7, "one"));
+        newcomers.forget(Place(7));
+        assert!(!is_found(&newcomers, 7, "other") && !is_found(&newcomers, 7, "one"));
+        assert_eq!(newcomers.weight_bytes(), remembered("first", 10).weight_bytes() as u64);
     }
 
     #[test]
@@ -119,20 +144,20 @@ mod tests {
         let newcomers = Newcomers::default();
         let other_group = u64::MAX;
         admit(&newcomers, other_group, "far");
-        for number in 0..GROUP as u64 + 2 {
+        for number in 1..GROUP as u64 + 3 {
             admit(&newcomers, number, &number.to_string());
         }
-        for number in 0..GROUP as u64 + 2 {
-            assert_eq!(is_taken(&newcomers, number, &number.to_string()), number >= 2, "{number}");
+        for number in 1..GROUP as u64 + 3 {
+            assert_eq!(is_found(&newcomers, number, &number.to_string()), number >= 3, "{number}");
         }
-        assert!(is_taken(&newcomers, other_group, "far"));
+        assert!(is_found(&newcomers, other_group, "far"));
     }
 
     #[test]
-    fn a_heavy_one_is_given_back() {
+    fn a_heavy_one_is_not_taken_in() {
         let newcomers = Newcomers::default();
-        let heavy = newcomers.admit(Place(7), Arc::new(remembered("heavy", HEAVIEST_BYTES)));
-        assert!(heavy.is_err_and(|token| token.is_of(b"heavy")));
+        newcomers.admit(Place(7), Arc::new(remembered("heavy", HEAVIEST_BYTES)));
+        assert!(!is_found(&newcomers, 7, "heavy"));
         assert_eq!(newcomers.weight_bytes(), 0);
     }
 
@@ -141,10 +166,10 @@ mod tests {
         let newcomers = Newcomers::default();
         admit(&newcomers, 7, "one");
         let held = newcomers.groups[0].lock().unwrap();
-        assert!(!is_taken(&newcomers, 7, "one"));
+        assert!(!is_found(&newcomers, 7, "one"));
         admit(&newcomers, 8, "lost");
         newcomers.forget(Place(7));
         drop(held);
-        assert!(is_taken(&newcomers, 7, "one") && !is_taken(&newcomers, 8, "lost"));
+        assert!(is_found(&newcomers, 7, "one") && !is_found(&newcomers, 8, "lost"));
     }
 }

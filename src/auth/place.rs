@@ -26,7 +26,7 @@ impl Place {
         self.0 as usize % slots
     }
 
-    /// Which of a worker's `sightings`, up to 2^15.
+    /// Which of the `sightings`, up to 2^15.
     pub(super) const fn sighting(self, sightings: usize) -> usize {
         (self.0 >> 12) as usize % sightings
     }

@@ -51,8 +51,9 @@ pub async fn verify(
     Ok(verified)
 }
 
-/// The short way for the token of a field that this worker has seen before: what [`verify`] would say of it, without reading it anew and
-/// without waiting. `None` if it is not remembered, or if its issuer is to be asked, so that [`verify`] must be gone through.
+/// The short way for the token of a field that this worker keeps, since it came more than once: what [`verify`] would say of it, without
+/// reading it anew, without waiting, and without touching what workers share. `None` if this worker does not keep it, or if its issuer is
+/// to be asked, so that [`verify`] must be gone through.
 ///
 /// Only JWTs are remembered by their text alone, and no other token is written like one, so nobody else could be meant.
 pub fn recall(

@@ -1,12 +1,11 @@
 //! Owns: the tokens that one worker saw last of those that came more than once, before the shared cache is asked.
 //! Refuses: leaving its worker's thread; entries so large that many workers holding them would matter.
-//! Always holds: one slot a token, decided by its hash; looking into it takes no lock.
+//! Always holds: one slot a token, decided by its hash; looking into it takes no lock and touches nothing that other workers touch.
 
 use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
 
 use super::{
     place::Place,
-    sightings::Sightings,
     token_cache::{CachedToken, Counters, SharedTokenCache},
 };
 use crate::jose::KnownHeaders;
@@ -20,7 +19,6 @@ const HEAVIEST_BYTES: usize = 8 * 1024;
 pub struct WorkerTokenCache {
     shared: Arc<SharedTokenCache>,
     slots: RefCell<Box<[Option<Arc<CachedToken>>]>>,
-    sightings: RefCell<Sightings>,
     counters: Arc<Counters>,
     known_headers: KnownHeaders,
     stays_on_its_thread: PhantomData<Rc<()>>,
@@ -32,14 +30,7 @@ impl WorkerTokenCache {
     pub fn new(shared: Arc<SharedTokenCache>) -> Self {
         let counters = shared.register();
         let slots = RefCell::new(vec![None; SLOTS].into_boxed_slice());
-        Self {
-            shared,
-            slots,
-            sightings: RefCell::default(),
-            counters,
-            known_headers: KnownHeaders::default(),
-            stays_on_its_thread: PhantomData,
-        }
+        Self { shared, slots, counters, known_headers: KnownHeaders::default(), stays_on_its_thread: PhantomData }
     }
 
     /// The cache behind it.
@@ -67,16 +58,12 @@ impl WorkerTokenCache {
         (place, found)
     }
 
-    /// What `judge` makes of a token that is in this worker's slots or among the newcomers. No reference to an entry of the slots is
-    /// counted, which other workers may have as well.
+    /// What `judge` makes of a token that is in this worker's slots. No reference to the entry is counted, which other workers may have
+    /// as well.
     pub(super) fn judge_own<T>(&self, text: &[u8], judge: impl FnOnce(&CachedToken) -> Option<T>) -> Option<T> {
         let place = self.shared.place(text);
-        if let Some(entry) = self.slots.borrow().get(place.slot(SLOTS))?.as_deref().filter(|entry| entry.is_of(text)) {
-            return judge(entry);
-        }
-        let newcomer = self.shared.take_newcomer(place, text)?;
-        self.keep(place, &newcomer);
-        judge(&newcomer)
+        let slots = self.slots.borrow();
+        slots.get(place.slot(SLOTS))?.as_deref().filter(|entry| entry.is_of(text)).and_then(judge)
     }
 
     /// The headers of tokens that this worker has verified.
@@ -84,10 +71,10 @@ impl WorkerTokenCache {
         &self.known_headers
     }
 
-    /// Keeps a token that has been verified: here and for all, if this worker has verified it before; among the newcomers otherwise.
+    /// Keeps a token that has been verified: here and for all, if any worker has verified it before; among the newcomers otherwise.
     pub(super) fn remember(&self, place: Place, entry: CachedToken) {
         let entry = Arc::new(entry);
-        if self.sightings.borrow_mut().note(place) {
+        if self.shared.note(place) {
             self.keep(place, &entry);
             self.shared.remember(place, entry);
         } else {

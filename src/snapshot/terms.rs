@@ -110,17 +110,32 @@ impl<'a> SharedTerms<'a> {
         diagnostics: &mut Diagnostics,
     ) -> Option<Arc<Terms>> {
         let parameters: Vec<&str> = pattern.into_iter().flat_map(|pattern| pattern.path.parameter_names()).collect();
+        // All keys by their names, so that whoever adds one has to say whether terms are made of it. The first five are the route's own.
+        let RouteConfig {
+            host: _,
+            path: _,
+            methods: _,
+            strip_prefix: _,
+            limit: _,
+            require,
+            public,
+            mode,
+            upstream,
+            timeout,
+            end_with_token,
+            identity,
+        } = raw;
         let raw_terms = RawTerms {
-            require: raw.require.as_ref(),
-            public: raw.public,
-            mode: raw.mode,
-            upstream: &raw.upstream,
-            timeout: raw.timeout.0,
-            end_with_token: raw.end_with_token,
-            identity: &raw.identity,
+            require: require.as_ref(),
+            public: *public,
+            mode: *mode,
+            upstream,
+            timeout: timeout.0,
+            end_with_token: *end_with_token,
+            identity,
         };
         // Beside what is in the terms, it only matters that the path has the parameters that they name.
-        let mut named = raw.require.iter().flat_map(|require| require.path_claims.keys());
+        let mut named = require.iter().flat_map(|require| require.path_claims.keys());
         let has_parameters = named.all(|parameter| parameters.contains(&parameter.as_str()));
         if let Some(known) = self.known.get(&raw_terms).filter(|_| has_parameters && pattern.is_some()) {
             return Some(Arc::clone(known));

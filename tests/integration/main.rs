@@ -65,6 +65,7 @@ mod report_mode;
 mod retries;
 mod revocation_speed;
 mod route_limits;
+mod route_terms;
 mod rules;
 mod scripted_provider;
 mod secrecy;

@@ -53,17 +53,15 @@ pub(super) struct DecisionKeys {
 }
 
 impl DecisionKeys {
-    /// Counts with the key of `decision`.
-    pub(super) fn count(&self, decision: &Decision<'_>, count: impl FnOnce(&Arc<DecisionKey>)) {
+    /// The key of `decision`. It is looked for among those of all issuers, one by one: to be asked when a route meets it first.
+    pub(super) fn key_of(&self, decision: &Decision<'_>) -> Arc<DecisionKey> {
         let mut known = self.known.borrow_mut();
-        match known.iter().find(|key| key.is_of(decision)) {
-            Some(key) => count(key),
-            None => {
-                let key = Arc::new(DecisionKey::of(decision));
-                count(&key);
-                known.push(key);
-            }
+        if let Some(key) = known.iter().find(|key| key.is_of(decision)) {
+            return Arc::clone(key);
         }
+        let key = Arc::new(DecisionKey::of(decision));
+        known.push(Arc::clone(&key));
+        key
     }
 }
 
@@ -73,7 +71,8 @@ impl DecisionKey {
         Self { issuer: issuer.map(Into::into), result, reason, mode }
     }
 
-    fn is_of(&self, decision: &Decision<'_>) -> bool {
+    /// Whether this is the key of `decision`.
+    pub(super) fn is_of(&self, decision: &Decision<'_>) -> bool {
         self.result == decision.result
             && self.mode == decision.mode
             && self.reason == decision.reason
@@ -101,5 +100,31 @@ impl DecisionMode {
             Self::Enforce => "enforce",
             Self::Report => "report",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_has_each_key_once() {
+        let keys = DecisionKeys::default();
+        let decision = |issuer, result, reason, mode| Decision { issuer, result, reason, mode };
+        let (allowed, refused) = (DecisionResult::Allowed, DecisionResult::Refused);
+        let decisions = [
+            decision(Some("corp"), allowed, "authorized", DecisionMode::Enforce),
+            decision(Some("partner"), allowed, "authorized", DecisionMode::Enforce),
+            decision(None, allowed, "authorized", DecisionMode::Enforce),
+            decision(Some("corp"), refused, "authorized", DecisionMode::Enforce),
+            decision(Some("corp"), allowed, "public", DecisionMode::Enforce),
+            decision(Some("corp"), allowed, "authorized", DecisionMode::Report),
+        ];
+        let first: Vec<_> = decisions.iter().map(|decision| keys.key_of(decision)).collect();
+        for (own, decision) in first.iter().zip(&decisions) {
+            assert!(Arc::ptr_eq(own, &keys.key_of(decision)), "{decision:?}");
+            assert_eq!(decisions.iter().filter(|other| own.is_of(other)).count(), 1, "{decision:?}");
+        }
+        assert_eq!(keys.known.borrow().len(), decisions.len());
     }
 }

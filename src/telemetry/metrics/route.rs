@@ -61,9 +61,8 @@ impl RouteMetrics {
     /// Counts a decision.
     pub fn decided(&self, worker: &WorkerMetrics, decision: Decision<'_>) {
         let Some(shard) = self.0.of(worker) else { return };
-        worker.decision_keys().count(&decision, |key| {
-            shard.decisions.count(|known| Arc::ptr_eq(known, key), || Arc::clone(key));
-        });
+        // A route meets few kinds of decision, a worker those of all issuers.
+        shard.decisions.count(|known| known.is_of(&decision), || worker.decision_keys().key_of(&decision));
     }
 
     /// Counts an answer or an upgraded connection that was cut because its token had ended.
