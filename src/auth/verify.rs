@@ -52,8 +52,8 @@ pub async fn verify(
 }
 
 /// The short way for the token of a field that this worker keeps, since it came more than once: what [`verify`] would say of it, without
-/// reading it anew, without waiting, and without touching what workers share. `None` if this worker does not keep it, or if its issuer is
-/// to be asked, so that [`verify`] must be gone through.
+/// reading it anew, without waiting, and without asking what workers share. `None` if this worker does not keep it, or if its issuer is to
+/// be asked, so that [`verify`] must be gone through.
 ///
 /// Only JWTs are remembered by their text alone, and no other token is written like one, so nobody else could be meant.
 pub fn recall(

@@ -1,6 +1,6 @@
 //! Owns: the tokens that one worker saw last of those that came more than once, before the shared cache is asked.
 //! Refuses: leaving its worker's thread; entries so large that many workers holding them would matter.
-//! Always holds: one slot a token, decided by its hash; looking into it takes no lock and touches nothing that other workers touch.
+//! Always holds: one slot a token, decided by its hash; looking into it takes no lock, and asks nothing that workers share.
 
 use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
 
