@@ -19,6 +19,7 @@ mod issuers;
 pub mod key_set;
 mod key_source;
 mod newcomers;
+mod own_tokens;
 mod permit;
 mod place;
 mod registered_claims;

@@ -21,9 +21,9 @@ impl Place {
         Self(hasher.finish())
     }
 
-    /// Which of a worker's `slots`, up to 2^12.
-    pub(super) const fn slot(self, slots: usize) -> usize {
-        self.0 as usize % slots
+    /// Which of a worker's `sets` of tokens, up to 2^12.
+    pub(super) const fn set(self, sets: usize) -> usize {
+        self.0 as usize % sets
     }
 
     /// Which of the `sightings`, up to 2^15.

@@ -1,24 +1,23 @@
 //! Owns: the tokens that one worker saw last of those that came more than once, before the shared cache is asked.
 //! Refuses: leaving its worker's thread; entries so large that many workers holding them would matter.
-//! Always holds: one slot a token, decided by its hash; looking into it takes no lock, and asks nothing that workers share.
+//! Always holds: a token has few places, decided by its hash; looking into it takes no lock, and asks nothing that workers share.
 
 use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
 
 use super::{
+    own_tokens::OwnTokens,
     place::Place,
     token_cache::{CachedToken, Counters, SharedTokenCache},
 };
 use crate::jose::KnownHeaders;
 
-/// How many tokens a worker keeps; a power of two.
-const SLOTS: usize = 4096;
-/// The heaviest entry that is kept here as well: 4096 of them are 32 MiB a worker at most.
+/// The heaviest entry that is kept here as well: of [`OwnTokens::MOST`] such ones there are 32 MiB a worker at most.
 const HEAVIEST_BYTES: usize = 8 * 1024;
 
 /// One worker's view of the cache. It stays on its thread.
 pub struct WorkerTokenCache {
     shared: Arc<SharedTokenCache>,
-    slots: RefCell<Box<[Option<Arc<CachedToken>>]>>,
+    own: RefCell<OwnTokens>,
     counters: Arc<Counters>,
     known_headers: KnownHeaders,
     stays_on_its_thread: PhantomData<Rc<()>>,
@@ -29,8 +28,8 @@ impl WorkerTokenCache {
     #[must_use]
     pub fn new(shared: Arc<SharedTokenCache>) -> Self {
         let counters = shared.register();
-        let slots = RefCell::new(vec![None; SLOTS].into_boxed_slice());
-        Self { shared, slots, counters, known_headers: KnownHeaders::default(), stays_on_its_thread: PhantomData }
+        let own = RefCell::new(OwnTokens::new());
+        Self { shared, own, counters, known_headers: KnownHeaders::default(), stays_on_its_thread: PhantomData }
     }
 
     /// The cache behind it.
@@ -43,13 +42,7 @@ impl WorkerTokenCache {
     pub(super) fn find(&self, text: &str) -> (Place, Option<Arc<CachedToken>>) {
         let text = text.as_bytes();
         let place = self.shared.place(text);
-        let own = self
-            .slots
-            .borrow()
-            .get(place.slot(SLOTS))
-            .and_then(Option::as_ref)
-            .filter(|entry| entry.is_of(text))
-            .cloned();
+        let own = self.own.borrow().at(place).filter(|entry| entry.is_of(text)).cloned();
         let found = own.or_else(|| {
             let found = self.shared.find(place, text)?;
             self.keep(place, &found);
@@ -62,8 +55,8 @@ impl WorkerTokenCache {
     /// as well.
     pub(super) fn judge_own<T>(&self, text: &[u8], judge: impl FnOnce(&CachedToken) -> Option<T>) -> Option<T> {
         let place = self.shared.place(text);
-        let slots = self.slots.borrow();
-        slots.get(place.slot(SLOTS))?.as_deref().filter(|entry| entry.is_of(text)).and_then(judge)
+        let own = self.own.borrow();
+        own.at(place).filter(|entry| entry.is_of(text)).and_then(|entry| judge(entry))
     }
 
     /// The headers of tokens that this worker has verified.
@@ -83,9 +76,7 @@ impl WorkerTokenCache {
     }
 
     pub(super) fn forget(&self, place: Place) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(place.slot(SLOTS)) {
-            *slot = None;
-        }
+        self.own.borrow_mut().remove(place);
         self.shared.forget(place);
     }
 
@@ -101,9 +92,7 @@ impl WorkerTokenCache {
         if entry.weight_bytes() > HEAVIEST_BYTES {
             return;
         }
-        if let Some(slot) = self.slots.borrow_mut().get_mut(place.slot(SLOTS)) {
-            *slot = Some(Arc::clone(entry));
-        }
+        self.own.borrow_mut().put(place, Arc::clone(entry));
     }
 }
 
