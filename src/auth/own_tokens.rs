@@ -31,9 +31,6 @@ struct Slot {
 }
 
 impl OwnTokens {
-    /// The most that there can be.
-    pub(super) const MOST: usize = SETS * WAYS;
-
     pub(super) fn new() -> Self {
         Self { sets: (0..SETS).map(|_| Set::default()).collect() }
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::jose::KnownHeaders;
 
-/// The heaviest entry that is kept here as well: of [`OwnTokens::MOST`] such ones there are 32 MiB a worker at most.
+/// The heaviest entry that is kept here as well: 4096 of them are 32 MiB a worker at most.
 const HEAVIEST_BYTES: usize = 8 * 1024;
 
 /// One worker's view of the cache. It stays on its thread.
