@@ -1,7 +1,7 @@
 //! Owns: tokens that were verified once, lately, by whichever worker.
 //! Refuses: large ones; making anybody wait.
-//! Always holds: each place has one, and they are few, so that one that nobody presents again leaves its memory to the next while that is still in a
-//! processor's cache, and displaces nothing that is used.
+//! Always holds: each place has one, and they are few, so that one that nobody presents again leaves its memory to the next while that
+//! is still in a processor's cache, and displaces nothing that is used.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
