@@ -34,7 +34,7 @@ fn main() {
         criterion.bench_function(&format!("match among {routes} routes"), |bencher| {
             bencher.iter(|| {
                 let path = NormalPath::parse(black_box(&path)).unwrap();
-                table.match_route(black_box(&host), &path, &Method::GET).unwrap().parameters
+                table.match_route(black_box(&host), &path, &Method::GET).unwrap().parameters()
             });
         });
         criterion.bench_function(&format!("no route among {routes} routes"), |bencher| {

@@ -119,6 +119,12 @@ impl Requirement {
         self.report_only.as_ref()
     }
 
+    /// Whether it has a rule about a parameter of the path. Without, no parameters need be given.
+    #[must_use]
+    pub fn is_about_path(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule, Rule::PathClaim { .. }))
+    }
+
     /// What every rule says to what a token of `issuer` claims, for an operator who asks.
     #[must_use]
     pub fn verdicts(&self, issuer: &Arc<str>, claims: &Claims, parameters: &PathParameters) -> Vec<Verdict> {

@@ -172,7 +172,7 @@ fn judge(
         }
         Access::Protected(requirement) => {
             explanation.report_only = requirement.report_only().is_some();
-            judge_token(snapshot, requirement, &matched.parameters, token, explanation)
+            judge_token(snapshot, requirement, &matched.parameters(), token, explanation)
         }
     }
 }

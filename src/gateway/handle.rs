@@ -120,13 +120,15 @@ impl Gateway {
             }
             Destination::TokenEndpoint(endpoint, operation, metrics) => {
                 record.matched_own(metrics);
-                let request = Request { head, body };
                 // Boxed, since few requests come here: else each would carry the room for it.
-                if operation.is_management(&request.head.method) {
-                    let place = (&**endpoint, *operation, &matched.parameters);
+                if operation.is_management(&head.method) {
+                    let parameters = matched.parameters();
+                    let place = (&**endpoint, *operation, &parameters);
+                    let request = Request { head, body };
                     let managed = own::manage(&self.worker, place, request, connection, &snapshot, record);
                     return Box::pin(managed).await;
                 }
+                let request = Request { head, body };
                 return Box::pin(own::issue((endpoint, *operation), request, connection, &snapshot, record)).await;
             }
             Destination::Document(path) => return own::document(path, &snapshot),
@@ -136,7 +138,7 @@ impl Gateway {
         let target = path
             .path_and_query(&head.uri, route.strip_prefix.as_deref())
             .map_err(|_| crate::http::PathError::TooLong)?;
-        let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &head, &matched.parameters, record)).await?;
+        let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &head, &matched, record)).await?;
         limit::by_principal(route, &permit, record).await?;
 
         // The rewriting may take it away, and only the answer tells whether it was good.

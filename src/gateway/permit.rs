@@ -11,7 +11,8 @@ use crate::{
     auth::{self, Access, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
     http::{PathParameters, RequestHead},
-    snapshot::{Route, Snapshot},
+    routing::RouteMatch,
+    snapshot::{Destination, Route, Snapshot},
     token_endpoint::DropReason,
 };
 
@@ -21,7 +22,7 @@ pub(super) async fn permit(
     snapshot: &Snapshot,
     route: &Route,
     head: &RequestHead,
-    parameters: &PathParameters,
+    matched: &RouteMatch<'_, '_, Destination>,
     record: &mut Record,
 ) -> Result<(Permit, Told), Rejection> {
     let requirement = match &route.terms.access {
@@ -49,7 +50,7 @@ pub(super) async fn permit(
     };
     let (token, decision) = match verified {
         Ok(token) => {
-            let decision = authorize(requirement, route, &token, parameters);
+            let decision = authorize(requirement, route, &token, matched);
             (Some(token), decision)
         }
         Err(rejection) => (None, Err(rejection)),
@@ -94,8 +95,9 @@ fn authorize(
     requirement: &Requirement,
     route: &Route,
     token: &Arc<VerifiedToken>,
-    parameters: &PathParameters,
+    matched: &RouteMatch<'_, '_, Destination>,
 ) -> Result<(Permit, Told), Rejection> {
-    let permit = requirement.authorize(token, parameters)?;
+    let parameters = if requirement.is_about_path() { matched.parameters() } else { PathParameters::default() };
+    let permit = requirement.authorize(token, &parameters)?;
     Ok((permit, Told::of(&route.terms.identity, token)?))
 }

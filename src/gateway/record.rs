@@ -43,7 +43,8 @@ pub(super) struct Record {
     time: UnixTime,
     request_id: RequestId,
     method: Method,
-    uri: Uri,
+    /// What was asked for, if there was a log to tell of it when it came.
+    uri: Option<Uri>,
     version: Version,
     arrival: Option<Rc<Arrival>>,
     caller: IpAddr,
@@ -86,7 +87,7 @@ impl Record {
             time,
             request_id: headers::request_id(&request.fields, time),
             method: request.method.clone(),
-            uri: request.uri.clone(),
+            uri: worker.access_log().is_on().then(|| request.uri.clone()),
             version: request.version,
             arrival: None,
             caller: connection.peer.ip(),
@@ -303,9 +304,7 @@ impl Record {
         let finished = FinishedRequest { status, duration, bytes_in: self.bytes_in.count(), bytes_out: self.bytes_out };
         let route = self.matched_route();
         self.metrics().finished(self.worker.metrics(), &finished);
-        if !self.worker.access_log().is_on() {
-            return;
-        }
+        let Some(uri) = &self.uri else { return };
         let verified = self.token.as_deref().map(|token| TokenEntry {
             issuer: token.issuer(),
             client_id: token.client_id(),
@@ -321,7 +320,7 @@ impl Record {
             peer: self.caller,
             method: self.method.as_str(),
             host: self.arrival.as_ref().map(|arrival| arrival.host().as_str()),
-            path: self.uri.path(),
+            path: uri.path(),
             route: route.map(|route| &*route.name),
             upstream: route.map(|route| &**route.terms.upstream.name()),
             endpoint: self.endpoint.as_deref(),

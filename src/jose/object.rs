@@ -48,7 +48,7 @@ pub(super) struct Members {
     /// The [`mark`]s of all names.
     marks: u64,
     /// The numbers of all entries in the order of their names, once it is known that there are many.
-    by_name: Vec<usize>,
+    by_name: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,11 +57,13 @@ struct Entry {
     value: Kept,
 }
 
-/// Where a text stands among the texts.
+const _: () = assert!(size_of::<Entry>() == 24, "what is looked through for every request of a token is small");
+
+/// Where a text stands among the texts, which are less than 4 GiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
+    start: u32,
+    end: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -70,8 +72,8 @@ pub(super) enum Kept {
     Boolean(bool),
     Number(Number),
     Text(Span),
-    List(Vec<Value>),
-    Object(Box<Map<String, Value>>),
+    /// A list or an object.
+    Nested(Box<Value>),
 }
 
 impl JsonObject {
@@ -131,13 +133,9 @@ impl JsonObject {
     /// About how much memory it takes, in bytes.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        let nested = |entry: &Entry| match &entry.value {
-            Kept::List(elements) => elements.iter().map(weight_of_element).sum(),
-            Kept::Object(members) => size_of_val(&**members) + weight_of_members(members),
-            _ => 0,
-        };
+        let nested = |entry: &Entry| if let Kept::Nested(value) = &entry.value { weight_of_element(value) } else { 0 };
         let Members { entries, marks: _, by_name } = &self.members;
-        let own = entries.capacity() * size_of::<Entry>() + by_name.capacity() * size_of::<usize>();
+        let own = entries.capacity() * size_of::<Entry>() + by_name.capacity() * size_of::<u32>();
         self.texts.capacity() + own + entries.iter().map(nested).sum::<usize>()
     }
 
@@ -147,8 +145,7 @@ impl JsonObject {
             Kept::Boolean(flag) => Member::Boolean(*flag),
             Kept::Number(number) => Member::Number(number),
             Kept::Text(span) => Member::Text(span.of(&self.texts)),
-            Kept::List(elements) => Member::List(elements),
-            Kept::Object(members) => Member::Object(members),
+            Kept::Nested(value) => Member::from(&**value),
         }
     }
 }
@@ -177,16 +174,16 @@ impl Members {
         if self.by_name.is_empty() {
             return self.entries.iter().find(|entry| entry.name.is_at(texts, name)).map(|entry| &entry.value);
         }
-        let name_of = |number: &usize| self.entries.get(*number).map(|entry| entry.name.of(texts));
+        let name_of = |number: &u32| self.entries.get(*number as usize).map(|entry| entry.name.of(texts));
         let place = self.by_name.binary_search_by(|number| name_of(number).cmp(&Some(name))).ok()?;
-        self.entries.get(*self.by_name.get(place)?).map(|entry| &entry.value)
+        self.entries.get(*self.by_name.get(place)? as usize).map(|entry| &entry.value)
     }
 
     /// The same, so that a name is found among many without comparing it with each. A token has room for 1,700 members, and is asked for
     /// some 20 on every request.
     pub(super) fn ready_to_be_searched(mut self, texts: &str) -> Self {
         if self.are_many() {
-            let mut named: Vec<(&str, usize)> = self.names(texts).zip(0..).collect();
+            let mut named: Vec<(&str, u32)> = self.names(texts).zip(0..).collect();
             named.sort_unstable();
             self.by_name = named.into_iter().map(|(_, number)| number).collect();
         }
@@ -202,22 +199,29 @@ impl Members {
 }
 
 impl Span {
+    /// From `start` to `end`, in bytes. What begins beyond 4 GiB is the empty text, and no token's.
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        let [start, end] = [start, end].map(|place| u32::try_from(place).unwrap_or(u32::MAX));
+        Self { start, end }
+    }
+
     /// Adds `text` to the `texts`.
     pub(super) fn added(texts: &mut String, text: &str) -> Self {
         let start = texts.len();
         texts.push_str(text);
-        Self { start, end: texts.len() }
+        Self::new(start, texts.len())
     }
 
     /// The text that stands there.
     pub(super) fn of(self, texts: &str) -> &str {
-        texts.get(self.start..self.end).unwrap_or_default()
+        texts.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// Whether it is `text` that stands there.
     fn is_at(self, texts: &str, text: &str) -> bool {
         // Most differ in length.
-        self.end - self.start == text.len() && texts.as_bytes().get(self.start..self.end) == Some(text.as_bytes())
+        (self.end - self.start) as usize == text.len()
+            && texts.as_bytes().get(self.start as usize..self.end as usize) == Some(text.as_bytes())
     }
 }
 
@@ -235,8 +239,7 @@ impl From<Map<String, Value>> for JsonObject {
                 Value::Bool(flag) => Kept::Boolean(flag),
                 Value::Number(number) => Kept::Number(number),
                 Value::String(text) => Kept::Text(Span::added(&mut texts, &text)),
-                Value::Array(elements) => Kept::List(elements),
-                Value::Object(members) => Kept::Object(Box::new(members)),
+                nested @ (Value::Array(_) | Value::Object(_)) => Kept::Nested(Box::new(nested)),
             };
             own.push(&texts, name, value);
         }

@@ -97,7 +97,7 @@ impl Reader<'_> {
                 break;
             }
         }
-        let span = Span { start, end: self.at };
+        let span = Span::new(start, self.at);
         self.at += 1;
         Some(span)
     }

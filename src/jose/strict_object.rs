@@ -135,10 +135,10 @@ impl<'de> Visitor<'de> for OwnValue<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Kept, A::Error> {
-        self.strict.list(sequence).map(Kept::List)
+        self.strict.list(sequence).map(|elements| Kept::Nested(Box::new(elements.into())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Kept, A::Error> {
-        self.strict.object(entries).map(|members| Kept::Object(Box::new(members)))
+        self.strict.object(entries).map(|members| Kept::Nested(Box::new(members.into())))
     }
 }

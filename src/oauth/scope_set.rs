@@ -2,15 +2,28 @@
 //! Refuses: tokens outside the grammar, and claims that are neither text nor a list of texts.
 //! Always holds: no scope stands in a set twice; their order is that in which they were written.
 
-use std::fmt;
+use std::{collections::HashSet, fmt, iter};
 
 use serde_json::Value;
 use thiserror::Error;
 
-/// Scopes, each once.
+/// Up to so many scopes are compared one by one when one more is read.
+const MOST_COMPARED: usize = 16;
+
+/// Scopes, each once. They are in one piece of memory, since it is looked at for every request of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeSet {
-    scopes: Vec<Box<str>>,
+    /// Separated by single spaces.
+    text: String,
+}
+
+/// Scopes that are being read.
+#[derive(Default)]
+struct Gathering {
+    set: ScopeSet,
+    count: usize,
+    /// All of them, once there are many: else whoever has 4,000 scopes would have 8 million comparisons made.
+    many: HashSet<Box<str>>,
 }
 
 /// The value of a claim for scopes.
@@ -44,9 +57,9 @@ impl ScopeSet {
     /// # Errors
     /// It does not follow the grammar.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
-        let mut set = Self::default();
-        set.add_text(text)?;
-        Ok(set)
+        let mut gathering = Gathering::default();
+        gathering.add_text(text)?;
+        Ok(gathering.set)
     }
 
     /// Collects `scopes`, each one scope.
@@ -54,11 +67,9 @@ impl ScopeSet {
     /// # Errors
     /// One of them does not follow the grammar.
     pub fn collect<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScope> {
-        let mut set = Self::default();
-        for scope in scopes {
-            set.add(scope)?;
-        }
-        Ok(set)
+        let mut gathering = Gathering::default();
+        scopes.into_iter().try_for_each(|scope| gathering.add(scope))?;
+        Ok(gathering.set)
     }
 
     /// Reads the scopes of a token out of its `claims` for scopes, which is all that is there together: `scope` (RFC 8693 section 4.2) and
@@ -69,25 +80,25 @@ impl ScopeSet {
     pub fn from_claims<'a>(
         claims: impl IntoIterator<Item = (&'static str, ScopeClaim<'a>)>,
     ) -> Result<Self, InvalidScope> {
-        let mut set = Self::default();
+        let mut gathering = Gathering::default();
         for (claim, value) in claims {
             match value {
-                ScopeClaim::Text(text) => set.add_text(text)?,
+                ScopeClaim::Text(text) => gathering.add_text(text)?,
                 ScopeClaim::List(elements) => {
                     for element in elements {
-                        set.add(element.as_str().ok_or(InvalidScope::Claim { claim })?)?;
+                        gathering.add(element.as_str().ok_or(InvalidScope::Claim { claim })?)?;
                     }
                 }
                 ScopeClaim::Neither => return Err(InvalidScope::Claim { claim }),
             }
         }
-        Ok(set)
+        Ok(gathering.set)
     }
 
     /// Whether `scope` is in it.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|own| **own == *scope)
+        self.iter().any(|own| own == scope)
     }
 
     /// Whether every scope of `other` is in it.
@@ -104,32 +115,25 @@ impl ScopeSet {
 
     /// The scopes in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.scopes.iter().map(|scope| &**scope)
+        pieces(&self.text)
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.scopes.is_empty()
+        self.text.is_empty()
     }
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.scopes.len()
+    pub fn len(&self) -> usize {
+        self.iter().count()
     }
+}
 
+impl Gathering {
     fn add_text(&mut self, text: &str) -> Result<(), InvalidScope> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        // A third of what `split` takes of short texts.
-        let mut start = 0;
-        for end in memchr::memchr_iter(b' ', text.as_bytes()).chain([text.len()]) {
-            self.add(text.get(start..end).unwrap_or_default())?;
-            start = end + 1;
-        }
-        Ok(())
+        pieces(text).try_for_each(|scope| self.add(scope))
     }
 
     fn add(&mut self, scope: &str) -> Result<(), InvalidScope> {
@@ -137,20 +141,42 @@ impl ScopeSet {
         if scope.is_empty() || !scope.bytes().all(in_grammar) {
             return Err(InvalidScope::Token);
         }
-        if !self.contains(scope) {
-            self.scopes.push(scope.into());
+        if self.is_new(scope) {
+            if self.count > 0 {
+                self.set.text.push(' ');
+            }
+            self.set.text.push_str(scope);
+            self.count += 1;
         }
         Ok(())
     }
+
+    fn is_new(&mut self, scope: &str) -> bool {
+        if self.count < MOST_COMPARED {
+            return !self.set.contains(scope);
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.set.iter().map(Box::from));
+        }
+        self.many.insert(scope.into())
+    }
+}
+
+/// What the spaces of a text separate, also where that is nothing; none of the empty text.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut left = (!text.is_empty()).then_some(text);
+    iter::from_fn(move || {
+        let text = left?;
+        // A third of what `split` takes of short texts.
+        let space = memchr::memchr(b' ', text.as_bytes()).and_then(|space| text.split_at_checked(space));
+        left = space.and_then(|(_, behind)| behind.get(1..));
+        Some(space.map_or(text, |(piece, _)| piece))
+    })
 }
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, scope) in self.iter().enumerate() {
-            let separator = if position == 0 { "" } else { " " };
-            write!(formatter, "{separator}{scope}")?;
-        }
-        Ok(())
+        formatter.write_str(&self.text)
     }
 }
 
@@ -207,6 +233,19 @@ mod tests {
         assert!(!set.contains_all(&ScopeSet::parse("orders:write admin").unwrap()));
         assert!(set.contains_any(&ScopeSet::parse("admin orders:write").unwrap()));
         assert!(!set.contains_any(&ScopeSet::default()));
+    }
+
+    #[test]
+    fn no_scope_is_there_twice_among_few_or_many() {
+        for count in [1, MOST_COMPARED - 1, MOST_COMPARED, MOST_COMPARED + 1, 2000] {
+            let names: Vec<String> = (0..count).map(|number| format!("s{number}")).collect();
+            let text = names.join(" ");
+            let set = ScopeSet::parse(&format!("{text} s0 {text}")).unwrap();
+            assert_eq!((set.len(), set.to_string()), (count, text));
+            assert!(names.iter().all(|name| set.contains(name)) && !set.contains("s") && !set.contains("s0 s1"));
+        }
+        assert_eq!((ScopeSet::default().len(), ScopeSet::default().iter().next()), (0, None));
+        assert!(!ScopeSet::default().contains("") && !ScopeSet::parse("a").unwrap().contains(""));
     }
 
     proptest! {

@@ -3,14 +3,17 @@
 //! next one is asked. In one host the most specific path decides, segment by segment from the left: a literal before a
 //! parameter before a rest. Only then its methods are looked at.
 
-use std::{collections::HashMap, iter, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, iter, sync::Arc};
 
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
 use crate::http::{NormalHost, NormalPath, PathParameters};
 
-use super::{HostPattern, Methods, PathPattern, tree::PathTree};
+use super::{
+    HostPattern, Methods, PathPattern,
+    tree::{PathTree, Values},
+};
 
 /// All routes, ready to be matched.
 #[derive(Debug)]
@@ -23,11 +26,12 @@ pub struct RouteTable<T> {
 
 /// The route of a request.
 #[derive(Debug)]
-pub struct RouteMatch<'a, T> {
+pub struct RouteMatch<'t, 'p, T> {
     /// What was put into the table with it.
-    pub value: &'a T,
-    /// The values of its path's parameters.
-    pub parameters: PathParameters,
+    pub value: &'t T,
+    shape: &'t Shape,
+    path: Cow<'p, str>,
+    values: Values,
 }
 
 /// Why a request has no route.
@@ -43,23 +47,23 @@ pub enum NoMatch {
 }
 
 impl<T> RouteTable<T> {
-    /// Finds the route of a request. Allocates nothing but the parameters, and what the path needs for being compared if
-    /// it has escapes.
+    /// Finds the route of a request. Allocates nothing but what the path needs for being compared if it has escapes.
     ///
     /// # Errors
     /// If there is no route, or none for the method.
-    pub fn match_route(
+    pub fn match_route<'p>(
         &self,
         host: &NormalHost,
-        path: &NormalPath<'_>,
+        path: &'p NormalPath<'_>,
         method: &Method,
-    ) -> Result<RouteMatch<'_, T>, NoMatch> {
+    ) -> Result<RouteMatch<'_, 'p, T>, NoMatch> {
         let path = path.for_matching();
-        let (found, values) = self.trees(host.as_str()).find_map(|tree| tree.find(&path)).ok_or(NoMatch::NoRoute)?;
+        let mut values = Values::default();
+        let found = self.trees(host.as_str()).find_map(|tree| tree.find(&path, &mut values)).ok_or(NoMatch::NoRoute)?;
         let mut routes = found.iter().filter_map(|&route| self.routes.get(route as usize));
         let route = routes.find(|route| route.shape.methods.contain(method));
         let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: self.allow(found) })?;
-        Ok(RouteMatch { value: &route.value, parameters: route.shape.parameters(values.iter(), path.len()) })
+        Ok(RouteMatch { value: &route.value, shape: &route.shape, path, values })
     }
 
     /// The value of `Allow` (RFC 9110 section 10.2.1): the methods of all routes of a path, sorted.
@@ -103,6 +107,14 @@ impl<T> RouteTable<T> {
         });
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
         exact.into_iter().chain(below.filter_map(|name| self.below.get(name))).chain(iter::once(&self.any))
+    }
+}
+
+impl<T> RouteMatch<'_, '_, T> {
+    /// The values of its path's parameters. They are made when they are asked for, since few routes have rules about them.
+    #[must_use]
+    pub fn parameters(&self) -> PathParameters {
+        self.shape.parameters(self.values.of(&self.path), self.path.len())
     }
 }
 

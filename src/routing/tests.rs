@@ -37,8 +37,8 @@ fn table(routes: &[&str]) -> RouteTable<String> {
 fn find(table: &RouteTable<String>, method: &str, host: &str, path: &str) -> String {
     let (host, path) = (NormalHost::parse(host).unwrap(), NormalPath::parse(path).unwrap());
     match table.match_route(&host, &path, &method.parse::<Method>().unwrap()) {
-        Ok(found) if found.parameters == Default::default() => found.value.clone(),
-        Ok(found) => format!("{} {:?}", found.value, found.parameters),
+        Ok(found) if found.parameters() == Default::default() => found.value.clone(),
+        Ok(found) => format!("{} {:?}", found.value, found.parameters()),
         Err(NoMatch::NoRoute) => "404".to_owned(),
         Err(NoMatch::MethodNotAllowed { allow }) => format!("405 {}", allow.to_str().unwrap()),
     }

@@ -65,11 +65,13 @@ enum End {
     Rest,
 }
 
-/// The values of a path's parameters, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Values<'p> {
-    values: [&'p str; MOST_PARAMETERS],
+/// Where in a path the values of its parameters stand, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values {
+    /// From where to where, in bytes.
+    spans: [(u32, u32); MOST_PARAMETERS],
     count: usize,
+    path_bytes: usize,
 }
 
 impl PathTree {
@@ -77,16 +79,15 @@ impl PathTree {
         Self { places: vec![Place::default()], ways: Ways::new(), several: Vec::new() }
     }
 
-    /// The routes of the path that `path` fits best, and the values of its parameters.
-    pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&[u32], Values<'p>)> {
-        let mut values = Values::default();
-        let routes = self.seek(0, path.get(1..), &mut values)?;
-        Some((routes, values))
+    /// The routes of the path that `path` fits best; puts in where the values of its parameters are.
+    pub(super) fn find(&self, path: &str, values: &mut Values) -> Option<&[u32]> {
+        (values.count, values.path_bytes) = (0, path.len());
+        self.seek(0, path.get(1..), values)
     }
 
     /// What answers to the path that goes on with `path` from the place `at`, behind a slash; `None` for one that ends here. There is
     /// one way to each place, so whatever has to be tried is tried once.
-    fn seek<'p>(&self, mut at: u32, mut path: Option<&'p str>, values: &mut Values<'p>) -> Option<&[u32]> {
+    fn seek(&self, mut at: u32, mut path: Option<&str>, values: &mut Values) -> Option<&[u32]> {
         loop {
             let place = self.place(at)?;
             let behind = match path {
@@ -102,7 +103,7 @@ impl PathTree {
             match (literal, parameter, rest) {
                 (Some(below), None, None) => (at, path) = (below, follows),
                 (None, Some(below), None) => {
-                    values.push(segment);
+                    values.push(behind, segment);
                     (at, path) = (below, follows);
                 }
                 _ => {
@@ -112,14 +113,14 @@ impl PathTree {
                     }
                     values.count = known;
                     if let Some(below) = parameter {
-                        values.push(segment);
+                        values.push(behind, segment);
                         if let Some(found) = self.seek(below, follows, values) {
                             return Some(found);
                         }
                         values.count = known;
                     }
                     let rest = rest?;
-                    values.push(behind);
+                    values.push(behind, behind);
                     return Some(rest);
                 }
             }
@@ -326,16 +327,20 @@ fn first_segment(path: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl<'p> Values<'p> {
-    fn push(&mut self, value: &'p str) {
-        if let Some(place) = self.values.get_mut(self.count) {
-            *place = value;
+impl Values {
+    /// Adds `value`, with which `behind` begins, the end of the path.
+    fn push(&mut self, behind: &str, value: &str) {
+        let start = self.path_bytes - behind.len();
+        if let Some(place) = self.spans.get_mut(self.count) {
+            *place = (number(start), number(start + value.len()));
             self.count += 1;
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'p str> {
-        self.values.iter().take(self.count).copied()
+    /// The values themselves, in the path that was looked for.
+    pub(super) fn of<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> {
+        let value = |&(start, end): &(u32, u32)| path.get(start as usize..end as usize).unwrap_or_default();
+        self.spans.iter().take(self.count).map(value)
     }
 }
 
@@ -358,7 +363,9 @@ mod tests {
             }
             tree.insert(&segments, number(MOST_SEGMENTS));
             let found = |path: &str| {
-                tree.find(path).map(|(found, values)| (found[0] as usize, values.iter().collect::<Vec<_>>().concat()))
+                let mut values = Values::default();
+                let found = tree.find(path, &mut values)?;
+                Some((found[0] as usize, values.of(path).collect::<String>()))
             };
             let of_literals = "/a".repeat(MOST_SEGMENTS);
             assert_eq!(found(&of_literals), Some((MOST_SEGMENTS, String::new())));

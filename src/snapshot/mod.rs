@@ -155,12 +155,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// If nothing does, or nothing for its method.
-    pub fn match_route(
+    pub fn match_route<'p>(
         &self,
         host: &NormalHost,
-        path: &NormalPath<'_>,
+        path: &'p NormalPath<'_>,
         method: &Method,
-    ) -> Result<RouteMatch<'_, Destination>, NoMatch> {
+    ) -> Result<RouteMatch<'_, 'p, Destination>, NoMatch> {
         match self.own_table.as_ref().map(|own| own.match_route(host, path, method)) {
             None | Some(Err(NoMatch::NoRoute)) => self.table.match_route(host, path, method),
             Some(own) => own,

@@ -19,8 +19,9 @@ use super::{
     scene::{self, NOW},
 };
 
-/// How many tables of routes are asked.
-const TABLES: u32 = 4;
+/// How many tables of routes are asked, and for how many paths each.
+const TABLES: u32 = 8;
+const PATHS: u32 = 64;
 
 /// Reading the host.
 pub(crate) fn host(counter: &mut Counter) {
@@ -104,14 +105,22 @@ fn table(routes: usize) -> RouteTable<usize> {
     builder.build()
 }
 
-/// Finding the route of a path among so many. Where a host lies in a table depends on the table's seed, which is worth 1 %: several
-/// tables are asked, each with a seed of its own.
+/// Finding the route of a path among so many. Where a host and a segment lie in a table depends on the table's seed: several tables,
+/// each with a seed of its own, are asked for routes from all over them.
 pub(crate) fn route(counter: &mut Counter, routes: usize) {
     let host = NormalHost::parse("api.example.com").expect("a host");
-    let path = format!("/v1/service{}/tenants/acme/orders6/17/lines", routes / 10 - 1);
-    let path = NormalPath::parse(&path).expect("a path");
+    let services = routes / 10;
+    let path =
+        |number: usize| format!("/v1/service{}/tenants/acme/orders6/17/lines", number * services / PATHS as usize);
+    let texts: Vec<String> = (0..PATHS as usize).map(path).collect();
+    let paths: Vec<NormalPath<'_>> = texts.iter().map(|text| NormalPath::parse(text).expect("a path")).collect();
     for _ in 0..TABLES {
         let table = table(routes);
-        counter.count(50, || table.match_route(black_box(&host), &path, &Method::GET).expect("a route").parameters);
+        let mut turn = paths.iter().cycle();
+        let next = || turn.next().expect("one of a circle");
+        let find = |path: &mut &NormalPath<'_>| {
+            *table.match_route(black_box(&host), path, &Method::GET).expect("a route").value
+        };
+        counter.count_each(2 * PATHS, next, find);
     }
 }

@@ -84,11 +84,9 @@ where
                 Poll::Ready(Ok(match ready!(self.wire.poll_head(context))? {
                     None => Stage::Closing,
                     Some(Ok(decoded)) => self.begin(decoded),
-                    Some(Err(fault)) => Stage::Answering {
-                        answer: Box::pin((self.service)(Err(fault))),
-                        said: Said::default(),
-                        keep_alive: false,
-                    },
+                    Some(Err(fault)) => {
+                        Stage::Answering { answer: self.answer(Err(fault)), said: Said::default(), keep_alive: false }
+                    }
                 }))
             }
             Stage::Answering { answer, said, keep_alive } => {
@@ -129,13 +127,19 @@ where
         }
     }
 
+    /// What answers, made in its place: it is some kilobytes for what comes later, which else would be copied there unwritten.
+    fn answer(&self, request: Result<Request<Option<Http1Body>>, RequestFault>) -> Pin<Box<F>> {
+        let place = Box::new_uninit();
+        Box::into_pin(Box::write(place, (self.service)(request)))
+    }
+
     fn begin(&self, decoded: Decoded) -> Stage<F, B> {
         let Decoded { request, said, length } = decoded;
         let keep_alive = !said.close && (!said.is_http10 || said.keep_alive);
         // What has no body and cannot become anything else needs nothing of the connection.
         let needs_wire = length != Some(0) || said.upgrade || said.is_connect;
         let body = needs_wire.then(|| Http1Body::new(Rc::clone(&self.wire), self.wire.number()));
-        let answer = Box::pin((self.service)(Ok(Request { head: request, body })));
+        let answer = self.answer(Ok(Request { head: request, body }));
         Stage::Answering { answer, said, keep_alive }
     }
 }
