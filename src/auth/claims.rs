@@ -16,9 +16,6 @@ use crate::{
     oauth::{ScopeClaim, ScopeSet},
 };
 
-/// The claims that name the client, the standard one first (RFC 9068 section 2.2; OpenID Connect's `azp`; Okta's `cid`).
-const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
-
 /// What a token says, in the types of the RFCs.
 #[derive(Clone, Debug)]
 pub struct Claims {
@@ -27,6 +24,9 @@ pub struct Claims {
     expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
+    /// Which members are asked for on nearly every request: to look for them by name would mean to look at most of the others.
+    audience_at: Option<u32>,
+    client_at: Option<u32>,
 }
 
 /// What `token_use` says of a token that is made for access.
@@ -107,7 +107,8 @@ impl Claims {
             }
         }
         let scopes = scopes(&found)?;
-        Ok(Self { members, scopes, expires_at, not_before, issued_at })
+        let (audience_at, client_at) = (found.aud_at, found.client_at);
+        Ok(Self { members, scopes, expires_at, not_before, issued_at, audience_at, client_at })
     }
 
     /// Judges the times (RFC 7519 sections 4.1.4 to 4.1.6), the issuer's clock being off by up to `leeway`.
@@ -153,13 +154,13 @@ impl Claims {
     /// The client: `client_id`, or else `azp`, or else `cid`.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        CLIENT_CLAIMS.into_iter().find_map(|name| self.text(name))
+        self.client_at.and_then(|at| self.members.member_at(at)).and_then(Member::as_text)
     }
 
     /// Whether `audience` is one of its audiences, byte for byte (RFC 7519 section 4.1.3).
     #[must_use]
     pub fn has_audience(&self, audience: &str) -> bool {
-        match self.claim("aud") {
+        match self.audience_at.and_then(|at| self.members.member_at(at)) {
             Some(Member::Text(own)) => own == audience,
             Some(Member::List(own)) => own.iter().any(|own| own == audience),
             _ => false,
@@ -182,6 +183,9 @@ impl Claims {
     /// in JSON. `client_id` and `scope` are found under the names that other issuers give them, too.
     #[must_use]
     pub fn claim_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        if name == "client_id" {
+            return self.client_id().map(Cow::Borrowed);
+        }
         match self.claim(name) {
             Some(Member::Text(text)) => Some(Cow::Borrowed(text)),
             Some(Member::Null) => None,
@@ -190,7 +194,6 @@ impl Claims {
                 Some(Cow::Owned(texts.map_or_else(|| list.to_string(), |texts| texts.join(" "))))
             }
             Some(other) => Some(Cow::Owned(other.to_string())),
-            None if name == "client_id" => self.client_id().map(Cow::Borrowed),
             None if name == "scope" && !self.scopes.is_empty() => Some(Cow::Owned(self.scopes.to_string())),
             None => None,
         }

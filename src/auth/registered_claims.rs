@@ -26,20 +26,37 @@ pub(super) struct RegisteredClaims<'a> {
     pub(super) c_hash: Option<Member<'a>>,
     pub(super) events: Option<Member<'a>>,
     pub(super) cnf: Option<Member<'a>>,
+    /// Which of the members is `aud`.
+    pub(super) aud_at: Option<u32>,
+    /// Which is the claim that names the client: `client_id` (RFC 9068 section 2.2), or else OpenID Connect's `azp`, or else Okta's `cid`.
+    pub(super) client_at: Option<u32>,
 }
 
 impl<'a> RegisteredClaims<'a> {
     /// Those that are among `members`.
     pub(super) fn among(members: &'a JsonObject) -> Self {
         let mut found = Self::default();
-        for (name, value) in members.iter() {
+        let mut client_at = [None; 3];
+        for (at, (name, value)) in (0..).zip(members.iter()) {
             let claim = match name {
                 "sub" => &mut found.sub,
                 "jti" => &mut found.jti,
-                "client_id" => &mut found.client_id,
-                "azp" => &mut found.azp,
-                "cid" => &mut found.cid,
-                "aud" => &mut found.aud,
+                "client_id" => {
+                    client_at[0] = Some(at);
+                    &mut found.client_id
+                }
+                "azp" => {
+                    client_at[1] = Some(at);
+                    &mut found.azp
+                }
+                "cid" => {
+                    client_at[2] = Some(at);
+                    &mut found.cid
+                }
+                "aud" => {
+                    found.aud_at = Some(at);
+                    &mut found.aud
+                }
                 "exp" => &mut found.exp,
                 "nbf" => &mut found.nbf,
                 "iat" => &mut found.iat,
@@ -57,6 +74,7 @@ impl<'a> RegisteredClaims<'a> {
             };
             *claim = Some(value);
         }
+        found.client_at = client_at.into_iter().flatten().next();
         found
     }
 }
@@ -70,7 +88,7 @@ mod tests {
     /// Each field with its name. Of a field that is left out here, the compiler asks.
     macro_rules! named {
         ($found:expr, $($name:ident)*) => {{
-            let RegisteredClaims { $($name),* } = $found;
+            let RegisteredClaims { $($name,)* aud_at: _, client_at: _ } = $found;
             [$((stringify!($name), $name.map(Member::to_value))),*]
         }};
     }
@@ -92,6 +110,12 @@ mod tests {
             for (name, found) in all_of(&members) {
                 assert_eq!(found, members.member(name).map(Member::to_value), "{name} of {:?}", members.to_map());
             }
+            let RegisteredClaims { aud_at, client_at, .. } = RegisteredClaims::among(&members);
+            let at = |at: Option<u32>| at.map(|at| members.member_at(at).map(Member::to_value));
+            let client = ["client_id", "azp", "cid"].into_iter().find_map(|name| members.member(name));
+            assert_eq!(at(aud_at), members.member("aud").map(|value| Some(value.to_value())));
+            assert_eq!(at(client_at), client.map(|value| Some(value.to_value())));
+            assert!(members.member_at(99).is_none());
         };
         let every = |change: fn(&str) -> String| names.iter().map(|name| (change(name), json!(change(name)))).collect();
         assert_found(every(str::to_owned));

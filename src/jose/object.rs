@@ -107,6 +107,12 @@ impl JsonObject {
         self.member(name).and_then(Member::as_text)
     }
 
+    /// The member that is the one after `before` others, as [`Self::iter`] gives them.
+    #[must_use]
+    pub fn member_at(&self, before: u32) -> Option<Member<'_>> {
+        self.members.entries.get(before as usize).map(|entry| self.value(&entry.value))
+    }
+
     /// How many members it has.
     #[must_use]
     pub const fn len(&self) -> usize {
