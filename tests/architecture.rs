@@ -38,6 +38,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("descriptors", 0),
     ("read_ahead", 0),
     ("received", 0),
+    ("in_place", 0),
     ("turn", 0),
 ];
 

@@ -11,6 +11,7 @@ use crate::{
     auth::{self, Access, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
     http::{PathParameters, RequestHead},
+    in_place,
     routing::RouteMatch,
     snapshot::{Destination, Route, Snapshot},
     token_endpoint::DropReason,
@@ -35,7 +36,9 @@ pub(super) async fn permit(
             Some(known) => known.map_err(Rejection::from),
             None => {
                 // Boxed, since few requests need it: else each would carry the room for it.
-                let mut verified = Box::pin(verified(field, worker, snapshot, requirement, record.time()));
+                let now = record.time();
+                let verified = in_place::boxed(|| verified(field, worker, snapshot, requirement, now));
+                let mut verified = Box::into_pin(verified);
                 // Mostly nobody has to be asked, and then there is nothing to put a bound to.
                 match poll_fn(|context| Poll::Ready(verified.as_mut().poll(context))).await {
                     Poll::Ready(verified) => verified,

@@ -21,6 +21,7 @@ use crate::{
     clock::UnixTime,
     http::{Arrival, BodyEnd, BodyOutcome, RequestHead, headers},
     id::{RequestId, TokenId},
+    in_place,
     limit::Taken,
     server::ConnectionInfo,
     snapshot::{Route, RouteIndex},
@@ -78,7 +79,7 @@ impl Record {
         request: &RequestHead,
     ) -> Box<Self> {
         let time = worker.clock().now();
-        Box::new(Self {
+        in_place::boxed(|| Self {
             worker: Rc::clone(worker),
             snapshot,
             connection: Rc::clone(connection),

@@ -20,6 +20,7 @@ use crate::{
         headers::{set_request_id, strip_hop_by_hop_from_response},
         is_grpc,
     },
+    in_place,
     server::CloseConnection,
 };
 
@@ -35,8 +36,8 @@ pub(super) fn answer(answer: Answer, mut record: Box<Record>) -> Response<Respon
             let (tie, grpc) =
                 (record.tie().cloned(), record.version() == Version::HTTP_2 && is_grpc(&response.head.fields));
             response.map(|body| {
-                let body = TiedBody::new(body, tie, grpc);
-                ResponseBody::Forwarded(Box::new(MeteredBody::new(body, limits, ResponseEnd::new(record))))
+                let body = || MeteredBody::new(TiedBody::new(body, tie, grpc), limits, ResponseEnd::new(record));
+                ResponseBody::Forwarded(in_place::boxed(body))
             })
         }
         Answer::Own(response) => {

@@ -23,7 +23,10 @@ use super::{
     room::Waiting,
     upgrade::{self, UpstreamUpgrade},
 };
-use crate::http::{BodyError, Request};
+use crate::{
+    http::{BodyError, Request},
+    in_place,
+};
 
 /// How many kept connections may turn out to be closed before an endpoint is given up for this request.
 const MOST_STALE: usize = 3;
@@ -227,7 +230,7 @@ impl<B: RequestBody> Attempt<'_, '_, B> {
             Framing::Repeated => return Err(ForwardError::RepeatedLength { endpoint }),
         };
         let response = response.map(|body| UpstreamBody::new(body, Exchange { lease, reusable, under_way }));
-        Ok(Box::new(Forwarded { response, upgrade: None, endpoint, timings }))
+        Ok(in_place::boxed(|| Forwarded { response, upgrade: None, endpoint, timings }))
     }
 
     const fn limits(&self) -> Limits {

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     auth::Permit,
     http::{Request, Response},
+    in_place,
 };
 
 /// The longest pause before an endpoint is asked again that has just failed the same request.
@@ -79,7 +80,7 @@ pub fn forward<'a, B: RequestBody>(
 ) -> impl Future<Output = Result<Box<Forwarded<B>>, ForwardError>> + 'a {
     // What is awaited is copied whenever it is handed on, and so is what it gives: both are boxed, which saves some 800
     // instructions a request.
-    let request = Box::new(request.map(Outgoing::new));
+    let request = in_place::boxed(|| request.map(Outgoing::new));
     forward_boxed(permit, request, upstream, pools, caller, deadline)
 }
 

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     http::{Request, Response, ResponseHead},
+    in_place,
     server::{
         drive::{ConnectionError, HttpConnection},
         stream::DownstreamStream,
@@ -127,10 +128,8 @@ where
         }
     }
 
-    /// What answers, made in its place: it is some kilobytes for what comes later, which else would be copied there unwritten.
     fn answer(&self, request: Result<Request<Option<Http1Body>>, RequestFault>) -> Pin<Box<F>> {
-        let place = Box::new_uninit();
-        Box::into_pin(Box::write(place, (self.service)(request)))
+        Box::into_pin(in_place::boxed(|| (self.service)(request)))
     }
 
     fn begin(&self, decoded: Decoded) -> Stage<F, B> {
