@@ -43,7 +43,7 @@ def _options():
     parser.add_argument("--seconds", type=int, help="how long each time (5)")
     parser.add_argument("--quick", action="store_true", help="one round of a second: whether it works, not how fast")
     parser.add_argument("--binary", type=Path, default=tools.TARGET / "release" / "postern", help="the release build")
-    parser.add_argument("--verification", type=Path, metavar="FILE", help="microseconds of a bare verification, as JSON by algorithm")
+    parser.add_argument("--verification", type=Path, metavar="PROGRAM", help="the benchmark `tokens`, which measures bare ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures there")
     parser.add_argument("--svg", type=Path, metavar="FILE", default=tools.TARGET / "compare.svg", help="the chart (%(default)s)")
     parser.add_argument("--bounds", action="store_true", help="fails if a bound that was measured does not hold")
@@ -60,11 +60,11 @@ def main():
     children.end_with_this_program()
     begun = time.monotonic()
     there = tools.prepare(options.binary)
-    bare = verification.read(options.verification)
+    bare = verification.Bare(verification.find_program(options.verification))
     description, results = machine.description(there), Results()
     for line in report.machine_lines(description):
         print(line)
-    rig = Rig(there, None, options.rounds, options.seconds, options.quick, list(options.gateways))
+    rig = Rig(there, None, options.rounds, options.seconds, options.quick, list(options.gateways), bare)
     needed = fresh.tokens_needed(options.seconds, options.quick) if "b" in options.only else {}
     with Standing(rig, needed):
         # This program is part of the load: it polls, and holds idle connections.
@@ -73,17 +73,17 @@ def main():
         for letter in options.only:
             print(f"({letter}) {WORKLOADS[letter][1]}", flush=True)
             measure(letter, rig, results)
-    rows = bounds.bounds(results, bare)
+    rows = bounds.bounds(results, bare.medians())
     report.print_table(results, description, options.gateways)
     report.print_bounds(rows)
-    if "b" in options.only and not bare:
-        print("  for (b) run first: cargo bench --bench tokens -- verify_bare")
+    if "b" in options.only and not bare.medians():
+        print("  for (b) run first: cargo bench --bench tokens --no-run")
     drawn = chart.draw(results, description)
     if drawn:
         options.svg.write_text(drawn)
         print(f"\nchart: {options.svg}")
     if options.json:
-        told = {"rounds": options.rounds, "seconds": options.seconds, "only": options.only, "verification_us": bare}
+        told = {"rounds": options.rounds, "seconds": options.seconds, "only": options.only, "verification_us": bare.medians()}
         options.json.write_text(report.as_json(results, description, rows, told))
         print(f"figures: {options.json}")
     print(f"took {(time.monotonic() - begun) / 60:.0f} minutes")

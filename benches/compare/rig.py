@@ -26,6 +26,7 @@ class Rig:
     seconds: int
     quick: bool
     gateways: list
+    bare: object  # verifications without a gateway
     keys: Keys = None
     upstream_port: int = 0
     jwks_port: int = 0

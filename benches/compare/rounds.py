@@ -106,8 +106,8 @@ class Entrant:
         )
 
 
-def measure(rig, results, cases):
-    """Measures these cases together."""
+def measure(rig, results, cases, beside=lambda rig: None):
+    """Measures these cases together, and `beside` in each round."""
     with contextlib.ExitStack() as stack:
         entrants = []
         for case in cases:
@@ -117,6 +117,7 @@ def measure(rig, results, cases):
                 if _succeeds(results, entrant, lambda: entrant.begin(stack)):
                     entrants.append(entrant)
         for _ in range(rig.rounds):
+            beside(rig)
             entrants = [entrant for entrant in entrants if _succeeds(results, entrant, entrant.measure)]
 
 

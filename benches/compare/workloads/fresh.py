@@ -31,4 +31,4 @@ def measure(rig, results):
                 seconds=seconds(rig.seconds, rig.quick),
             )
         )  # fmt: skip
-    measure_cases(rig, results, cases)
+    measure_cases(rig, results, cases, rig.bare.measure)
