@@ -15,20 +15,41 @@ const BUCKETS_MICROSECONDS: [u64; 16] = [
     10_000_000, 30_000_000, 60_000_000,
 ];
 
+/// How many buckets are of short durations.
+const SHORT: usize = 3;
+
 /// One worker's part of a histogram.
 #[derive(Debug, Default)]
-#[repr(C)]
 pub(super) struct Histogram {
-    // Beside the buckets of short durations.
+    short: ShortDurations,
+    long: LongDurations,
+}
+
+/// What most observations count in: the sum of all, and the first buckets. The others may be elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct ShortDurations {
     sum_nanoseconds: Counter,
-    buckets: [Counter; 17],
+    buckets: [Counter; SHORT],
+}
+
+/// The other buckets.
+#[derive(Debug, Default)]
+pub(super) struct LongDurations {
+    buckets: [Counter; 17 - SHORT],
 }
 
 impl Histogram {
     pub(super) fn observe(&self, duration: Duration) {
+        self.short.observe(duration, || &self.long);
+    }
+}
+
+impl ShortDurations {
+    /// Counts one here, or in what `long` gives.
+    pub(super) fn observe<'l>(&self, duration: Duration, long: impl FnOnce() -> &'l LongDurations) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BUCKETS_MICROSECONDS.partition_point(|bound| bound * 1000 < nanoseconds);
-        if let Some(bucket) = self.buckets.get(bucket) {
+        if let Some(bucket) = self.buckets.get(bucket).or_else(|| long().buckets.get(bucket - SHORT)) {
             bucket.add(1);
         }
         self.sum_nanoseconds.add(nanoseconds);
@@ -47,10 +68,15 @@ pub struct HistogramCount {
 impl HistogramCount {
     /// Adds one worker's part.
     pub(super) fn add(&mut self, part: &Histogram) {
-        for (sum, bucket) in self.buckets.iter_mut().zip(&part.buckets) {
+        self.add_parts(&part.short, &part.long);
+    }
+
+    /// The same of one whose long durations are elsewhere.
+    pub(super) fn add_parts(&mut self, short: &ShortDurations, long: &LongDurations) {
+        for (sum, bucket) in self.buckets.iter_mut().zip(short.buckets.iter().chain(&long.buckets)) {
             *sum += bucket.value();
         }
-        self.sum = self.sum.saturating_add(Duration::from_nanos(part.sum_nanoseconds.value()));
+        self.sum = self.sum.saturating_add(Duration::from_nanos(short.sum_nanoseconds.value()));
     }
 
     /// Adds another count.

@@ -1,13 +1,16 @@
 //! Owns: what is counted of a route.
 //! Always holds: what good requests count lies together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::{
     Decision, HistogramCount, Samples, WorkerMetrics, catalogue,
     decision::DecisionKey,
     directory::Shard,
-    histogram::Histogram,
+    histogram::{LongDurations, ShortDurations},
     shard::{Counter, Sharded},
     tally::Tally,
 };
@@ -32,15 +35,27 @@ pub struct FinishedRequest {
     pub bytes_out: u64,
 }
 
-/// One worker's counters of one route. What a good request counts is in the first two cache lines, which processors fetch as one: with
-/// 10,000 routes it is where no request has been for long.
+/// One worker's counters of one route: what a good request counts, in two cache lines, which processors fetch as one. With 10,000 routes
+/// it is where no request has been for long, and all of them together should be as near as can be.
 #[derive(Debug, Default)]
-#[repr(C, align(128))]
+#[repr(align(128))]
 pub(super) struct RouteShard {
-    statuses: [Counter; 6],
+    /// The classes from the third on.
+    statuses: [Counter; 4],
     bytes_out: Counter,
     decisions: Tally<Arc<DecisionKey>>,
-    duration: Histogram,
+    duration: ShortDurations,
+    seldom: OnceLock<Box<Seldom>>,
+}
+
+const _: () = assert!(size_of::<RouteShard>() == 128, "two cache lines");
+
+/// What few requests count; not there until one does.
+#[derive(Debug, Default)]
+struct Seldom {
+    /// The first two classes.
+    statuses: [Counter; 2],
+    duration: LongDurations,
     bytes_in: Counter,
     token_ended: Counter,
     rejections: Tally<&'static str>,
@@ -50,12 +65,12 @@ impl RouteMetrics {
     /// Counts a request whose answer has ended.
     pub fn finished(&self, worker: &WorkerMetrics, request: &FinishedRequest) {
         let Some(shard) = self.0.of(worker) else { return };
-        count_status(&shard.statuses, request.status);
+        shard.count_status(request.status);
         if request.bytes_in > 0 {
-            shard.bytes_in.add(request.bytes_in);
+            shard.seldom().bytes_in.add(request.bytes_in);
         }
         shard.bytes_out.add(request.bytes_out);
-        shard.duration.observe(request.duration);
+        shard.duration.observe(request.duration, || &shard.seldom().duration);
     }
 
     /// Counts a decision.
@@ -68,13 +83,28 @@ impl RouteMetrics {
     /// Counts an answer or an upgraded connection that was cut because its token had ended.
     pub fn token_ended(&self, worker: &WorkerMetrics) {
         let Some(shard) = self.0.of(worker) else { return };
-        shard.token_ended.add(1);
+        shard.seldom().token_ended.add(1);
     }
 
     /// Counts an error that Postern itself answered.
     pub fn rejected(&self, worker: &WorkerMetrics, reason: &'static str) {
         let Some(shard) = self.0.of(worker) else { return };
-        shard.rejections.count(|key| *key == reason, || reason);
+        shard.seldom().rejections.count(|key| *key == reason, || reason);
+    }
+}
+
+impl RouteShard {
+    fn seldom(&self) -> &Seldom {
+        self.seldom.get_or_init(Box::default)
+    }
+
+    /// Counts a status in its class.
+    fn count_status(&self, status: Option<u16>) {
+        let class = class_of(status);
+        let seldom = || self.seldom().statuses.get(class);
+        if let Some(count) = class.checked_sub(2).map_or_else(seldom, |class| self.statuses.get(class)) {
+            count.add(1);
+        }
     }
 }
 
@@ -84,21 +114,23 @@ impl Shard for RouteShard {
         let mut is_used = false;
         for shard in shards.iter() {
             is_used = true;
-            for (class, count) in STATUS_CLASSES.iter().zip(&shard.statuses) {
+            let none = Seldom::default();
+            let seldom = shard.seldom.get().map_or(&none, |seldom| &**seldom);
+            for (class, count) in STATUS_CLASSES.iter().zip(seldom.statuses.iter().chain(&shard.statuses)) {
                 samples.add(&catalogue::REQUESTS, &[name, class], count.value());
             }
-            samples.add(&catalogue::REQUEST_BYTES, &[name], shard.bytes_in.value());
+            samples.add(&catalogue::REQUEST_BYTES, &[name], seldom.bytes_in.value());
             samples.add(&catalogue::RESPONSE_BYTES, &[name], shard.bytes_out.value());
-            samples.add(&catalogue::TOKEN_ENDED, &[name], shard.token_ended.value());
+            samples.add(&catalogue::TOKEN_ENDED, &[name], seldom.token_ended.value());
             for (key, count) in shard.decisions.iter() {
                 let [issuer, result, reason, mode] = key.labels();
                 let labels = [name, issuer, result, reason, mode];
                 samples.add(&catalogue::AUTH_DECISIONS, &labels, count);
             }
-            for (reason, count) in shard.rejections.iter() {
+            for (reason, count) in seldom.rejections.iter() {
                 samples.add(&catalogue::REJECTIONS, &[name, reason], count);
             }
-            duration.add(&shard.duration);
+            duration.add_parts(&shard.duration, &seldom.duration);
         }
         // A route that nobody has asked for yet is left out: there may be thousands.
         if is_used {
@@ -109,8 +141,13 @@ impl Shard for RouteShard {
 
 /// Counts a status in its class.
 pub(super) fn count_status(classes: &[Counter; 6], status: Option<u16>) {
-    let class = status.map_or(0, |status| usize::from(status / 100));
-    if let Some(count) = classes.get(class).or_else(|| classes.first()) {
+    if let Some(count) = classes.get(class_of(status)) {
         count.add(1);
     }
+}
+
+/// Which of the [`STATUS_CLASSES`] a status is of; the first for one that is of no other.
+fn class_of(status: Option<u16>) -> usize {
+    let class = status.map_or(0, |status| usize::from(status / 100));
+    if class < STATUS_CLASSES.len() { class } else { 0 }
 }
