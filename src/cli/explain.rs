@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     gateway::{Rejection, refuse_method},
     http::{NormalHost, NormalPath, PathError, PathParameters, RequestHead},
-    snapshot::{Destination, Snapshot},
+    snapshot::{Destination, Own, Snapshot},
 };
 
 /// What `postern explain` takes.
@@ -147,14 +147,13 @@ fn judge(
     let path = NormalPath::parse(head.uri.path())?;
     explanation.path = path.as_str().to_owned();
     let matched = snapshot.match_route(&host, &path, &head.method)?;
-    let route = match matched.value {
-        Destination::Route(index) => snapshot.route(*index).ok_or(Rejection::NoRoute)?,
-        Destination::TokenEndpoint(endpoint, ..) => {
-            explanation.notes.push(format!("this is the token endpoint {}", endpoint.name()));
-            return Ok(());
-        }
-        Destination::Document(_) => {
-            explanation.notes.push("this is a document that the embedded issuer publishes".to_owned());
+    let route = match *matched.value {
+        Destination::Route(index) => snapshot.route(index).ok_or(Rejection::NoRoute)?,
+        Destination::Own(index) => {
+            explanation.notes.push(match snapshot.own(index).ok_or(Rejection::NoRoute)? {
+                Own::TokenEndpoint(endpoint, ..) => format!("this is the token endpoint {}", endpoint.name()),
+                Own::Document(_) => "this is a document that the embedded issuer publishes".to_owned(),
+            });
             return Ok(());
         }
     };

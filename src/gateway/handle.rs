@@ -109,29 +109,20 @@ impl Gateway {
         record.arrived(&arrival);
         let path = NormalPath::parse(head.uri.path())?;
         let matched = snapshot.match_route(arrival.host(), &path, &head.method)?;
-        let route = match matched.value {
+        let route = match *matched.value {
             Destination::Route(index) => {
-                record.matched(*index);
-                snapshot.route(*index).ok_or(Rejection::NoRoute)?
+                record.matched(index);
+                snapshot.route(index).ok_or(Rejection::NoRoute)?
             }
             // What Postern itself answers with a 2xx is no WebSocket, and would be taken for one.
-            Destination::TokenEndpoint(..) | Destination::Document(_) if bridge.is_some() => {
-                return Err(Rejection::MethodNotForwarded);
-            }
-            Destination::TokenEndpoint(endpoint, operation, metrics) => {
-                record.matched_own(metrics);
-                // Boxed, since few requests come here: else each would carry the room for it.
-                if operation.is_management(&head.method) {
-                    let parameters = matched.parameters();
-                    let place = (&**endpoint, *operation, &parameters);
-                    let request = Request { head, body };
-                    let managed = own::manage(&self.worker, place, request, connection, &snapshot, record);
-                    return Box::pin(managed).await;
-                }
+            Destination::Own(_) if bridge.is_some() => return Err(Rejection::MethodNotForwarded),
+            Destination::Own(index) => {
+                let own = snapshot.own(index).ok_or(Rejection::NoRoute)?;
+                let place = (own, &matched.parameters());
                 let request = Request { head, body };
-                return Box::pin(own::issue((endpoint, *operation), request, connection, &snapshot, record)).await;
+                // Boxed, since few requests come here: else each would carry the room for it.
+                return Box::pin(own::answer(&self.worker, place, request, connection, &snapshot, record)).await;
             }
-            Destination::Document(path) => return own::document(path, &snapshot),
         };
         let timeout = patience(route, &head);
         limit::by_peer(route, &head, connection, record).await?;

@@ -18,14 +18,37 @@ use super::{
 use crate::{
     http::{BodyLimits, MeteredBody, PathParameters, Request, forwarded},
     server::{ConnectionInfo, DownstreamBody},
-    snapshot::Snapshot,
+    snapshot::{Own, Snapshot},
     token_endpoint::{
         Arrival, Managed, ManagementRefusal, Managing, Operation, TokenEndpoint, TokenIssuer, TokenRefusal,
     },
 };
 
+/// Answers a request to what stands at a `place` of Postern's own.
+pub(super) async fn answer(
+    worker: &Worker,
+    (own, parameters): (&Own, &PathParameters),
+    request: Request<DownstreamBody>,
+    connection: &ConnectionInfo,
+    snapshot: &Snapshot,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    match own {
+        Own::Document(path) => document(path, snapshot),
+        Own::TokenEndpoint(endpoint, operation, metrics) => {
+            record.matched_own(metrics);
+            if operation.is_management(&request.head.method) {
+                let place = (&**endpoint, *operation, parameters);
+                manage(worker, place, request, connection, snapshot, record).await
+            } else {
+                issue((endpoint, *operation), request, connection, snapshot, record).await
+            }
+        }
+    }
+}
+
 /// Answers a request to a token endpoint.
-pub(super) async fn issue(
+async fn issue(
     (endpoint, operation): (&TokenEndpoint, Operation),
     request: Request<DownstreamBody>,
     connection: &ConnectionInfo,
@@ -52,7 +75,7 @@ pub(super) async fn issue(
 }
 
 /// Answers a request to the management of a token endpoint.
-pub(super) async fn manage(
+async fn manage(
     worker: &Worker,
     (endpoint, operation, parameters): (&TokenEndpoint, Operation, &PathParameters),
     request: Request<DownstreamBody>,
@@ -99,7 +122,7 @@ fn admitted(
 }
 
 /// Answers with a document of the embedded issuer.
-pub(super) fn document(path: &str, snapshot: &Snapshot) -> Result<Answer, Rejection> {
+fn document(path: &str, snapshot: &Snapshot) -> Result<Answer, Rejection> {
     let document = snapshot.embedded().and_then(|issuer| issuer.document(path)).ok_or(Rejection::NoRoute)?;
     let mut response: Response<Full<Bytes>> = Response::new(Full::new(document.body.clone()));
     let headers = response.headers_mut();

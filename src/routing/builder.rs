@@ -3,10 +3,7 @@
 //! it would not be plain to see which one answers.
 //! Always holds: which route answers does not depend on the order in which they were put in.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::diagnostic::{Diagnostics, KeyPath};
 
@@ -23,14 +20,16 @@ pub struct RouteTableBuilder<T> {
     routes: Vec<(KeyPath, Route<T>)>,
     hosts: HashMap<HostPattern, PathTree>,
     /// Each shape once: most routes have one that others have, too, and a request finds it where the last one did.
-    shapes: HashSet<Arc<Shape>>,
+    shapes: Vec<Arc<Shape>>,
+    /// The number of each.
+    numbers: HashMap<Arc<Shape>, u32>,
 }
 
 impl<T> RouteTableBuilder<T> {
     /// No routes yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { routes: Vec::new(), hosts: HashMap::new(), shapes: HashSet::new() }
+        Self { routes: Vec::new(), hosts: HashMap::new(), shapes: Vec::new(), numbers: HashMap::new() }
     }
 
     /// Adds a route. `at` is its place in the configuration (like `routes.orders`) and its name in diagnostics; `value` is
@@ -38,7 +37,11 @@ impl<T> RouteTableBuilder<T> {
     pub fn insert(&mut self, at: KeyPath, pattern: RoutePattern, value: T, diagnostics: &mut Diagnostics) {
         let RoutePattern { host, path, methods } = pattern;
         let tree = self.hosts.entry(host).or_insert_with(PathTree::new);
-        if let Some(conflict) = conflict(tree, &path, &methods, &self.routes) {
+        let methods_of = |route: u32| {
+            let shape = self.routes.get(route as usize)?.1.shape;
+            self.shapes.get(shape as usize).map(|shape| &shape.methods)
+        };
+        if let Some(conflict) = conflict(tree, &path, &methods, methods_of) {
             let other =
                 self.routes.get(conflict.with as usize).map_or_else(String::new, |(other, _)| other.to_string());
             diagnostics.error(&at.key("path"), conflict.kind.message(&other), conflict.kind.remedy());
@@ -56,17 +59,17 @@ impl<T> RouteTableBuilder<T> {
         for (host, tree) in self.hosts {
             table.add_host(host, tree);
         }
-        table.set_routes(self.routes.into_iter().map(|(_, route)| route).collect());
+        table.set_routes(self.routes.into_iter().map(|(_, route)| route).collect(), self.shapes);
         table
     }
 
-    fn shape(&mut self, shape: Shape) -> Arc<Shape> {
-        if let Some(known) = self.shapes.get(&shape) {
-            return Arc::clone(known);
-        }
+    /// The number of a shape.
+    fn shape(&mut self, shape: Shape) -> u32 {
         let shape = Arc::new(shape);
-        self.shapes.insert(Arc::clone(&shape));
-        shape
+        *self.numbers.entry(Arc::clone(&shape)).or_insert_with(|| {
+            self.shapes.push(shape);
+            number(self.shapes.len() - 1)
+        })
     }
 }
 
@@ -77,11 +80,11 @@ impl<T> Default for RouteTableBuilder<T> {
 }
 
 /// How a path contradicts those of a host that are there already, if it does.
-fn conflict<T>(
+fn conflict<'m>(
     tree: &PathTree,
     path: &PathPattern,
     methods: &Methods,
-    routes: &[(KeyPath, Route<T>)],
+    methods_of: impl Fn(u32) -> Option<&'m Methods>,
 ) -> Option<Conflict> {
     let segments = path.segments();
     if let Some((before, with)) = tree.other_kind(segments) {
@@ -93,7 +96,7 @@ fn conflict<T>(
         return Some(Conflict { with, kind: ConflictKind::RestBesideParameter { before } });
     }
     tree.spoken(segments).iter().find_map(|&with| {
-        let shared = routes.get(with as usize)?.1.shape.methods.shared_with(methods)?;
+        let shared = methods_of(with)?.shared_with(methods)?;
         Some(Conflict { with, kind: ConflictKind::SameRequest { shared } })
     })
 }

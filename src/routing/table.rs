@@ -19,6 +19,7 @@ use super::{
 #[derive(Debug)]
 pub struct RouteTable<T> {
     routes: Vec<Route<T>>,
+    shapes: Vec<Arc<Shape>>,
     exact: HashMap<Box<str>, PathTree>,
     below: HashMap<Box<str>, PathTree>,
     any: PathTree,
@@ -60,17 +61,24 @@ impl<T> RouteTable<T> {
         let path = path.for_matching();
         let mut values = Values::default();
         let found = self.trees(host.as_str()).find_map(|tree| tree.find(&path, &mut values)).ok_or(NoMatch::NoRoute)?;
-        let mut routes = found.iter().filter_map(|&route| self.routes.get(route as usize));
-        let route = routes.find(|route| route.shape.methods.contain(method));
-        let route = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: self.allow(found) })?;
-        Ok(RouteMatch { value: &route.value, shape: &route.shape, path, values })
+        let route = self.of(found).find(|(_, shape)| shape.methods.contain(method));
+        let (value, shape) = route.ok_or_else(|| NoMatch::MethodNotAllowed { allow: self.allow(found) })?;
+        Ok(RouteMatch { value, shape, path, values })
+    }
+
+    /// The routes of these numbers.
+    fn of(&self, numbers: &[u32]) -> impl Iterator<Item = (&T, &Shape)> {
+        numbers.iter().filter_map(|&route| {
+            let Route { value, shape } = self.routes.get(route as usize)?;
+            Some((value, &**self.shapes.get(*shape as usize)?))
+        })
     }
 
     /// The value of `Allow` (RFC 9110 section 10.2.1): the methods of all routes of a path, sorted.
     fn allow(&self, of: &[u32]) -> HeaderValue {
         let mut methods: Vec<&str> = Vec::new();
-        for route in of.iter().filter_map(|&route| self.routes.get(route as usize)) {
-            if let Methods::Of(named) = &route.shape.methods {
+        for (_, shape) in self.of(of) {
+            if let Methods::Of(named) = &shape.methods {
                 methods.extend(named.iter().map(Method::as_str));
             }
         }
@@ -92,8 +100,8 @@ impl<T> RouteTable<T> {
         }
     }
 
-    pub(super) fn set_routes(&mut self, routes: Vec<Route<T>>) {
-        self.routes = routes;
+    pub(super) fn set_routes(&mut self, routes: Vec<Route<T>>, shapes: Vec<Arc<Shape>>) {
+        (self.routes, self.shapes) = (routes, shapes);
     }
 
     /// The paths of those host patterns that `host` fits, the most specific one first.
@@ -120,7 +128,13 @@ impl<T> RouteMatch<'_, '_, T> {
 
 impl<T> Default for RouteTable<T> {
     fn default() -> Self {
-        Self { routes: Vec::new(), exact: HashMap::new(), below: HashMap::new(), any: PathTree::new() }
+        Self {
+            routes: Vec::new(),
+            shapes: Vec::new(),
+            exact: HashMap::new(),
+            below: HashMap::new(),
+            any: PathTree::new(),
+        }
     }
 }
 
@@ -128,7 +142,8 @@ impl<T> Default for RouteTable<T> {
 #[derive(Debug)]
 pub(super) struct Route<T> {
     pub(super) value: T,
-    pub(super) shape: Arc<Shape>,
+    /// The number of its shape.
+    pub(super) shape: u32,
 }
 
 /// What many routes have in common.

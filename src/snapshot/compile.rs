@@ -11,7 +11,7 @@ use std::{
 use http::HeaderName;
 
 use super::{
-    Destination, Route, RouteIndex, Snapshot, Surroundings, files,
+    Destination, Own, OwnIndex, Route, RouteIndex, Snapshot, Surroundings, files,
     key_sources::KeySources,
     terms::{Parts, SharedTerms},
 };
@@ -107,26 +107,22 @@ impl Snapshot {
             limits: &surroundings.limits,
             shared: shared.as_ref(),
         };
-        let mut table = RouteTableBuilder::new();
+        let mut tables = Tables::default();
         let mut routes = Vec::with_capacity(config.routes.len());
         let mut terms = SharedTerms::default();
         for (name, raw) in &config.routes {
             let (pattern, route) = Route::compile(name, raw, &parts, &mut terms, diagnostics);
             if let Some(pattern) = pattern {
-                let destination = Destination::Route(RouteIndex(routes.len()));
-                table.insert(KeyPath::of(&["routes", name]), pattern, destination, diagnostics);
+                let destination = Destination::Route(RouteIndex(number(routes.len())));
+                tables.all.insert(KeyPath::of(&["routes", name]), pattern, destination, diagnostics);
             }
             routes.extend(route);
         }
-        // They stand in both tables: in the routes' own so that one of the same path is refused instead of never reached.
-        let mut own = RouteTableBuilder::new();
         for endpoint in endpoints.iter().flatten() {
-            insert_token_endpoint(&mut table, endpoint, &surroundings.metrics, diagnostics);
-            insert_token_endpoint(&mut own, endpoint, &surroundings.metrics, diagnostics);
+            tables.insert_token_endpoint(endpoint, &surroundings.metrics, diagnostics);
         }
         for path in authorization_server.iter().flat_map(|server| server.document_paths()) {
-            insert_document(&mut table, &path, diagnostics);
-            insert_document(&mut own, &path, diagnostics);
+            tables.insert_document(&path, diagnostics);
         }
         let reuse_of = |endpoint: &Arc<TokenEndpoint>| endpoint.forwarding()?.reuse().cloned();
         let reuses = Reuses::new(endpoints.iter().flatten().filter_map(reuse_of));
@@ -138,8 +134,9 @@ impl Snapshot {
             hash: hash.to_owned(),
             compiled_at: now,
             config: Arc::clone(config),
-            table: table.build(),
-            own_table: Some(own.build()).filter(|own| own.values().next().is_some()),
+            table: tables.all.build(),
+            own_table: Some(tables.own.build()).filter(|_| !tables.owns.is_empty()),
+            own: tables.owns,
             embedded: OnceLock::new(),
             identity_headers: identity_headers(&routes, issuers.as_ref().is_some_and(Issuers::accepts_api_keys)),
             routes,
@@ -156,31 +153,54 @@ impl Snapshot {
     }
 }
 
-fn insert_token_endpoint(
-    table: &mut RouteTableBuilder<Destination>,
-    endpoint: &Arc<TokenEndpoint>,
-    metrics: &Metrics,
-    diagnostics: &mut Diagnostics,
-) {
-    let at = KeyPath::of(&["token_endpoints", endpoint.name()]);
-    // Every method, so that a wrong one is answered in the endpoint's own dialect.
-    let series = metrics.route(&at.to_string());
-    for place in endpoint.places() {
-        let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), &place.path, None, diagnostics) else {
-            // What is wrong is the host, and that is the same everywhere.
-            return;
-        };
-        let destination = Destination::TokenEndpoint(Arc::clone(endpoint), place.operation, Box::new(series.clone()));
-        table.insert(at.clone(), pattern, destination, diagnostics);
+/// What answers to which request, on the way to being a snapshot's.
+#[derive(Default)]
+struct Tables {
+    /// Routes, and what is Postern's own, so that a route of the same path is refused instead of never reached.
+    all: RouteTableBuilder<Destination>,
+    own: RouteTableBuilder<Destination>,
+    owns: Vec<Own>,
+}
+
+impl Tables {
+    fn insert_token_endpoint(
+        &mut self,
+        endpoint: &Arc<TokenEndpoint>,
+        metrics: &Metrics,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let at = KeyPath::of(&["token_endpoints", endpoint.name()]);
+        // Every method, so that a wrong one is answered in the endpoint's own dialect.
+        let series = metrics.route(&at.to_string());
+        for place in endpoint.places() {
+            let Some(pattern) = RoutePattern::compile(&at, endpoint.host(), &place.path, None, diagnostics) else {
+                // What is wrong is the host, and that is the same everywhere.
+                return;
+            };
+            let own = Own::TokenEndpoint(Arc::clone(endpoint), place.operation, series.clone());
+            self.insert_own(&at, pattern, own, diagnostics);
+        }
+    }
+
+    fn insert_document(&mut self, path: &str, diagnostics: &mut Diagnostics) {
+        let at = KeyPath::of(&["authorization_server", "issuer"]);
+        let methods = ["GET", "HEAD"].map(str::to_owned);
+        if let Some(pattern) = RoutePattern::compile(&at, None, path, Some(&methods), diagnostics) {
+            self.insert_own(&at, pattern, Own::Document(Arc::from(path)), diagnostics);
+        }
+    }
+
+    fn insert_own(&mut self, at: &KeyPath, pattern: RoutePattern, own: Own, diagnostics: &mut Diagnostics) {
+        let destination = Destination::Own(OwnIndex(number(self.owns.len())));
+        self.owns.push(own);
+        self.all.insert(at.clone(), pattern.clone(), destination, diagnostics);
+        self.own.insert(at.clone(), pattern, destination, diagnostics);
     }
 }
 
-fn insert_document(table: &mut RouteTableBuilder<Destination>, path: &str, diagnostics: &mut Diagnostics) {
-    let at = KeyPath::of(&["authorization_server", "issuer"]);
-    let methods = ["GET", "HEAD"].map(str::to_owned);
-    if let Some(pattern) = RoutePattern::compile(&at, None, path, Some(&methods), diagnostics) {
-        table.insert(at, pattern, Destination::Document(Arc::from(path)), diagnostics);
-    }
+/// The number of a place. There are never more than fit, since a configuration of so many routes does not.
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 /// The headers of every route together: what one route tells its upstream nobody may claim on another.
