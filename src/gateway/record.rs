@@ -160,11 +160,8 @@ impl Record {
         self.caller
     }
 
-    pub(super) fn matched(&mut self, route: RouteIndex) {
+    pub(super) const fn matched(&mut self, route: RouteIndex) {
         self.route = Some(route);
-        if let Some(route) = self.matched_route() {
-            route.metrics.look_ahead(self.worker.metrics());
-        }
     }
 
     /// Whether its issuer could not say what its token is worth, so that nobody knows whose request it is.

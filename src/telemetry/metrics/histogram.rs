@@ -45,11 +45,6 @@ impl Histogram {
 }
 
 impl ShortDurations {
-    /// Any of what is here.
-    pub(super) fn look(&self) -> u64 {
-        self.sum_nanoseconds.value()
-    }
-
     /// Counts one here, or in what `long` gives.
     pub(super) fn observe<'l>(&self, duration: Duration, long: impl FnOnce() -> &'l LongDurations) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

@@ -1,13 +1,13 @@
 //! Owns: counters that one worker writes and anybody reads.
 //! Refuses: two writers: a worker's handle exists once and cannot be shared between threads.
-//! Always holds: what every request counts is on cache lines of its worker alone.
+//! Always holds: a shard is made when its worker first needs it, on cache lines of its own.
 
 use std::{
     cell::Cell,
     marker::PhantomData,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -36,8 +36,8 @@ impl Counter {
 /// A shard for each worker. Clones are the same shards.
 #[derive(Debug)]
 pub(super) struct Sharded<S> {
-    // Not boxed one by one: of 10,000 routes each request finds another one, whose shard is far away once already.
-    shards: Arc<[S]>,
+    // Boxed one by one: with 10,000 routes most shards are never needed.
+    shards: Arc<[OnceLock<Box<S>>]>,
 }
 
 impl<S> Clone for Sharded<S> {
@@ -48,12 +48,12 @@ impl<S> Clone for Sharded<S> {
 
 impl<S: Default> Sharded<S> {
     pub(super) fn new(workers: usize) -> Self {
-        Self { shards: (0..workers).map(|_| S::default()).collect() }
+        Self { shards: (0..workers).map(|_| OnceLock::new()).collect() }
     }
 
     /// The shard that `worker` writes. There is one, unless the worker belongs to other metrics.
     pub(super) fn of(&self, worker: &WorkerMetrics) -> Option<&S> {
-        self.shards.get(worker.index)
+        self.shards.get(worker.index).map(|shard| &**shard.get_or_init(Box::default))
     }
 
     /// Whether there are other clones of it.
@@ -61,9 +61,9 @@ impl<S: Default> Sharded<S> {
         Arc::strong_count(&self.shards) > 1
     }
 
-    /// All of them.
+    /// The shards that have been needed so far.
     pub(super) fn iter(&self) -> impl Iterator<Item = &S> {
-        self.shards.iter()
+        self.shards.iter().filter_map(|shard| shard.get().map(|shard| &**shard))
     }
 }
 

@@ -59,8 +59,7 @@ impl Shard for UpstreamShard {
     fn collect(name: &str, shards: &Sharded<Self>, samples: &mut Samples) {
         let (mut connect, mut header) = (HistogramCount::default(), HistogramCount::default());
         let mut is_used = false;
-        let counts = |shard: &&Self| shard.statuses.iter().any(|count| count.value() > 0);
-        for shard in shards.iter().filter(counts) {
+        for shard in shards.iter() {
             is_used = true;
             for (class, count) in STATUS_CLASSES.iter().zip(&shard.statuses) {
                 samples.add(&catalogue::UPSTREAM_REQUESTS, &[name, class], count.value());
