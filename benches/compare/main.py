@@ -48,6 +48,8 @@ def _options():
     parser.add_argument("--svg", type=Path, metavar="FILE", default=tools.TARGET / "compare.svg", help="the chart (%(default)s)")
     parser.add_argument("--bounds", action="store_true", help="fails if a bound that was measured does not hold")
     options = parser.parse_args()
+    if options.verification and not os.access(options.verification, os.X_OK):
+        parser.error(f"--verification {options.verification}: there is no such program")
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.seconds = options.seconds or (1 if options.quick else 5)
     return options

@@ -106,7 +106,7 @@ class Entrant:
         )
 
 
-def measure(rig, results, cases, beside=lambda rig: None):
+def measure(rig, results, cases, beside=lambda rig, results: None):
     """Measures these cases together, and `beside` in each round."""
     with contextlib.ExitStack() as stack:
         entrants = []
@@ -117,7 +117,7 @@ def measure(rig, results, cases, beside=lambda rig: None):
                 if _succeeds(results, entrant, lambda: entrant.begin(stack)):
                     entrants.append(entrant)
         for _ in range(rig.rounds):
-            beside(rig)
+            beside(rig, results)
             entrants = [entrant for entrant in entrants if _succeeds(results, entrant, entrant.measure)]
 
 

@@ -122,7 +122,7 @@ impl Requirement {
     /// Whether it has a rule about a parameter of the path. Without, no parameters need be given.
     #[must_use]
     pub fn is_about_path(&self) -> bool {
-        self.rules.iter().any(|rule| matches!(rule, Rule::PathClaim { .. }))
+        self.rules.iter().any(Rule::is_about_path)
     }
 
     /// What every rule says to what a token of `issuer` claims, for an operator who asks.
@@ -258,6 +258,13 @@ mod tests {
             .authorize(&token("corp", json!({ "aud": "api", "scope": "a" })), &PathParameters::default())
             .unwrap_err();
         assert_eq!(denial, Denial::ScopeMissing { needed: "a b".into() });
+    }
+
+    #[test]
+    fn parameters_are_asked_for_where_a_rule_is_about_them() {
+        let others = json!({ "audience": "a", "scopes": ["a"], "any_scope": ["b"], "claims": { "env": "prod" } });
+        assert!(!requirement(others).is_about_path());
+        assert!(requirement(json!({ "audience": "a", "path_claims": { "tenant": "tenant_id" } })).is_about_path());
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Claims {
 
     /// About how much memory they take, in bytes.
     pub(super) fn weight_bytes(&self) -> usize {
-        self.members.weight_bytes()
+        self.members.weight_bytes() + self.scopes.weight_bytes()
     }
 
     fn text(&self, name: &str) -> Option<&str> {

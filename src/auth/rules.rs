@@ -65,6 +65,14 @@ impl Rule {
         }
     }
 
+    /// Whether it looks at the parameters of the path.
+    pub(super) const fn is_about_path(&self) -> bool {
+        match self {
+            Self::PathClaim { .. } => true,
+            Self::Audience(_) | Self::AllScopes { .. } | Self::AnyScope { .. } | Self::Claim { .. } => false,
+        }
+    }
+
     /// Where the rule stands in `require`.
     pub(super) fn name(&self) -> String {
         match self {

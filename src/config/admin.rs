@@ -21,7 +21,7 @@ pub struct AdminConfig {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// One line a request, written when its body has ended.
+    /// One line a request, written when its body has ended; for one that came while this was off there is none.
     pub access_log: AccessLogConfig,
     /// `"stdout"`, or a file that lines are appended to and that is opened anew after SIGHUP.
     pub access_log_to: AccessLogTarget,

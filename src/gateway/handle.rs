@@ -130,6 +130,8 @@ impl Gateway {
             .path_and_query(&head.uri, route.strip_prefix.as_deref())
             .map_err(|_| crate::http::PathError::TooLong)?;
         let (permit, told) = pin!(permit(&self.worker, &snapshot, route, &head, &matched, record)).await?;
+        // Nobody asks it any more, and the rest of the exchange need not carry it.
+        drop(matched);
         limit::by_principal(route, &permit, record).await?;
 
         // The rewriting may take it away, and only the answer tells whether it was good.

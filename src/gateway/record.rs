@@ -305,7 +305,7 @@ impl Record {
         let finished = FinishedRequest { status, duration, bytes_in: self.bytes_in.count(), bytes_out: self.bytes_out };
         let route = self.matched_route();
         self.metrics().finished(self.worker.metrics(), &finished);
-        let Some(uri) = &self.uri else { return };
+        let Some(uri) = self.uri.as_ref().filter(|_| self.worker.access_log().is_on()) else { return };
         let verified = self.token.as_deref().map(|token| TokenEntry {
             issuer: token.issuer(),
             client_id: token.client_id(),

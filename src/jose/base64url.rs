@@ -48,6 +48,29 @@ mod tests {
         }
     }
 
+    /// Not by another way of the same crate, which could be wrong alike.
+    #[test]
+    fn bits_that_nobody_uses_and_letters_of_two_bytes_are_refused_wherever_they_stand() {
+        for before in [0, 4, 60, 64, 96, 128, 340] {
+            let before = "A".repeat(before);
+            for rest in ["", "AA", "AAA", "AQ", "_w", "AAE", "__8"] {
+                assert!(decode(&format!("{before}{rest}")).is_some(), "{before}{rest}");
+            }
+            for wrong in ["A", "AB", "_x", "AAB", "AAF", "__9", "AA=", "AA==", "AAA="] {
+                assert_eq!(decode(&format!("{before}{wrong}")), None, "{before}{wrong}");
+            }
+        }
+        for place in 0..127 {
+            for letter in ["\u{e9}", "\u{7ff}", "\u{80}", "+", "/", "="] {
+                let mut text = "A".repeat(128);
+                text.replace_range(place..=place, letter);
+                // Of one byte or two, it stands for some number of bytes if it is taken for letters.
+                text.truncate(128);
+                assert_eq!(decode(&text), None, "{letter} at {place}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_encoded_is_decoded(bytes: Vec<u8>) {

@@ -118,6 +118,12 @@ impl ScopeSet {
         pieces(&self.text)
     }
 
+    /// How much memory they take, in bytes.
+    #[must_use]
+    pub const fn weight_bytes(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -133,6 +139,7 @@ impl ScopeSet {
 
 impl Gathering {
     fn add_text(&mut self, text: &str) -> Result<(), InvalidScope> {
+        self.set.text.reserve(text.len());
         pieces(text).try_for_each(|scope| self.add(scope))
     }
 

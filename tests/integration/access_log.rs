@@ -193,6 +193,35 @@ async fn a_caller_that_goes_away_is_a_line_too() {
     }
 }
 
+#[tokio::test]
+async fn a_request_that_came_while_there_was_no_log_has_no_line() {
+    let corp = Corp::start().await;
+    let upstream = RecordedUpstream::start().await;
+    let to = "access_log_to = \"access.log\"";
+    let gateway = corp.before(&upstream.url(), "").with(to, &format!("access_log = \"off\"\n{to}")).start().await;
+    let client = HttpClient::http1();
+    upstream.hold();
+    let ask = |path: &str| client.send(request(Method::GET, &gateway.url(path), Some(&corp.token())));
+    let (early, ()) = tokio::join!(ask("/early"), async {
+        until("it is under way", || async { (upstream.count() == 1).then_some(()) }).await;
+        gateway.edit("access_log = \"off\"", "access_log = \"json\"");
+        until("there is a log", || async {
+            assert_eq!(client.get(&gateway.url("/refused"), None).await.status, 401);
+            (!gateway.access_log().is_empty()).then_some(())
+        })
+        .await;
+        upstream.release();
+    });
+    assert_eq!(early.status, 200);
+    assert_eq!(ask("/late").await.status, 200);
+    let paths = until("a line for the later one", || async {
+        let paths: BTreeSet<String> = gateway.access_log().iter().map(|line| line["path"].to_string()).collect();
+        paths.contains("\"/late\"").then_some(paths)
+    })
+    .await;
+    assert_eq!(paths, ["/late", "/refused"].map(|path| format!("\"{path}\"")).into());
+}
+
 /// A configuration for the program in a process of its own, with the access log in `to`.
 fn config(to: &str, upstream: &RecordedUpstream) -> String {
     let url = upstream.url();

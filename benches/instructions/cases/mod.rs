@@ -59,6 +59,7 @@ pub(crate) const CASES: &[Case] = &[
     case("response/fields", requests::response_fields),
     case("route/match_among_10", |counter| requests::route(counter, 10)),
     case("route/match_among_10000", |counter| requests::route(counter, 10_000)),
+    case("route/parameters", requests::parameters),
     case("limit/take", records::limit),
     case("log/line", records::access_log_line),
     case("metrics/finished", records::metrics),

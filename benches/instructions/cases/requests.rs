@@ -124,3 +124,12 @@ pub(crate) fn route(counter: &mut Counter, routes: usize) {
         counter.count_each(2 * PATHS, next, find);
     }
 }
+
+/// The values of a path's parameters, for a rule about them.
+pub(crate) fn parameters(counter: &mut Counter) {
+    let host = NormalHost::parse("api.example.com").expect("a host");
+    let path = NormalPath::parse("/v1/service0/tenants/acme/orders6/17/lines").expect("a path");
+    let table = table(10);
+    let matched = table.match_route(&host, &path, &Method::GET).expect("a route");
+    counter.count(500, || black_box(&matched).parameters());
+}

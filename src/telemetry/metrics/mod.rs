@@ -153,6 +153,25 @@ mod tests {
     }
 
     #[test]
+    fn every_class_of_status_is_told_and_a_route_that_nobody_asked_for_is_not() {
+        let (metrics, workers) = Metrics::new(2);
+        let (route, _unused) = (metrics.route("orders"), metrics.route("stock"));
+        for status in [99, 100, 200, 302, 404, 503, 600] {
+            route.finished(&workers[1], &finished(status, 1));
+        }
+        route.token_ended(&workers[1]);
+        let text = metrics.encode(&[]).unwrap();
+        for (class, count) in [("none", 2), ("1xx", 1), ("2xx", 1), ("3xx", 1), ("4xx", 1), ("5xx", 1)] {
+            has(&text, &format!(r#"postern_requests_total{{route="orders",status_class="{class}"}} {count}"#));
+        }
+        assert!(
+            text.lines().any(|line| line.contains("token_ended") && line.ends_with(r#"{route="orders"} 1"#)),
+            "{text}"
+        );
+        assert!(!text.contains("stock"), "{text}");
+    }
+
+    #[test]
     fn decisions_and_rejections_are_told_apart_by_their_labels() {
         let (metrics, workers) = Metrics::new(2);
         let (route, corp) = (metrics.route("orders"), Arc::<str>::from("corp"));

@@ -1,5 +1,5 @@
 //! Owns: what is counted of a route.
-//! Always holds: what good requests count lies together.
+//! Always holds: what every request counts lies together.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -35,7 +35,7 @@ pub struct FinishedRequest {
     pub bytes_out: u64,
 }
 
-/// One worker's counters of one route: what a good request counts, in two cache lines, which processors fetch as one. With 10,000 routes
+/// One worker's counters of one route: what every request counts, in two cache lines, which processors fetch as one. With 10,000 routes
 /// it is where no request has been for long, and all of them together should be as near as can be.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -50,8 +50,9 @@ pub(super) struct RouteShard {
 
 const _: () = assert!(size_of::<RouteShard>() == 128, "two cache lines");
 
-/// What few requests count; not there until one does.
+/// What not every request counts: long durations, bodies that came, refusals. Not there until one does.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Seldom {
     /// The first two classes.
     statuses: [Counter; 2],
