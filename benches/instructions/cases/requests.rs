@@ -110,8 +110,9 @@ fn table(routes: usize) -> RouteTable<usize> {
 pub(crate) fn route(counter: &mut Counter, routes: usize) {
     let host = NormalHost::parse("api.example.com").expect("a host");
     let services = routes / 10;
-    let path =
-        |number: usize| format!("/v1/service{}/tenants/acme/orders6/17/lines", number * services / PATHS as usize);
+    // Every third service has this route on this host.
+    let service = |number: usize| number * services / PATHS as usize / 3 * 3;
+    let path = |number: usize| format!("/v1/service{}/tenants/acme/orders6/17/lines", service(number));
     let texts: Vec<String> = (0..PATHS as usize).map(path).collect();
     let paths: Vec<NormalPath<'_>> = texts.iter().map(|text| NormalPath::parse(text).expect("a path")).collect();
     for _ in 0..TABLES {
