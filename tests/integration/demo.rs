@@ -7,10 +7,11 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::Command,
+    time::Duration,
 };
 
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use crate::support::{
     launch::{Launch, Process},
@@ -170,8 +171,12 @@ async fn an_edited_configuration_is_kept_aside_when_it_starts_anew() {
 
 #[tokio::test]
 async fn taken_ports_are_avoided() {
-    // Other tests may have these ports at the moment, which serves as well.
-    let taken: Vec<_> = ["8080", "9090", "9000"].map(|port| TcpListener::bind(format!("127.0.0.1:{port}"))).into();
+    // Other tests may have these ports at the moment, and would give them back too early. Whoever has one for good serves as well.
+    let mut taken = Vec::new();
+    for port in ["8080", "9090", "9000"] {
+        let bound = until("the port is free", || async { TcpListener::bind(format!("127.0.0.1:{port}")).ok() });
+        taken.push(timeout(Duration::from_secs(5), bound).await.ok());
+    }
     let demo = Demo::start().await;
     let public: SocketAddr = demo.process.address_of("listener public").await;
     assert_ne!(public.port(), 8080);
