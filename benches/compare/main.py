@@ -75,17 +75,18 @@ def main():
         for letter in options.only:
             print(f"({letter}) {WORKLOADS[letter][1]}", flush=True)
             measure(letter, rig, results)
-    rows = bounds.bounds(results, bare.medians())
+    bare = bare.medians()
+    rows = bounds.bounds(results, bare)
     report.print_table(results, description, options.gateways)
     report.print_bounds(rows)
-    if "b" in options.only and not bare.medians():
+    if "b" in options.only and not bare and not options.quick:
         print("  for (b) run first: cargo bench --bench tokens --no-run")
     drawn = chart.draw(results, description)
     if drawn:
         options.svg.write_text(drawn)
         print(f"\nchart: {options.svg}")
     if options.json:
-        told = {"rounds": options.rounds, "seconds": options.seconds, "only": options.only, "verification_us": bare.medians()}
+        told = {"rounds": options.rounds, "seconds": options.seconds, "only": options.only, "verification_us": bare}
         options.json.write_text(report.as_json(results, description, rows, told))
         print(f"figures: {options.json}")
     print(f"took {(time.monotonic() - begun) / 60:.0f} minutes")

@@ -14,6 +14,7 @@ mod tests;
 mod tree;
 mod ways;
 
+pub(crate) use self::tree::number;
 pub use self::{
     builder::RouteTableBuilder,
     host::HostPattern,

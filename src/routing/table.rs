@@ -87,11 +87,6 @@ impl<T> RouteTable<T> {
         HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
     }
 
-    /// What was put into the table, in the order in which it was.
-    pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.routes.iter().map(|route| &route.value)
-    }
-
     pub(super) fn add_host(&mut self, host: HostPattern, tree: PathTree) {
         match host {
             HostPattern::Exact(name) => drop(self.exact.insert(name, tree)),

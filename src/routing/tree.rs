@@ -304,7 +304,7 @@ impl Answering {
 }
 
 /// The number of a place or a route. There are never more, since each takes dozens of bytes; none would be found beyond.
-pub(super) fn number(at: usize) -> u32 {
+pub(crate) fn number(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 

@@ -21,7 +21,7 @@ use crate::{
     config::{self, Config, Contents, Environment, Loaded, Sources},
     diagnostic::{Diagnostics, KeyPath},
     http::headers::{IdentityHeaderNames, X_API_KEY},
-    routing::{RoutePattern, RouteTableBuilder},
+    routing::{RoutePattern, RouteTableBuilder, number},
     server::Listeners,
     telemetry::Metrics,
     token_endpoint::{self, Reuses, TokenEndpoint},
@@ -135,7 +135,7 @@ impl Snapshot {
             compiled_at: now,
             config: Arc::clone(config),
             table: tables.all.build(),
-            own_table: Some(tables.own.build()).filter(|_| !tables.owns.is_empty()),
+            own_table: (!tables.owns.is_empty()).then(|| tables.own.build()),
             own: tables.owns,
             embedded: OnceLock::new(),
             identity_headers: identity_headers(&routes, issuers.as_ref().is_some_and(Issuers::accepts_api_keys)),
@@ -196,11 +196,6 @@ impl Tables {
         self.all.insert(at.clone(), pattern.clone(), destination, diagnostics);
         self.own.insert(at.clone(), pattern, destination, diagnostics);
     }
-}
-
-/// The number of a place. There are never more than fit, since a configuration of so many routes does not.
-fn number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 /// The headers of every route together: what one route tells its upstream nobody may claim on another.

@@ -112,10 +112,10 @@ impl RouteShard {
 impl Shard for RouteShard {
     fn collect(name: &str, shards: &Sharded<Self>, samples: &mut Samples) {
         let mut duration = HistogramCount::default();
+        let none = Seldom::default();
         let mut is_used = false;
         for shard in shards.iter() {
             is_used = true;
-            let none = Seldom::default();
             let seldom = shard.seldom.get().map_or(&none, |seldom| &**seldom);
             for (class, count) in STATUS_CLASSES.iter().zip(seldom.statuses.iter().chain(&shard.statuses)) {
                 samples.add(&catalogue::REQUESTS, &[name, class], count.value());
