@@ -130,7 +130,7 @@ impl Living {
             warn!("`{option}` is switched on");
         }
         for (route, exposure) in next.exposed_routes() {
-            warn!("route {} {}", route.name, exposure.in_words());
+            warn!("route {} {}", route.name(), exposure.in_words());
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) fn why_unusable(status: &KeySetStatus) -> String {
 /// The routes on which less is enforced in this way.
 pub(super) fn exposed(snapshot: &Snapshot, wanted: Exposure) -> Vec<Arc<str>> {
     let routes = snapshot.exposed_routes().filter(|(_, exposure)| *exposure == wanted);
-    routes.map(|(route, _)| Arc::from(&*route.name)).collect()
+    routes.map(|(route, _)| Arc::from(route.name())).collect()
 }
 
 /// How one issuer stands.

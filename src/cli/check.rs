@@ -53,7 +53,7 @@ fn print_text(arguments: &CheckArguments, judged: &Judged) -> anyhow::Result<()>
         snapshot.config.routes.len(),
     );
     for (route, exposure) in snapshot.exposed_routes() {
-        text.push_str(&format!("note: route {} {}\n", route.name, exposure.in_words()));
+        text.push_str(&format!("note: route {} {}\n", route.name(), exposure.in_words()));
     }
     terminal::print(&text)?;
     Ok(())

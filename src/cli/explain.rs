@@ -157,7 +157,7 @@ fn judge(
             return Ok(());
         }
     };
-    explanation.route = Some(route.name.to_string());
+    explanation.route = Some(route.name().to_owned());
     explanation.upstream = Some(route.terms.upstream.name().to_string());
     let target = path.path_and_query(&head.uri, route.strip_prefix.as_deref()).map_err(|_| PathError::TooLong)?;
     explanation.forwarded_as = Some(target.path().to_owned());

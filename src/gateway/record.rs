@@ -26,7 +26,7 @@ use crate::{
     server::ConnectionInfo,
     snapshot::{Route, RouteIndex},
     telemetry::{
-        AccessEntry, Decision, DecisionMode, DecisionResult, RouteMetrics, TokenEntry,
+        AccessEntry, Decision, DecisionMode, DecisionResult, RouteCounters, RouteMetrics, TokenEntry,
         access_log::Seconds,
         metrics::{Exchange, FinishedRequest, UnderWay},
     },
@@ -50,7 +50,7 @@ pub(super) struct Record {
     arrival: Option<Rc<Arrival>>,
     caller: IpAddr,
     route: Option<RouteIndex>,
-    own_metrics: Option<RouteMetrics>,
+    own_counters: Option<RouteCounters>,
     /// How the limit stands that it was counted by.
     limit: Option<Taken>,
     token: Option<Arc<VerifiedToken>>,
@@ -93,7 +93,7 @@ impl Record {
             arrival: None,
             caller: connection.peer.ip(),
             route: None,
-            own_metrics: None,
+            own_counters: None,
             limit: None,
             token: None,
             issued_to: None,
@@ -181,14 +181,14 @@ impl Record {
 
     /// Notes that the embedded issuer answers, and where that is counted.
     pub(super) fn matched_own(&mut self, metrics: &RouteMetrics) {
-        self.own_metrics = Some(metrics.clone());
+        self.own_counters = Some(metrics.of(self.worker.metrics()));
     }
 
     pub(super) fn issued(&mut self, client_id: Option<&Arc<str>>, reason: Option<&'static str>) {
         self.issued_to = client_id.cloned();
         self.reason = reason;
         if let Some(reason) = reason {
-            self.metrics().rejected(self.worker.metrics(), reason);
+            self.counters().rejected(reason);
         }
     }
 
@@ -198,7 +198,7 @@ impl Record {
         self.auth_duration = Some(self.began.elapsed());
         self.reason = reason;
         if let Some(reason) = reason {
-            self.metrics().rejected(self.worker.metrics(), reason);
+            self.counters().rejected(reason);
         }
     }
 
@@ -211,14 +211,14 @@ impl Record {
         if report {
             self.would_refuse = refusal.map(Rejection::reason);
         }
-        let Some(route) = self.matched_route() else { return };
+        let Some(counters) = self.route_counters() else { return };
         let decision = Decision {
             issuer: token.map(|token| &**token.issuer()),
             result: if refusal.is_none() { DecisionResult::Allowed } else { DecisionResult::Refused },
             reason: refusal.map_or("authorized", Rejection::reason),
             mode: if report { DecisionMode::Report } else { DecisionMode::Enforce },
         };
-        route.metrics.decided(self.worker.metrics(), decision);
+        counters.decided(self.worker.metrics(), decision);
     }
 
     /// Notes what ends the exchange with its token.
@@ -233,8 +233,13 @@ impl Record {
 
     /// What counts an upgraded connection that was cut with its token, after the record of its beginning.
     pub(super) fn token_ended_counter(&self) -> impl FnOnce() + 'static {
-        let (worker, metrics) = (Rc::clone(&self.worker), self.metrics().clone());
-        move || metrics.token_ended(worker.metrics())
+        // The series themselves, so that they go on until then.
+        let (worker, series) = (Rc::clone(&self.worker), self.matched_route().map(|route| route.metrics().clone()));
+        move || {
+            if let Some(series) = series {
+                series.of(worker.metrics()).token_ended();
+            }
+        }
     }
 
     /// Notes that the upstream answered.
@@ -264,7 +269,7 @@ impl Record {
     /// Notes that the gateway itself answers, and why.
     pub(super) fn rejected(&mut self, rejection: &Rejection) {
         self.reason = Some(rejection.reason());
-        self.metrics().rejected(self.worker.metrics(), rejection.reason());
+        self.counters().rejected(rejection.reason());
     }
 
     pub(super) const fn status(&mut self, status: StatusCode) {
@@ -277,7 +282,7 @@ impl Record {
         let cut = self.tie.as_ref().is_some_and(Lifeline::was_cut);
         if cut && self.reason.is_none() {
             self.reason = Some("token_ended");
-            self.metrics().token_ended(self.worker.metrics());
+            self.counters().token_ended();
         }
         if self.reason.is_none() {
             self.reason = match end.outcome {
@@ -293,10 +298,13 @@ impl Record {
         self.route.and_then(|index| self.snapshot.route(index))
     }
 
-    /// The series that this request counts in.
-    fn metrics(&self) -> &RouteMetrics {
-        let route = self.matched_route().map(|route| &route.metrics);
-        route.or(self.own_metrics.as_ref()).unwrap_or_else(|| self.worker.unmatched())
+    fn route_counters(&self) -> Option<&RouteCounters> {
+        self.route.and_then(|index| self.snapshot.counters(index, self.worker.metrics()))
+    }
+
+    /// What this request counts in.
+    fn counters(&self) -> &RouteCounters {
+        self.route_counters().or(self.own_counters.as_ref()).unwrap_or_else(|| self.worker.unmatched())
     }
 
     fn write(&self) {
@@ -304,7 +312,7 @@ impl Record {
         let duration = self.began.elapsed();
         let finished = FinishedRequest { status, duration, bytes_in: self.bytes_in.count(), bytes_out: self.bytes_out };
         let route = self.matched_route();
-        self.metrics().finished(self.worker.metrics(), &finished);
+        self.counters().finished(&finished);
         let Some(uri) = self.uri.as_ref().filter(|_| self.worker.access_log().is_on()) else { return };
         let verified = self.token.as_deref().map(|token| TokenEntry {
             issuer: token.issuer(),
@@ -322,7 +330,7 @@ impl Record {
             method: self.method.as_str(),
             host: self.arrival.as_ref().map(|arrival| arrival.host().as_str()),
             path: uri.path(),
-            route: route.map(|route| &*route.name),
+            route: route.map(Route::name),
             upstream: route.map(|route| &**route.terms.upstream.name()),
             endpoint: self.endpoint.as_deref(),
             status,

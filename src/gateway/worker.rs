@@ -3,7 +3,13 @@
 //! Always holds: the snapshot it gives out is the one in force when it is asked; giving it out touches nothing that another
 //! core writes to, except right after a reload.
 
-use std::{cell::RefCell, fmt, ops::Deref, rc::Rc, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt,
+    ops::Deref,
+    rc::Rc,
+    sync::Arc,
+};
 
 use arc_swap::{ArcSwap, cache::Cache};
 
@@ -15,8 +21,8 @@ use super::{
 use crate::{
     auth::{VerifiedToken, WorkerTokenCache},
     clock::Clock,
-    snapshot::Snapshot,
-    telemetry::{AccessLog, RouteMetrics, WorkerMetrics},
+    snapshot::{RouteIndex, Snapshot},
+    telemetry::{AccessLog, RouteCounters, RouteMetrics, WorkerMetrics},
     upstream::WorkerPools,
 };
 
@@ -37,6 +43,7 @@ pub struct Shared {
 pub(super) struct Worker {
     shared: Shared,
     metrics: Rc<WorkerMetrics>,
+    unmatched: OnceCell<RouteCounters>,
     tokens: WorkerTokenCache,
     pools: Rc<WorkerPools<RequestBody>>,
     lifelines: Rc<Lifelines>,
@@ -48,23 +55,45 @@ pub(super) struct Worker {
 
 /// A snapshot as one worker counts it: cloning the `Rc` around it writes to no line that another core reads.
 #[derive(Debug)]
-pub(super) struct InForce(Arc<Snapshot>);
+pub(super) struct InForce {
+    snapshot: Arc<Snapshot>,
+    /// What the worker counts of each route, once there was a request for it.
+    counters: Box<[OnceCell<RouteCounters>]>,
+}
+
+impl InForce {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        let counters = snapshot.routes.iter().map(|_| OnceCell::new()).collect();
+        Self { snapshot, counters }
+    }
+
+    /// What `worker` counts of a route, whose index is one of this snapshot.
+    pub(super) fn counters(&self, route: RouteIndex, worker: &Rc<WorkerMetrics>) -> Option<&RouteCounters> {
+        let kept = self.counters.get(route.before())?;
+        if kept.get().is_none() {
+            // The cell is empty, so nothing is given back.
+            let _ = kept.set(self.route(route)?.metrics().of(worker));
+        }
+        kept.get()
+    }
+}
 
 impl Deref for InForce {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.snapshot
     }
 }
 
 impl Worker {
     pub(super) fn new(shared: Shared, metrics: WorkerMetrics, tokens: WorkerTokenCache) -> Self {
-        let own = Rc::new(InForce(shared.current.load_full()));
+        let own = Rc::new(InForce::new(shared.current.load_full()));
         let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
         let (metrics, pools) = (Rc::new(metrics), WorkerPools::new());
         let (lifelines, problems) = (Rc::default(), Problems::default());
-        Self { shared, metrics, tokens, pools, lifelines, problems, cache, own: RefCell::new(own) }
+        let unmatched = OnceCell::new();
+        Self { shared, metrics, unmatched, tokens, pools, lifelines, problems, cache, own: RefCell::new(own) }
     }
 
     /// The snapshot in force.
@@ -72,8 +101,8 @@ impl Worker {
         let mut cache = self.cache.borrow_mut();
         let current = cache.load();
         let mut own = self.own.borrow_mut();
-        if !Arc::ptr_eq(current, &own.0) {
-            *own = Rc::new(InForce(Arc::clone(current)));
+        if !Arc::ptr_eq(current, &own.snapshot) {
+            *own = Rc::new(InForce::new(Arc::clone(current)));
             self.pools.retain(&own.upstreams);
         }
         Rc::clone(&own)
@@ -83,8 +112,9 @@ impl Worker {
         &self.metrics
     }
 
-    pub(super) const fn unmatched(&self) -> &RouteMetrics {
-        &self.shared.unmatched
+    /// What this worker counts of requests that match no route.
+    pub(super) fn unmatched(&self) -> &RouteCounters {
+        self.unmatched.get_or_init(|| self.shared.unmatched.of(&self.metrics))
     }
 
     pub(super) fn access_log(&self) -> &AccessLog {

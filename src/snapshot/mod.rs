@@ -116,6 +116,14 @@ const _: () =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteIndex(u32);
 
+impl RouteIndex {
+    /// How many routes are before it.
+    #[must_use]
+    pub const fn before(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The place of something of Postern's own in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnIndex(u32);
@@ -156,7 +164,7 @@ impl Snapshot {
     /// The route at a place that this snapshot's table named.
     #[must_use]
     pub fn route(&self, index: RouteIndex) -> Option<&Route> {
-        self.routes.get(index.0 as usize)
+        self.routes.get(index.before())
     }
 
     /// What Postern itself answers with, at a place that this snapshot's tables named.

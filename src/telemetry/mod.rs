@@ -15,8 +15,8 @@ pub use self::{
     access_log::{AccessEntry, AccessLog, AccessLogError, Destination, OpenDestination, TokenEntry},
     log::{Log, LogFormat, LogLevel, LogSettings},
     metrics::{
-        Decision, DecisionMode, DecisionResult, Metrics, MetricsSource, RouteMetrics, Samples, UpstreamMetrics,
-        WorkerMetrics,
+        Decision, DecisionMode, DecisionResult, Metrics, MetricsSource, RouteCounters, RouteMetrics, Samples,
+        UpstreamMetrics, WorkerMetrics,
     },
     timestamp::Rfc3339,
 };

@@ -80,7 +80,7 @@ pub(crate) fn access_log_line(counter: &mut Counter) {
 pub(crate) fn metrics(counter: &mut Counter) {
     let (metrics, mut workers) = Metrics::new(1);
     let worker = std::rc::Rc::new(workers.pop().expect("a worker"));
-    let (route, upstream) = (metrics.route("orders"), metrics.upstream("orders"));
+    let (route, upstream) = (metrics.route("orders").of(&worker), metrics.upstream("orders"));
     let issuer: Arc<str> = Arc::from("corp");
     counter.count(500, || {
         let under_way = UnderWay::begin(&worker);
@@ -94,7 +94,7 @@ pub(crate) fn metrics(counter: &mut Counter) {
         let header = Some(Duration::from_micros(1100));
         upstream.exchanged(&worker, &Exchange { status: Some(200), failure: None, connect: None, header });
         let duration = Duration::from_micros(1234);
-        route.finished(&worker, &FinishedRequest { status: Some(200), duration, bytes_in: 0, bytes_out: 200 });
+        route.finished(&FinishedRequest { status: Some(200), duration, bytes_in: 0, bytes_out: 200 });
         drop(under_way);
     });
 }

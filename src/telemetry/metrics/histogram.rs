@@ -15,8 +15,8 @@ const BUCKETS_MICROSECONDS: [u64; 16] = [
     10_000_000, 30_000_000, 60_000_000,
 ];
 
-/// How many buckets are of short durations, up to 2.5 ms: to be elsewhere matters least to those that took longer.
-const SHORT: usize = 3;
+/// How many buckets are of short durations, up to 5 ms: to be elsewhere matters least to those that took longer.
+const SHORT: usize = 4;
 
 /// One worker's part of a histogram.
 #[derive(Debug, Default)]

@@ -29,7 +29,7 @@ pub use self::{
     decision::{Decision, DecisionMode, DecisionResult},
     exposition::CONTENT_TYPE,
     histogram::{BUCKETS_SECONDS, HistogramCount},
-    route::{FinishedRequest, RouteMetrics},
+    route::{FinishedRequest, RouteCounters, RouteMetrics},
     sample::{MetricsSource, SampleValue, Samples},
     shard::{UnderWay, WorkerMetrics},
     upstream::{Exchange, UpstreamMetrics},
@@ -128,11 +128,12 @@ mod tests {
         let threads = workers.into_iter().map(|worker| {
             let route = route.clone();
             std::thread::spawn(move || {
+                let counters = route.of(&Rc::new(worker));
                 for _ in 0..1000 {
-                    route.finished(&worker, &finished(200, 3));
+                    counters.finished(&finished(200, 3));
                 }
-                route.finished(&worker, &finished(404, 70_000));
-                route.finished(&worker, &FinishedRequest { status: None, ..finished(0, 0) });
+                counters.finished(&finished(404, 70_000));
+                counters.finished(&FinishedRequest { status: None, ..finished(0, 0) });
             })
         });
         threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
@@ -154,12 +155,13 @@ mod tests {
 
     #[test]
     fn every_class_of_status_is_told_and_a_route_that_nobody_asked_for_is_not() {
-        let (metrics, workers) = Metrics::new(2);
+        let (metrics, mut workers) = Metrics::new(2);
         let (route, _unused) = (metrics.route("orders"), metrics.route("stock"));
+        let counters = route.of(&Rc::new(workers.remove(1)));
         for status in [99, 100, 200, 302, 404, 503, 600] {
-            route.finished(&workers[1], &finished(status, 1));
+            counters.finished(&finished(status, 1));
         }
-        route.token_ended(&workers[1]);
+        counters.token_ended();
         let text = metrics.encode(&[]).unwrap();
         for (class, count) in [("none", 2), ("1xx", 1), ("2xx", 1), ("3xx", 1), ("4xx", 1), ("5xx", 1)] {
             has(&text, &format!(r#"postern_requests_total{{route="orders",status_class="{class}"}} {count}"#));
@@ -176,13 +178,14 @@ mod tests {
         let (metrics, workers) = Metrics::new(2);
         let (route, corp) = (metrics.route("orders"), Arc::<str>::from("corp"));
         let decision = |result, reason, mode, issuer| Decision { issuer, result, reason, mode };
-        for worker in &workers {
+        for worker in workers.into_iter().map(Rc::new) {
+            let counters = route.of(&worker);
             let allowed = decision(DecisionResult::Allowed, "authorized", DecisionMode::Enforce, Some(&*corp));
-            route.decided(worker, allowed);
-            route.decided(worker, allowed);
-            route.decided(worker, decision(DecisionResult::Refused, "no_token", DecisionMode::Enforce, None));
-            route.decided(worker, decision(DecisionResult::Refused, "no_token", DecisionMode::Report, None));
-            route.rejected(worker, "no_token");
+            counters.decided(&worker, allowed);
+            counters.decided(&worker, allowed);
+            counters.decided(&worker, decision(DecisionResult::Refused, "no_token", DecisionMode::Enforce, None));
+            counters.decided(&worker, decision(DecisionResult::Refused, "no_token", DecisionMode::Report, None));
+            counters.rejected("no_token");
         }
         let text = metrics.encode(&[]).unwrap();
         let line = |issuer: &str, result: &str, reason: &str, mode: &str, count: u32| {
@@ -198,13 +201,14 @@ mod tests {
 
     #[test]
     fn series_survive_a_reload_by_name_and_end_with_their_route() {
-        let (metrics, workers) = Metrics::new(1);
+        let (metrics, mut workers) = Metrics::new(1);
+        let worker = Rc::new(workers.remove(0));
         let before = metrics.route("orders");
-        before.finished(&workers[0], &finished(200, 1));
+        before.of(&worker).finished(&finished(200, 1));
         // A reload resolves the new configuration's handles while the old one still holds its own.
         let after = metrics.route("orders");
         drop(before);
-        after.finished(&workers[0], &finished(200, 1));
+        after.of(&worker).finished(&finished(200, 1));
         has(&metrics.encode(&[]).unwrap(), r#"postern_requests_total{route="orders",status_class="2xx"} 2"#);
         drop(after);
         // Told once more, then gone.

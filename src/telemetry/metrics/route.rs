@@ -2,6 +2,8 @@
 //! Always holds: what every request counts lies together.
 
 use std::{
+    marker::PhantomData,
+    rc::Rc,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,10 +19,19 @@ use super::{
 
 /// The classes of status by their first digit; the first is for no status at all.
 pub(super) const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Which of them is 2xx.
+const SUCCESS: usize = 2;
 
 /// The series of one route. Cloning it gives the same series.
 #[derive(Clone, Debug)]
 pub struct RouteMetrics(pub(super) Sharded<RouteShard>);
+
+/// What one worker counts of one route. It stays on that worker's thread, and does not keep the series alive.
+#[derive(Clone, Debug)]
+pub struct RouteCounters {
+    shard: Arc<RouteShard>,
+    stays_on_its_thread: PhantomData<Rc<()>>,
+}
 
 /// A request whose answer has ended.
 #[derive(Clone, Copy, Debug)]
@@ -38,24 +49,25 @@ pub struct FinishedRequest {
 /// One worker's counters of one route: what every request counts, in two cache lines, which processors fetch as one. With 10,000 routes
 /// it is where no request has been for long, and all of them together should be as near as can be.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(align(16))]
 pub(super) struct RouteShard {
-    /// The classes from the third on.
-    statuses: [Counter; 4],
+    /// Statuses of the class 2xx.
+    successes: Counter,
     bytes_out: Counter,
     decisions: Tally<Arc<DecisionKey>>,
     duration: ShortDurations,
     seldom: OnceLock<Box<Seldom>>,
 }
 
-const _: () = assert!(size_of::<RouteShard>() == 128, "two cache lines");
+const _: () =
+    assert!(size_of::<RouteShard>() + size_of::<[usize; 2]>() == 128, "two cache lines, with the counts of an `Arc`");
 
 /// What not every request counts: long durations, bodies that came, refusals. Not there until one does.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Seldom {
-    /// The first two classes.
-    statuses: [Counter; 2],
+    /// All classes but 2xx, whose place stays empty.
+    statuses: [Counter; 6],
     duration: LongDurations,
     bytes_in: Counter,
     token_ended: Counter,
@@ -63,9 +75,18 @@ struct Seldom {
 }
 
 impl RouteMetrics {
+    /// What `worker` counts of it. To be kept: with 10,000 routes, every step on the way there is one into memory where nobody has been
+    /// for long. What a worker of other metrics counts is told nowhere.
+    #[must_use]
+    pub fn of(&self, worker: &Rc<WorkerMetrics>) -> RouteCounters {
+        RouteCounters { shard: self.0.of(worker).cloned().unwrap_or_default(), stays_on_its_thread: PhantomData }
+    }
+}
+
+impl RouteCounters {
     /// Counts a request whose answer has ended.
-    pub fn finished(&self, worker: &WorkerMetrics, request: &FinishedRequest) {
-        let Some(shard) = self.0.of(worker) else { return };
+    pub fn finished(&self, request: &FinishedRequest) {
+        let shard = &*self.shard;
         shard.count_status(request.status);
         if request.bytes_in > 0 {
             shard.seldom().bytes_in.add(request.bytes_in);
@@ -74,23 +95,20 @@ impl RouteMetrics {
         shard.duration.observe(request.duration, || &shard.seldom().duration);
     }
 
-    /// Counts a decision.
+    /// Counts a decision of `worker`, whose counters these are.
     pub fn decided(&self, worker: &WorkerMetrics, decision: Decision<'_>) {
-        let Some(shard) = self.0.of(worker) else { return };
         // A route meets few kinds of decision, a worker those of all issuers.
-        shard.decisions.count(|known| known.is_of(&decision), || worker.decision_keys().key_of(&decision));
+        self.shard.decisions.count(|known| known.is_of(&decision), || worker.decision_keys().key_of(&decision));
     }
 
     /// Counts an answer or an upgraded connection that was cut because its token had ended.
-    pub fn token_ended(&self, worker: &WorkerMetrics) {
-        let Some(shard) = self.0.of(worker) else { return };
-        shard.seldom().token_ended.add(1);
+    pub fn token_ended(&self) {
+        self.shard.seldom().token_ended.add(1);
     }
 
     /// Counts an error that Postern itself answered.
-    pub fn rejected(&self, worker: &WorkerMetrics, reason: &'static str) {
-        let Some(shard) = self.0.of(worker) else { return };
-        shard.seldom().rejections.count(|key| *key == reason, || reason);
+    pub fn rejected(&self, reason: &'static str) {
+        self.shard.seldom().rejections.count(|key| *key == reason, || reason);
     }
 }
 
@@ -101,11 +119,18 @@ impl RouteShard {
 
     /// Counts a status in its class.
     fn count_status(&self, status: Option<u16>) {
-        let class = class_of(status);
-        let seldom = || self.seldom().statuses.get(class);
-        if let Some(count) = class.checked_sub(2).map_or_else(seldom, |class| self.statuses.get(class)) {
-            count.add(1);
+        if class_of(status) == SUCCESS {
+            self.successes.add(1);
+        } else {
+            count_status(&self.seldom().statuses, status);
         }
+    }
+
+    /// How many answers were of each class.
+    fn statuses(&self, seldom: &Seldom) -> [u64; 6] {
+        let mut statuses = seldom.statuses.each_ref().map(Counter::value);
+        statuses[SUCCESS] = self.successes.value();
+        statuses
     }
 }
 
@@ -117,8 +142,8 @@ impl Shard for RouteShard {
         for shard in shards.iter() {
             is_used = true;
             let seldom = shard.seldom.get().map_or(&none, |seldom| &**seldom);
-            for (class, count) in STATUS_CLASSES.iter().zip(seldom.statuses.iter().chain(&shard.statuses)) {
-                samples.add(&catalogue::REQUESTS, &[name, class], count.value());
+            for (class, count) in STATUS_CLASSES.iter().zip(shard.statuses(seldom)) {
+                samples.add(&catalogue::REQUESTS, &[name, class], count);
             }
             samples.add(&catalogue::REQUEST_BYTES, &[name], seldom.bytes_in.value());
             samples.add(&catalogue::RESPONSE_BYTES, &[name], shard.bytes_out.value());

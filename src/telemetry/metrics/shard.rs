@@ -36,8 +36,8 @@ impl Counter {
 /// A shard for each worker. Clones are the same shards.
 #[derive(Debug)]
 pub(super) struct Sharded<S> {
-    // Boxed one by one: with 10,000 routes most shards are never needed.
-    shards: Arc<[OnceLock<Box<S>>]>,
+    // Allocated one by one: with 10,000 routes most shards are never needed.
+    shards: Arc<[OnceLock<Arc<S>>]>,
 }
 
 impl<S> Clone for Sharded<S> {
@@ -52,8 +52,8 @@ impl<S: Default> Sharded<S> {
     }
 
     /// The shard that `worker` writes. There is one, unless the worker belongs to other metrics.
-    pub(super) fn of(&self, worker: &WorkerMetrics) -> Option<&S> {
-        self.shards.get(worker.index).map(|shard| &**shard.get_or_init(Box::default))
+    pub(super) fn of(&self, worker: &WorkerMetrics) -> Option<&Arc<S>> {
+        self.shards.get(worker.index).map(|shard| shard.get_or_init(Arc::default))
     }
 
     /// Whether there are other clones of it.
