@@ -11,6 +11,7 @@ use super::{
     TokenStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch, UnverifiedToken, VerifiedToken, VerifyError, Withdrawal,
     WorkerTokenCache,
     introspected::{asked_about, verify_introspected},
+    place::Place,
     revocation::{Presented, Verdict},
     token_cache::CachedToken,
     verified_token::TokenProof,
@@ -72,6 +73,30 @@ pub fn recall(
             Ok(Arc::clone(verified))
         }))
     })
+}
+
+/// The way of a token that nobody remembers and nobody has to be asked about: what [`verify`] would say of it, without waiting. `None` where
+/// its issuer is to be asked, be it for a key or about the token, or where it is remembered: [`verify`] must be gone through.
+///
+/// What waits for nothing needs no place to wait in: as a future on the heap it cost 0.2 microseconds more.
+pub fn verify_at_once(
+    credential: Credential<'_>,
+    issuers: &Issuers,
+    introspecting: Option<&Arc<Issuer>>,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Option<Result<Arc<VerifiedToken>, VerifyError>> {
+    let text = credential.token().as_str();
+    let may_be_opaque = issuers.with_api_keys().is_some() && !text.contains('.');
+    if may_be_opaque || asked_about(credential, issuers, introspecting).is_some() {
+        return None;
+    }
+    let verified = verify_new(text, issuers, cache, now).transpose()?;
+    cache.note_miss();
+    Some(verified.and_then(|verified| {
+        in_its_field(&verified, credential.header())?;
+        Ok(verified)
+    }))
 }
 
 /// Each token belongs into one field. Told only to whoever has a good token: to others, both fields answer alike.
@@ -139,12 +164,41 @@ async fn verify_jwt(
     cache.note_miss();
     let token = UnverifiedToken::parse_recalling(text, cache.known_headers())?;
     let (issuer, key) = verify_signature(&token, issuers, now).await?;
+    let verified = take_in(token, (text, place), (issuer, key), cache, now)?;
+    refuse_revoked(issuer, text, &verified, now).await?;
+    Ok(verified)
+}
+
+/// Verifies a JWT that is not remembered, by a key that is there; `None` if it is, or if its issuer is to be asked.
+fn verify_new(
+    text: &str,
+    issuers: &Issuers,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Result<Option<Arc<VerifiedToken>>, VerifyError> {
+    let (place, None) = cache.find(text) else { return Ok(None) };
+    let token = UnverifiedToken::parse_recalling(text, cache.known_headers())?;
+    let issuer = token.choose_issuer(issuers)?;
+    refuse_disabled(issuer)?;
+    let key = if issuer.revocation().is_none() { key_at_hand(issuer, token.header(), now)? } else { None };
+    let Some(key) = key else { return Ok(None) };
+    verify_by(&key, &token, issuer)?;
+    take_in(token, (text, place), (issuer, key), cache, now).map(Some)
+}
+
+/// Reads a token whose signature is good, and remembers it.
+fn take_in(
+    token: UnverifiedToken<'_>,
+    (text, place): (&str, Place),
+    (issuer, key): (&Issuer, Arc<TrustedKey>),
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Result<Arc<VerifiedToken>, VerifyError> {
     cache.known_headers().keep(token.jws());
     let verified = Arc::new(read_claims(token, issuer, key, now)?);
     // Also a withdrawn one: its signature is as good as before, and whoever goes on sending it should cost little.
     cache.remember(place, CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
     refuse_withdrawn(issuer, &verified)?;
-    refuse_revoked(issuer, text, &verified, now).await?;
     Ok(verified)
 }
 
@@ -178,11 +232,16 @@ async fn verify_signature<'i>(
     let issuer = token.choose_issuer(issuers)?;
     refuse_disabled(issuer)?;
     let key = find_key(issuer, token.header(), now).await?;
+    verify_by(&key, token, issuer)?;
+    Ok((issuer, key))
+}
+
+/// Verifies the signature by this `key` of the token's issuer.
+fn verify_by(key: &TrustedKey, token: &UnverifiedToken<'_>, issuer: &Issuer) -> Result<(), VerifyError> {
     let jws = token.jws();
     key.key()
         .verify(jws.header().algorithm(), jws.signing_input(), jws.signature())
-        .map_err(|_| VerifyError::BadSignature { issuer: Arc::clone(issuer.name()) })?;
-    Ok((issuer, key))
+        .map_err(|_| VerifyError::BadSignature { issuer: Arc::clone(issuer.name()) })
 }
 
 /// Reads and judges what a token says whose signature by this `key` of its `issuer` is good.
@@ -241,14 +300,20 @@ fn refuse_disabled(issuer: &Issuer) -> Result<(), VerifyError> {
     Err(VerifyError::IssuerDisabled { issuer: Arc::clone(issuer.name()) })
 }
 
-/// The key that must have signed: looked up among its issuer's, after one fetch if it is not there.
-async fn find_key(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result<Arc<TrustedKey>, VerifyError> {
+/// The key that must have signed, if it is among those that its issuer is known to have.
+fn key_at_hand(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result<Option<Arc<TrustedKey>>, VerifyError> {
     let algorithm = header.algorithm();
     let keys = current_keys(issuer, now)?;
-    let Some(key_id) = header.key_id() else { return only_fitting(&keys, algorithm, issuer) };
-    if let Some(key) = by_id(&keys, key_id) {
-        return fitting(key, algorithm, issuer, key_id);
-    }
+    let Some(key_id) = header.key_id() else { return only_fitting(&keys, algorithm, issuer).map(Some) };
+    by_id(&keys, key_id).map(|key| fitting(key, algorithm, issuer, key_id)).transpose()
+}
+
+/// The same, after one fetch if it is not there.
+async fn find_key(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result<Arc<TrustedKey>, VerifyError> {
+    let (at_hand, algorithm) = (key_at_hand(issuer, header, now)?, header.algorithm());
+    let (None, Some(key_id)) = (&at_hand, header.key_id()) else {
+        return at_hand.ok_or_else(|| VerifyError::KeyIdMissing { issuer: Arc::clone(issuer.name()) });
+    };
     issuer.key_source().note_unknown_key_id(key_id);
     let outcome = issuer.key_source().fetch_for_unknown_key().await;
     match outcome {

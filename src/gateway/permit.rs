@@ -34,21 +34,24 @@ pub(super) async fn permit(
         Err(rejection) => Err(rejection),
         Ok(field) => match auth::recall(field, &snapshot.issuers, worker.tokens(), record.time()) {
             Some(known) => known.map_err(Rejection::from),
-            None => {
-                // Boxed, since few requests need it: else each would carry the room for it.
-                let now = record.time();
-                let verified = in_place::boxed(|| verified(field, worker, snapshot, requirement, now));
-                let mut verified = Box::into_pin(verified);
-                // Mostly nobody has to be asked, and then there is nothing to put a bound to.
-                match poll_fn(|context| Poll::Ready(verified.as_mut().poll(context))).await {
-                    Poll::Ready(verified) => verified,
-                    // The issuer has to be asked, and that counts towards the time of the whole exchange.
-                    Poll::Pending => {
-                        let deadline = record.deadline(route.terms.timeout);
-                        timeout_at(deadline, verified).await.unwrap_or(Err(VerifyError::IssuerTooSlow.into()))
+            None => match verified_at_once(field, worker, snapshot, requirement, record.time()) {
+                Some(verified) => verified,
+                None => {
+                    // Boxed, since few requests need it: else each would carry the room for it.
+                    let now = record.time();
+                    let verified = in_place::boxed(|| verified(field, worker, snapshot, requirement, now));
+                    let mut verified = Box::into_pin(verified);
+                    // Mostly nobody has to be asked, and then there is nothing to put a bound to.
+                    match poll_fn(|context| Poll::Ready(verified.as_mut().poll(context))).await {
+                        Poll::Ready(verified) => verified,
+                        // The issuer has to be asked, and that counts towards the time of the whole exchange.
+                        Poll::Pending => {
+                            let deadline = record.deadline(route.terms.timeout);
+                            timeout_at(deadline, verified).await.unwrap_or(Err(VerifyError::IssuerTooSlow.into()))
+                        }
                     }
                 }
-            }
+            },
         },
     };
     let (token, decision) = match verified {
@@ -69,6 +72,22 @@ pub(super) async fn permit(
 fn credential_field<'a>(snapshot: &Snapshot, head: &'a RequestHead) -> Result<CredentialField<'a>, Rejection> {
     let api_keys = snapshot.issuers.accepts_api_keys();
     auth::credential_field(&head.fields, head.uri.query(), api_keys)?.ok_or(Rejection::NoToken)
+}
+
+fn verified_at_once(
+    field: CredentialField<'_>,
+    worker: &Worker,
+    snapshot: &Snapshot,
+    requirement: &Requirement,
+    now: UnixTime,
+) -> Option<Result<Arc<VerifiedToken>, Rejection>> {
+    let credential = match field.read() {
+        Ok(credential) => credential,
+        Err(error) => return Some(Err(error.into())),
+    };
+    let introspecting = requirement.introspecting();
+    let verified = auth::verify_at_once(credential, &snapshot.issuers, introspecting, worker.tokens(), now)?;
+    Some(verified.map_err(Rejection::from))
 }
 
 async fn verified(
