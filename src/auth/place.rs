@@ -1,9 +1,11 @@
 //! Owns: where a token belongs in all that remembers tokens, by a hash of its text.
 //! Refuses: telling tokens apart: whole texts do that, so sharing a place is harmless.
 //! Always holds: each of those that remember goes by bits of its own, so that two tokens which share a place in one of them seldom do
-//! in another. Keyed at random, so nobody can aim at a place.
+//! in another. Keyed at random, and a token's end is its signature, so nobody can aim at a place.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::quality::RandomState;
 
 /// How much of a token's end is hashed. It holds at least most of the signature, which is as good as random.
 pub(super) const HASHED_BYTES: usize = 64;

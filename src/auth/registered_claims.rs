@@ -38,38 +38,39 @@ impl<'a> RegisteredClaims<'a> {
         let mut found = Self::default();
         let mut client_at = [None; 3];
         for (at, (name, value)) in (0..).zip(members.iter()) {
-            let claim = match name {
-                "sub" => &mut found.sub,
-                "jti" => &mut found.jti,
-                "client_id" => {
+            // As bytes: they are told apart by their lengths first, texts would be compared with each.
+            let claim = match name.as_bytes() {
+                b"sub" => &mut found.sub,
+                b"jti" => &mut found.jti,
+                b"client_id" => {
                     client_at[0] = Some(at);
                     &mut found.client_id
                 }
-                "azp" => {
+                b"azp" => {
                     client_at[1] = Some(at);
                     &mut found.azp
                 }
-                "cid" => {
+                b"cid" => {
                     client_at[2] = Some(at);
                     &mut found.cid
                 }
-                "aud" => {
+                b"aud" => {
                     found.aud_at = Some(at);
                     &mut found.aud
                 }
-                "exp" => &mut found.exp,
-                "nbf" => &mut found.nbf,
-                "iat" => &mut found.iat,
-                "scope" => &mut found.scope,
-                "scp" => &mut found.scp,
-                "scopes" => &mut found.scopes,
-                "typ" => &mut found.typ,
-                "token_use" => &mut found.token_use,
-                "nonce" => &mut found.nonce,
-                "at_hash" => &mut found.at_hash,
-                "c_hash" => &mut found.c_hash,
-                "events" => &mut found.events,
-                "cnf" => &mut found.cnf,
+                b"exp" => &mut found.exp,
+                b"nbf" => &mut found.nbf,
+                b"iat" => &mut found.iat,
+                b"scope" => &mut found.scope,
+                b"scp" => &mut found.scp,
+                b"scopes" => &mut found.scopes,
+                b"typ" => &mut found.typ,
+                b"token_use" => &mut found.token_use,
+                b"nonce" => &mut found.nonce,
+                b"at_hash" => &mut found.at_hash,
+                b"c_hash" => &mut found.c_hash,
+                b"events" => &mut found.events,
+                b"cnf" => &mut found.cnf,
                 _ => continue,
             };
             *claim = Some(value);

@@ -42,7 +42,7 @@ impl Default for Sightings {
 
 #[cfg(test)]
 mod tests {
-    use std::hash::RandomState;
+    use foldhash::quality::RandomState;
 
     use super::*;
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn most_of_as_many_as_are_remembered_are_told_apart() {
         let sightings = Sightings::default();
-        let hashing = RandomState::new();
+        let hashing = RandomState::default();
         let places = || (0..30_000_u64).map(|number| Place::of(&number.to_le_bytes(), &hashing));
         let taken_for_others = places().filter(|place| sightings.note(*place)).count();
         assert!(taken_for_others < 10, "{taken_for_others}");

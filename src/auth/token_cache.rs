@@ -8,7 +8,6 @@
 
 use std::{
     fmt,
-    hash::RandomState,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,6 +17,7 @@ use std::{
 };
 
 use crossbeam_queue::ArrayQueue;
+use foldhash::{fast, quality};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::{
@@ -42,13 +42,14 @@ pub struct SharedTokenCache {
     store: Arc<Store>,
     /// The thread that makes the changes; nothing, and nothing shared between workers, if it could not be started.
     keeper: Option<Thread>,
-    hashing: RandomState,
+    hashing: quality::RandomState,
     counters: Mutex<Vec<Arc<Counters>>>,
 }
 
 /// What the cache and its thread share.
 struct Store {
-    entries: Cache<Place, Arc<CachedToken>>,
+    /// Places are hashes already.
+    entries: Cache<Place, Arc<CachedToken>, fast::RandomState>,
     changes: ArrayQueue<Change>,
     /// Whether the thread sleeps and has to be woken.
     asleep: AtomicBool,
@@ -105,7 +106,7 @@ impl SharedTokenCache {
         // comes again is told from what comes once before it gets here, and nothing that is here is looked for while workers have it.
         let entries = Cache::builder().eviction_policy(EvictionPolicy::lru()).max_capacity(bytes).weigher(weigher);
         let store = Arc::new(Store {
-            entries: entries.build(),
+            entries: entries.build_with_hasher(fast::RandomState::default()),
             changes: ArrayQueue::new(CHANGES),
             asleep: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -115,7 +116,7 @@ impl SharedTokenCache {
             newcomers: Newcomers::default(),
             store,
             keeper: None,
-            hashing: RandomState::new(),
+            hashing: quality::RandomState::default(),
             counters: Mutex::new(Vec::new()),
         }
     }
@@ -150,6 +151,11 @@ impl SharedTokenCache {
     }
 
     pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
+        // Read before anything is locked or asked, so that whoever sends what nobody verified writes to nothing that workers share. One
+        // that was verified long ago may be here and not be noted any more: it is verified once more by each worker that has not met it.
+        if !self.sightings.holds(place) {
+            return None;
+        }
         // Asked first, since of every `get` moka keeps account, also of what it does not have.
         let entries = &self.store.entries;
         let entry = entries.contains_key(&place).then(|| entries.get(&place)).flatten();
@@ -158,10 +164,6 @@ impl SharedTokenCache {
 
     /// A newcomer, which comes again and is remembered for all from now on.
     fn find_newcomer(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
-        // Read before anything is locked, so that whoever sends what nobody ever verified writes to nothing that workers share.
-        if !self.sightings.holds(place) {
-            return None;
-        }
         let newcomer = self.newcomers.find(place, text)?;
         self.remember(place, Arc::clone(&newcomer));
         Some(newcomer)

@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Option<Members> {
     loop {
         reader.take(b'"')?;
         let name = reader.text_to_quote()?;
-        if members.are_many() || members.find(text, name.of(text)).is_some() {
+        if members.are_many() || members.have(text, name) {
             return None;
         }
         reader.take(b':')?;

@@ -64,10 +64,10 @@ impl<'de> Visitor<'de> for Outermost<'_> {
 
 /// Whether a member has the name already that has just been read.
 fn is_repeated(members: &Members, texts: &str, name: Span, names: &mut HashSet<Box<str>>) -> bool {
-    let name = name.of(texts);
     if !members.are_many() {
-        return members.find(texts, name).is_some();
+        return members.have(texts, name);
     }
+    let name = name.of(texts);
     if names.is_empty() {
         names.extend(members.names(texts).map(Box::from));
     }
