@@ -1,7 +1,7 @@
 //! What verifying a token costs, remembered and anew for each kind of signature, and what signing one costs.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has to stop")]
 
-use std::{future::Future, hint::black_box, pin::Pin, sync::Arc};
+use std::{cell::RefCell, future::Future, hint::black_box, pin::Pin, sync::Arc};
 
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
@@ -14,16 +14,18 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::header::AUTHORIZATION;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use postern::{
     auth::{
         BearerToken, Issuers, Keeper, KeySource, SharedTokenCache, TrustedKey, TrustedKeySet, UnknownKeyFetch,
-        WorkerTokenCache, compile_issuers, verify,
+        WorkerTokenCache, compile_issuers, credential_field, recall, verify, verify_at_once,
     },
     authorization_server::{KeyRing, Sealing},
     clock::UnixTime,
     config::SigningAlgorithmConfig,
     diagnostic::Diagnostics,
+    http::Fields,
     jose::{KeyDocument, TokenType},
 };
 use serde_json::json;
@@ -61,8 +63,8 @@ fn signing_key(algorithm: Algorithm) -> EncodingKey {
     }
 }
 
-/// One issuer with one key, and a token that it signed.
-fn issuer_and_token(algorithm: Algorithm) -> (Issuers, String) {
+/// One issuer with one key, and what gives a token that it signed, another one each time.
+fn issuer_and_tokens(algorithm: Algorithm) -> (Issuers, impl FnMut() -> String) {
     let key = signing_key(algorithm);
     let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).expect("jwk")).expect("jwk");
     jwk.as_object_mut().expect("jwk").insert("kid".to_owned(), json!("k1"));
@@ -75,35 +77,49 @@ fn issuer_and_token(algorithm: Algorithm) -> (Issuers, String) {
     };
     let issuers = compile_issuers(&config.expect("config"), None, supply, &mut Diagnostics::new()).expect("issuers");
     let header = Header { kid: Some("k1".to_owned()), ..Header::new(algorithm) };
-    let claims = json!({
-        "iss": "https://id.corp.example/", "aud": "https://api.corp.example/orders", "sub": "billing", "client_id": "billing",
-        "scope": "orders:read orders:write", "jti": "6f1a5e1e-7c1f-4c55-9d0b-0f8f8b1c2d3e", "iat": NOW, "exp": NOW + 3600,
-        "tenant_id": "acme",
-    });
-    (issuers, jsonwebtoken::encode(&header, &claims, &key).expect("token"))
+    let mut numbers = 0_u64..;
+    let sign = move || {
+        let claims = json!({
+            "iss": "https://id.corp.example/", "aud": "https://api.corp.example/orders", "sub": "billing", "client_id": "billing",
+            "scope": "orders:read orders:write", "jti": format!("6f1a5e1e-7c1f-4c55-9d0b-{:012x}", numbers.next().unwrap_or_default()),
+            "iat": NOW, "exp": NOW + 3600, "tenant_id": "acme",
+        });
+        jsonwebtoken::encode(&header, &claims, &key).expect("token")
+    };
+    (issuers, sign)
 }
 
 fn tokens(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
     let now = UnixTime::from_seconds(NOW);
 
-    let (issuers, token) = issuer_and_token(Algorithm::RS256);
+    let (issuers, mut sign) = issuer_and_tokens(Algorithm::RS256);
+    let token = sign();
     let token = BearerToken::parse(&token).expect("token");
     let cache = WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
-    runtime.block_on(verify(token, &issuers, None, &cache, now)).expect("verified");
+    // The second time it is found among the newcomers, and kept by the worker from then on.
+    for _ in 0..2 {
+        runtime.block_on(verify(token, &issuers, None, &cache, now)).expect("verified");
+    }
+    let mut fields = Fields::default();
+    fields.insert(AUTHORIZATION, format!("Bearer {}", token.as_str()).try_into().expect("a value"));
+    let field = credential_field(&fields, None, false).expect("one field").expect("a field");
     criterion.bench_function("token/cache_hit", |bencher| {
-        bencher.iter(|| runtime.block_on(verify(black_box(token), &issuers, None, &cache, now)).expect("verified"));
+        bencher.iter(|| recall(black_box(field), &issuers, &cache, now).expect("kept").expect("verified"));
     });
 
     for (name, algorithm) in [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)] {
-        let (issuers, token) = issuer_and_token(algorithm);
-        let token = BearerToken::parse(&token).expect("token");
-        // A fresh cache for every verification, made outside of what is measured.
-        let fresh = || WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+        let (issuers, sign) = issuer_and_tokens(algorithm);
+        let (sign, cache) = (RefCell::new(sign), WorkerTokenCache::new(Arc::new(SharedTokenCache::new())));
         criterion.bench_function(&format!("token/cache_miss/{name}"), |bencher| {
             bencher.iter_batched_ref(
-                fresh,
-                |cache| runtime.block_on(verify(black_box(token), &issuers, None, cache, now)).expect("verified"),
+                || sign.borrow_mut()(),
+                |token| {
+                    let token = BearerToken::parse(black_box(token)).expect("token");
+                    verify_at_once(token.into(), &issuers, None, &cache, now)
+                        .expect("nobody is asked")
+                        .expect("verified")
+                },
                 BatchSize::NumIterations(32),
             );
         });

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+/// It puts what takes as many bytes as a power of two at a multiple of that, which `telemetry::metrics` relies on for being quick.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

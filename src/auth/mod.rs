@@ -62,7 +62,7 @@ pub use self::{
     token_cache::SharedTokenCache,
     unverified::UnverifiedToken,
     verified_token::VerifiedToken,
-    verify::{recall, verify, verify_at_once, verify_once},
+    verify::{recall, verify, verify_asking, verify_at_once, verify_once},
     verify_error::{Fault, VerifyError},
     worker_token_cache::WorkerTokenCache,
 };

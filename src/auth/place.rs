@@ -1,7 +1,8 @@
 //! Owns: where a token belongs in all that remembers tokens, by a hash of its text.
 //! Refuses: telling tokens apart: whole texts do that, so sharing a place is harmless.
 //! Always holds: each of those that remember goes by bits of its own, so that two tokens which share a place in one of them seldom do
-//! in another. Keyed at random, and a token's end is its signature, so nobody can aim at a place.
+//! in another. Keyed, though not by a secret that would withstand study: only what was verified is put anywhere, and where that goes is
+//! decided by its end, which is a signature or what its issuer drew.
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -14,7 +14,7 @@ use super::{
     BearerToken, Fault, Issuers, SharedTokenCache, TrustedKeySet, UnknownKeyFetch, VerifiedToken, VerifyError,
     WorkerTokenCache,
     forge::{EC, ED, FixedKeys, RSA, SigningKey, changed, issuers, trusted},
-    verify,
+    verify, verify_asking, verify_at_once,
 };
 use crate::{clock::UnixTime, jose::Algorithm};
 
@@ -50,7 +50,16 @@ impl World {
     fn verify_at(&self, token: &str, seconds: u64) -> Result<Arc<VerifiedToken>, VerifyError> {
         let token = BearerToken::parse(token).expect("only what `bearer` lets through gets here");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(verify(token, &self.issuers, None, &self.cache, UnixTime::from_seconds(seconds)))
+        let now = UnixTime::from_seconds(seconds);
+        // Where both ways are open, they say the same.
+        let new = || WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
+        if let Some(at_once) = verify_at_once(token.into(), &self.issuers, None, &new(), now) {
+            let asking = runtime.block_on(verify_asking(token.into(), &self.issuers, None, &new(), now));
+            let [at_once, asking] =
+                [at_once, asking].map(|verified| verified.map_or_else(|error| error.reason(), |_| ""));
+            assert_eq!(at_once, asking);
+        }
+        runtime.block_on(verify(token, &self.issuers, None, &self.cache, now))
     }
 
     fn verify(&self, token: &str) -> Result<Arc<VerifiedToken>, VerifyError> {

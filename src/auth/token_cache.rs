@@ -151,11 +151,6 @@ impl SharedTokenCache {
     }
 
     pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
-        // Read before anything is locked or asked, so that whoever sends what nobody verified writes to nothing that workers share. One
-        // that was verified long ago may be here and not be noted any more: it is verified once more by each worker that has not met it.
-        if !self.sightings.holds(place) {
-            return None;
-        }
         // Asked first, since of every `get` moka keeps account, also of what it does not have.
         let entries = &self.store.entries;
         let entry = entries.contains_key(&place).then(|| entries.get(&place)).flatten();
@@ -164,6 +159,10 @@ impl SharedTokenCache {
 
     /// A newcomer, which comes again and is remembered for all from now on.
     fn find_newcomer(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
+        // Read before anything is locked, so that whoever sends what nobody ever verified writes to nothing that workers share.
+        if !self.sightings.holds(place) {
+            return None;
+        }
         let newcomer = self.newcomers.find(place, text)?;
         self.remember(place, Arc::clone(&newcomer));
         Some(newcomer)

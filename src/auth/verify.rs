@@ -41,6 +41,23 @@ pub async fn verify(
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
     let credential = credential.into();
+    match verify_at_once(credential, issuers, introspecting, cache, now) {
+        Some(verified) => verified,
+        None => verify_asking(credential, issuers, introspecting, cache, now).await,
+    }
+}
+
+/// [`verify`] where [`verify_at_once`] gives nothing. A new JWT is read anew: that is less than what its issuer is asked costs.
+///
+/// # Errors
+/// As of [`verify`].
+pub async fn verify_asking(
+    credential: Credential<'_>,
+    issuers: &Issuers,
+    introspecting: Option<&Arc<Issuer>>,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Result<Arc<VerifiedToken>, VerifyError> {
     let text = credential.token().as_str();
     let asked = asked_about(credential, issuers, introspecting);
     let verified = match (asked, issuers.with_api_keys()) {
@@ -48,8 +65,7 @@ pub async fn verify(
         (None, Some(issuer)) if !text.contains('.') => Arc::new(resolve(text, issuer, now)?),
         (None, _) => verify_jwt(text, issuers, cache, now).await?,
     };
-    in_its_field(&verified, credential.header())?;
-    Ok(verified)
+    in_its_field(verified, credential.header())
 }
 
 /// The short way for the token of a field that this worker keeps, since it came more than once: what [`verify`] would say of it, without
@@ -64,21 +80,15 @@ pub fn recall(
     now: UnixTime,
 ) -> Option<Result<Arc<VerifiedToken>, VerifyError>> {
     cache.judge_own(field.value(), |remembered| {
-        let issuer = still_good(remembered, issuers).filter(|issuer| issuer.revocation().is_none())?;
-        cache.note_hit();
-        let verified = remembered.verified();
-        Some(judge_remembered(verified, issuer, now).and_then(|()| {
-            note_use(verified, now);
-            in_its_field(verified, field.header())?;
-            Ok(Arc::clone(verified))
-        }))
+        let verified = judge_at_once(remembered, issuers, cache, now)?;
+        Some(verified.and_then(|verified| in_its_field(verified, field.header())))
     })
 }
 
-/// The way of a token that nobody remembers and nobody has to be asked about: what [`verify`] would say of it, without waiting. `None` where
-/// its issuer is to be asked, be it for a key or about the token, or where it is remembered: [`verify`] must be gone through.
+/// What [`verify`] would say of a JWT without waiting; `None` of any other token, and where an issuer is to be asked, be it for a key or about
+/// the token: then [`verify_asking`] must be gone through.
 ///
-/// What waits for nothing needs no place to wait in: as a future on the heap it cost 0.2 microseconds more.
+/// What waits for nothing needs no place to wait in: as a future on the heap it is an allocation, and memory that no cache has at hand.
 pub fn verify_at_once(
     credential: Credential<'_>,
     issuers: &Issuers,
@@ -91,17 +101,24 @@ pub fn verify_at_once(
     if may_be_opaque || asked_about(credential, issuers, introspecting).is_some() {
         return None;
     }
-    let verified = verify_new(text, issuers, cache, now).transpose()?;
-    cache.note_miss();
-    Some(verified.and_then(|verified| {
-        in_its_field(&verified, credential.header())?;
-        Ok(verified)
-    }))
+    let verified = match cache.find(text) {
+        (_, Some(remembered)) => judge_at_once(&remembered, issuers, cache, now)?,
+        (place, None) => {
+            let verified = verify_new(text, place, issuers, cache, now).transpose()?;
+            cache.note_miss();
+            verified
+        }
+    };
+    Some(verified.and_then(|verified| in_its_field(verified, credential.header())))
 }
 
 /// Each token belongs into one field. Told only to whoever has a good token: to others, both fields answer alike.
-fn in_its_field(verified: &VerifiedToken, header: CredentialHeader) -> Result<(), VerifyError> {
-    if verified.is_api_key() == (header == CredentialHeader::ApiKey) { Ok(()) } else { Err(VerifyError::WrongHeader) }
+fn in_its_field(verified: Arc<VerifiedToken>, header: CredentialHeader) -> Result<Arc<VerifiedToken>, VerifyError> {
+    if verified.is_api_key() == (header == CredentialHeader::ApiKey) {
+        Ok(verified)
+    } else {
+        Err(VerifyError::WrongHeader)
+    }
 }
 
 /// Looks an opaque token up. Nothing of it is remembered here: its issuer's memory is as near.
@@ -169,19 +186,21 @@ async fn verify_jwt(
     Ok(verified)
 }
 
-/// Verifies a JWT that is not remembered, by a key that is there; `None` if it is, or if its issuer is to be asked.
+/// Verifies a JWT that is not remembered, by a key that is there; `None` if its issuer is to be asked.
 fn verify_new(
     text: &str,
+    place: Place,
     issuers: &Issuers,
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Result<Option<Arc<VerifiedToken>>, VerifyError> {
-    let (place, None) = cache.find(text) else { return Ok(None) };
     let token = UnverifiedToken::parse_recalling(text, cache.known_headers())?;
     let issuer = token.choose_issuer(issuers)?;
     refuse_disabled(issuer)?;
-    let key = if issuer.revocation().is_none() { key_at_hand(issuer, token.header(), now)? } else { None };
-    let Some(key) = key else { return Ok(None) };
+    if issuer.revocation().is_some() {
+        return Ok(None);
+    }
+    let Some(key) = key_at_hand(issuer, token.header(), now)? else { return Ok(None) };
     verify_by(&key, &token, issuer)?;
     take_in(token, (text, place), (issuer, key), cache, now).map(Some)
 }
@@ -208,6 +227,22 @@ fn still_good<'i>(remembered: &CachedToken, issuers: &'i Issuers) -> Option<&'i 
     let issuer = issuers.by_name(verified.issuer())?;
     let listed = verified.key().is_none_or(|key| !key.is_withdrawn());
     (remembered.was_verified_under(issuer.verification()) && listed).then_some(issuer)
+}
+
+/// Judges a token that is remembered, and counts it; `None` if it is to be verified anew, or its issuer to be asked.
+fn judge_at_once(
+    remembered: &CachedToken,
+    issuers: &Issuers,
+    cache: &WorkerTokenCache,
+    now: UnixTime,
+) -> Option<Result<Arc<VerifiedToken>, VerifyError>> {
+    let issuer = still_good(remembered, issuers).filter(|issuer| issuer.revocation().is_none())?;
+    cache.note_hit();
+    let verified = remembered.verified();
+    Some(judge_remembered(verified, issuer, now).map(|()| {
+        note_use(verified, now);
+        Arc::clone(verified)
+    }))
 }
 
 /// Judges what may have changed since a token was verified, as far as it can be told without asking.
@@ -310,10 +345,11 @@ fn key_at_hand(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result<Op
 
 /// The same, after one fetch if it is not there.
 async fn find_key(issuer: &Issuer, header: &JoseHeader, now: UnixTime) -> Result<Arc<TrustedKey>, VerifyError> {
-    let (at_hand, algorithm) = (key_at_hand(issuer, header, now)?, header.algorithm());
-    let (None, Some(key_id)) = (&at_hand, header.key_id()) else {
-        return at_hand.ok_or_else(|| VerifyError::KeyIdMissing { issuer: Arc::clone(issuer.name()) });
-    };
+    if let Some(key) = key_at_hand(issuer, header, now)? {
+        return Ok(key);
+    }
+    // It names one: else its issuer's only key was at hand, or it was refused.
+    let (algorithm, key_id) = (header.algorithm(), header.key_id().unwrap_or_default());
     issuer.key_source().note_unknown_key_id(key_id);
     let outcome = issuer.key_source().fetch_for_unknown_key().await;
     match outcome {

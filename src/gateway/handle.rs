@@ -174,7 +174,7 @@ impl Gateway {
             bridge.answer(&mut response, upgrade.is_some(), &endpoint).map_err(Rejection::from)?;
         }
         if let (Some(upstream), Some(downstream)) = (upgrade, upgrading) {
-            let counter = record.token_ended_counter();
+            let counter = record.token_ended_counter(route);
             upgrade::join_in_background((downstream, hold), upstream, connection, tied, counter);
         }
         let response_limits = BodyLimits { bytes: None, ..limits };

@@ -2,13 +2,13 @@
 //! Refuses: letting through what the rules refuse, unless the operator wrote `mode = "report"`.
 //! Always holds: every decision is counted, also one that is only reported.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Rejection, identity::Told, record::Record, worker::Worker};
 use crate::{
-    auth::{self, Access, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
+    auth::{self, Access, Credential, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
     http::{PathParameters, RequestHead},
     in_place,
@@ -34,22 +34,11 @@ pub(super) async fn permit(
         Err(rejection) => Err(rejection),
         Ok(field) => match auth::recall(field, &snapshot.issuers, worker.tokens(), record.time()) {
             Some(known) => known.map_err(Rejection::from),
-            None => match verified_at_once(field, worker, snapshot, requirement, record.time()) {
-                Some(verified) => verified,
-                None => {
-                    // Boxed, since few requests need it: else each would carry the room for it.
-                    let now = record.time();
-                    let verified = in_place::boxed(|| verified(field, worker, snapshot, requirement, now));
-                    let mut verified = Box::into_pin(verified);
-                    // Mostly nobody has to be asked, and then there is nothing to put a bound to.
-                    match poll_fn(|context| Poll::Ready(verified.as_mut().poll(context))).await {
-                        Poll::Ready(verified) => verified,
-                        // The issuer has to be asked, and that counts towards the time of the whole exchange.
-                        Poll::Pending => {
-                            let deadline = record.deadline(route.terms.timeout);
-                            timeout_at(deadline, verified).await.unwrap_or(Err(VerifyError::IssuerTooSlow.into()))
-                        }
-                    }
+            None => match field.read() {
+                Err(error) => Err(error.into()),
+                Ok(credential) => {
+                    let (now, deadline) = (record.time(), record.deadline(route.terms.timeout));
+                    pin!(verified(credential, worker, snapshot, requirement, (now, deadline))).await
                 }
             },
         },
@@ -74,31 +63,27 @@ fn credential_field<'a>(snapshot: &Snapshot, head: &'a RequestHead) -> Result<Cr
     auth::credential_field(&head.fields, head.uri.query(), api_keys)?.ok_or(Rejection::NoToken)
 }
 
-fn verified_at_once(
-    field: CredentialField<'_>,
-    worker: &Worker,
-    snapshot: &Snapshot,
-    requirement: &Requirement,
-    now: UnixTime,
-) -> Option<Result<Arc<VerifiedToken>, Rejection>> {
-    let credential = match field.read() {
-        Ok(credential) => credential,
-        Err(error) => return Some(Err(error.into())),
-    };
-    let introspecting = requirement.introspecting();
-    let verified = auth::verify_at_once(credential, &snapshot.issuers, introspecting, worker.tokens(), now)?;
-    Some(verified.map_err(Rejection::from))
-}
-
+/// Verifies a token that this worker does not keep, until the `deadline` at most.
 async fn verified(
-    field: CredentialField<'_>,
+    credential: Credential<'_>,
     worker: &Worker,
     snapshot: &Snapshot,
     requirement: &Requirement,
-    now: UnixTime,
+    (now, deadline): (UnixTime, Instant),
 ) -> Result<Arc<VerifiedToken>, Rejection> {
-    let introspecting = requirement.introspecting();
-    Ok(auth::verify(field.read()?, &snapshot.issuers, introspecting, worker.tokens(), now).await?)
+    let (issuers, introspecting) = (&snapshot.issuers, requirement.introspecting());
+    if let Some(verified) = auth::verify_at_once(credential, issuers, introspecting, worker.tokens(), now) {
+        return Ok(verified?);
+    }
+    // Boxed, since few requests need it: else each would carry the room for it.
+    let asking = in_place::boxed(|| auth::verify_asking(credential, issuers, introspecting, worker.tokens(), now));
+    let mut asking = Box::into_pin(asking);
+    // Often nobody has to be asked after all, and then there is nothing to put a bound to.
+    match poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await {
+        Poll::Ready(verified) => Ok(verified?),
+        // The issuer has to be asked, and that counts towards the time of the whole exchange.
+        Poll::Pending => Ok(timeout_at(deadline, asking).await.unwrap_or(Err(VerifyError::IssuerTooSlow))?),
+    }
 }
 
 /// A token that is refused for itself is not handed out again. One that is refused for what the next one would be refused for, too, is:

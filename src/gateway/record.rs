@@ -232,14 +232,10 @@ impl Record {
     }
 
     /// What counts an upgraded connection that was cut with its token, after the record of its beginning.
-    pub(super) fn token_ended_counter(&self) -> impl FnOnce() + 'static {
+    pub(super) fn token_ended_counter(&self, route: &Route) -> impl FnOnce() + 'static {
         // The series themselves, so that they go on until then.
-        let (worker, series) = (Rc::clone(&self.worker), self.matched_route().map(|route| route.metrics().clone()));
-        move || {
-            if let Some(series) = series {
-                series.of(worker.metrics()).token_ended();
-            }
-        }
+        let (worker, series) = (Rc::clone(&self.worker), route.metrics().clone());
+        move || series.of(worker.metrics()).token_ended()
     }
 
     /// Notes that the upstream answered.
@@ -299,7 +295,7 @@ impl Record {
     }
 
     fn route_counters(&self) -> Option<&RouteCounters> {
-        self.route.and_then(|index| self.snapshot.counters(index, self.worker.metrics()))
+        self.route.and_then(|index| self.snapshot.counters(index))
     }
 
     /// What this request counts in.

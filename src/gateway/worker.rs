@@ -57,22 +57,23 @@ pub(super) struct Worker {
 #[derive(Debug)]
 pub(super) struct InForce {
     snapshot: Arc<Snapshot>,
+    worker: Rc<WorkerMetrics>,
     /// What the worker counts of each route, once there was a request for it.
     counters: Box<[OnceCell<RouteCounters>]>,
 }
 
 impl InForce {
-    fn new(snapshot: Arc<Snapshot>) -> Self {
+    fn new(snapshot: Arc<Snapshot>, worker: &Rc<WorkerMetrics>) -> Self {
         let counters = snapshot.routes.iter().map(|_| OnceCell::new()).collect();
-        Self { snapshot, counters }
+        Self { snapshot, worker: Rc::clone(worker), counters }
     }
 
-    /// What `worker` counts of a route, whose index is one of this snapshot.
-    pub(super) fn counters(&self, route: RouteIndex, worker: &Rc<WorkerMetrics>) -> Option<&RouteCounters> {
+    /// What the worker counts of a route, whose index is one of this snapshot.
+    pub(super) fn counters(&self, route: RouteIndex) -> Option<&RouteCounters> {
         let kept = self.counters.get(route.before())?;
         if kept.get().is_none() {
             // The cell is empty, so nothing is given back.
-            let _ = kept.set(self.route(route)?.metrics().of(worker));
+            let _ = kept.set(self.route(route)?.metrics().of(&self.worker));
         }
         kept.get()
     }
@@ -88,9 +89,9 @@ impl Deref for InForce {
 
 impl Worker {
     pub(super) fn new(shared: Shared, metrics: WorkerMetrics, tokens: WorkerTokenCache) -> Self {
-        let own = Rc::new(InForce::new(shared.current.load_full()));
-        let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
         let (metrics, pools) = (Rc::new(metrics), WorkerPools::new());
+        let own = Rc::new(InForce::new(shared.current.load_full(), &metrics));
+        let cache = RefCell::new(Cache::new(Arc::clone(&shared.current)));
         let (lifelines, problems) = (Rc::default(), Problems::default());
         let unmatched = OnceCell::new();
         Self { shared, metrics, unmatched, tokens, pools, lifelines, problems, cache, own: RefCell::new(own) }
@@ -102,7 +103,7 @@ impl Worker {
         let current = cache.load();
         let mut own = self.own.borrow_mut();
         if !Arc::ptr_eq(current, &own.snapshot) {
-            *own = Rc::new(InForce::new(Arc::clone(current)));
+            *own = Rc::new(InForce::new(Arc::clone(current), &self.metrics));
             self.pools.retain(&own.upstreams);
         }
         Rc::clone(&own)

@@ -32,7 +32,7 @@ const _: () = assert!(
     "of 10,000 routes each request finds another one: half a cache line that is far away"
 );
 
-/// What few requests ask of a route.
+/// What is asked for the log, and once by each worker.
 #[derive(Debug)]
 struct Seldom {
     name: Box<str>,

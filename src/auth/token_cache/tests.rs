@@ -113,6 +113,23 @@ fn tokens_that_come_once_displace_none_that_came_twice() {
 }
 
 #[test]
+fn what_came_twice_is_there_for_all_however_many_come_once() {
+    let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
+    let worker = WorkerTokenCache::new(Arc::clone(&shared));
+    present_twice(&worker, "known");
+    shared.store.make_changes();
+    let place = shared.place(b"known");
+    let others = (0..).map(|number| format!("{number}-new"));
+    // The first of them is noted where it was noted that the other came; the others push that out of the newcomers.
+    let same = others.clone().find(|other| shared.place(other.as_bytes()).sighting(1 << 15) == place.sighting(1 << 15));
+    remember(&worker, &same.unwrap(), 10);
+    for other in others.take(2000) {
+        remember(&worker, &other, 10);
+    }
+    assert!(is_found(&WorkerTokenCache::new(shared), "known"));
+}
+
+#[test]
 fn a_token_that_comes_again_is_kept_however_late() {
     let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
     let worker = WorkerTokenCache::new(Arc::clone(&shared));

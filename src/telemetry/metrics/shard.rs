@@ -1,6 +1,7 @@
 //! Owns: counters that one worker writes and anybody reads.
 //! Refuses: two writers: a worker's handle exists once and cannot be shared between threads.
-//! Always holds: a shard is made when its worker first needs it, on cache lines of its own.
+//! Always holds: a shard is made when its worker first needs it, on cache lines of its own (by its alignment, or by its size and the
+//! program's allocator).
 
 use std::{
     cell::Cell,
