@@ -212,7 +212,7 @@ impl Members {
 impl Span {
     /// From `start` to `end`, in bytes. What begins beyond 4 GiB is the empty text, and no token's.
     pub(super) fn new(start: usize, end: usize) -> Self {
-        // One by one: mapped as an array, this would be a call, and a third of reading a usual token's claims.
+        // One by one: mapped as an array, this would be a call, and a sixth of reading a usual token's claims.
         let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
         Self { start: place(start), end: place(end) }
     }
