@@ -224,6 +224,36 @@ async fn it_ends_with_its_token_over_http2_too() {
 }
 
 #[tokio::test]
+async fn one_whose_route_is_gone_is_counted_where_it_began() {
+    let corp = Corp::start().await;
+    let echo = Echo::start().await;
+    let clock = ManualClock::starting_at(UnixTime::from_seconds(now()));
+    let tied = "upstream = \"orders\"\nend_with_token = true\n";
+    let gateway = corp.before(&echo.url, "").with("upstream = \"orders\"\n", tied).clock(clock.clock()).start().await;
+    let mut connection = http2(&gateway).await;
+    let mut socket = websocket(&mut connection, &corp.token()).await;
+    gateway.edit("[routes.orders", "[routes.renamed");
+    let ended = |route: &'static str| {
+        let gateway = &gateway;
+        async move { scrape(&HttpClient::http1(), gateway).await.sum("postern_token_ended_total", &[("route", route)]) }
+    };
+    let renamed = || async {
+        let plain = Request::get(gateway.url("/a")).body(empty()).expect("a request");
+        assert_eq!(Connection::open(gateway.address(), Protocol::Http1).await.exchange(plain).await.status, 401);
+        let rejected =
+            scrape(&HttpClient::http1(), &gateway).await.sum("postern_rejections_total", &[("route", "renamed")]);
+        (rejected > 0.0).then_some(())
+    };
+    until("the new configuration is in force", renamed).await;
+    exchange(&mut socket, "still here").await;
+    assert!(ended("orders").await < 0.5, "nothing has ended");
+    clock.advance(Duration::from_secs(10_000));
+    assert_eq!(close_code(&mut socket).await, Some(1008));
+    until("it is counted", || async { (ended("orders").await > 0.5).then_some(()) }).await;
+    assert!(ended("renamed").await < 0.5);
+}
+
+#[tokio::test]
 async fn it_works_over_tls_as_alpn_has_it() {
     let authority = Authority::new("the test's own");
     let corp = Corp::start().await;
