@@ -2,7 +2,7 @@
 //! Refuses: tokens that were not verified: whoever sends bogus ones displaces nothing.
 //! Always holds: an entry counts for the whole text of its token and for the issuer configuration that it was verified
 //! under. It says nothing about what is allowed, and nothing about the present. One that came once displaces none that came twice, but
-//! for the few that are taken for another: one in some 30,000.
+//! for the few that are taken for another: one in some 16,000.
 //! Workers only hand over what is to be remembered or forgotten, since moka may make whoever writes wait: a thread of the cache's own
 //! does it.
 
