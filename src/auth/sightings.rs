@@ -1,6 +1,7 @@
 //! Owns: which tokens any worker has verified, by a few bits of each: a token that comes again is worth keeping.
 //! Refuses: saying anything of a token's worth: being taken for another does no harm.
-//! Always holds: it takes 64 KiB, however many come; whoever goes on coming is known in the end, whoever else comes. Only whoever verified a token writes to it, and nobody waits for anybody.
+//! Always holds: it takes 64 KiB, however many come; whoever goes on coming is known in the end, whoever else comes.
+//! Only whoever verified a token writes to it, and nobody waits for anybody.
 
 use std::{
     array, iter,

@@ -202,13 +202,18 @@ async fn an_open_websocket_is_no_idle_connection() {
     until("the connection is closed", || async { sender.is_closed().then_some(()) }).await;
 }
 
+/// A gateway whose route ends what it carries with its token.
+fn tied(corp: &Corp, echo: &Echo, clock: &ManualClock) -> GatewayBuilder {
+    let tied = "upstream = \"orders\"\nend_with_token = true\n";
+    corp.before(&echo.url, "").with("upstream = \"orders\"\n", tied).clock(clock.clock())
+}
+
 #[tokio::test]
 async fn it_ends_with_its_token_over_http2_too() {
     let corp = Corp::start().await;
     let echo = Echo::start().await;
     let clock = ManualClock::starting_at(UnixTime::from_seconds(now()));
-    let tied = "upstream = \"orders\"\nend_with_token = true\n";
-    let gateway = corp.before(&echo.url, "").with("upstream = \"orders\"\n", tied).clock(clock.clock()).start().await;
+    let gateway = tied(&corp, &echo, &clock).start().await;
     let mut connection = http2(&gateway).await;
     let mut short = websocket(&mut connection, &corp.token()).await;
     let long = corp.token_with(|claims| claims["exp"] = (now() + 100_000).into());
@@ -228,8 +233,7 @@ async fn one_whose_route_is_gone_is_counted_where_it_began() {
     let corp = Corp::start().await;
     let echo = Echo::start().await;
     let clock = ManualClock::starting_at(UnixTime::from_seconds(now()));
-    let tied = "upstream = \"orders\"\nend_with_token = true\n";
-    let gateway = corp.before(&echo.url, "").with("upstream = \"orders\"\n", tied).clock(clock.clock()).start().await;
+    let gateway = tied(&corp, &echo, &clock).start().await;
     let mut connection = http2(&gateway).await;
     let mut socket = websocket(&mut connection, &corp.token()).await;
     gateway.edit("[routes.orders", "[routes.renamed");

@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::Arc};
 use postern::{
     auth::{
         Access, BearerToken, Issuers, Requirement, SharedTokenCache, UnverifiedToken, VerifiedToken, WorkerTokenCache,
-        credential_field, extract as extract_credential, recall, verify, verify_at_once,
+        credential_field, extract as extract_credential, recall, verify_at_once,
     },
     config::Config,
     diagnostic::Diagnostics,
@@ -42,11 +42,8 @@ impl Scene {
     }
 
     fn verify(&self, cache: &WorkerTokenCache) -> Arc<VerifiedToken> {
-        let token = black_box(self.token());
-        let verified = verify_at_once(token.into(), &self.issuers, None, cache, NOW);
-        // It is remembered: then this is the way that follows.
-        let verified = verified.unwrap_or_else(|| scene::at_once(verify(token, &self.issuers, None, cache, NOW)));
-        verified.expect("verified")
+        let verified = verify_at_once(black_box(self.token()).into(), &self.issuers, None, cache, NOW);
+        verified.expect("nobody is asked").expect("verified")
     }
 
     fn requirement(&self) -> Requirement {
