@@ -122,6 +122,19 @@ impl<'a> Credential<'a> {
     }
 }
 
+impl<'a> From<Credential<'a>> for CredentialField<'a> {
+    fn from(Credential { token, header }: Credential<'a>) -> Self {
+        Self { value: token.as_str().as_bytes(), header }
+    }
+}
+
+/// Somebody presents it as RFC 6750 says.
+impl<'a> From<BearerToken<'a>> for CredentialField<'a> {
+    fn from(token: BearerToken<'a>) -> Self {
+        Credential::from(token).into()
+    }
+}
+
 /// Somebody presents it as RFC 6750 says.
 impl<'a> From<BearerToken<'a>> for Credential<'a> {
     fn from(token: BearerToken<'a>) -> Self {

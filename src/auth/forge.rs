@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Claims, Issuers, Keeper, KeySource, OpaqueToken, TokenStanding, TrustedKey, TrustedKeySet, UnknownKeyFetch,
-    VerifiedToken, Withdrawal, compile_issuers, token_cache::CachedToken, verified_token::TokenProof,
+    VerifiedToken, Withdrawal, compile_issuers,
+    token_cache::{CachedToken, Finding},
+    verified_token::TokenProof,
 };
 pub(crate) use crate::jose::forge::{EC, ED, RSA, SigningKey, changed};
 use crate::{
@@ -137,15 +139,16 @@ pub(crate) fn issuers_with_standing(
 
 /// A token with this text as it is remembered, its claims of `payload_bytes` and some.
 pub(super) fn remembered(text: &str, payload_bytes: usize) -> CachedToken {
+    CachedToken::new(text.as_bytes(), found(payload_bytes))
+}
+
+/// What was found out about a token with claims of `payload_bytes` and some.
+pub(super) fn found(payload_bytes: usize) -> Finding {
     let corp = issuers(json!({ "corp": { "issuer": "https://id/" } }), &[&FixedKeys::of(&[&EC])], None);
     let verification = Arc::clone(corp.by_name("corp").unwrap().verification());
     let payload = json!({ "exp": 9, "big": "x".repeat(payload_bytes) });
     let members: Map<_, _> = payload.as_object().unwrap().clone();
     let claims = Claims::read(members, TokenType::Jwt, &verification).unwrap();
     let key = trusted(&[EC.jwk()]).remove(0);
-    CachedToken::new(
-        text,
-        &verification,
-        Arc::new(VerifiedToken::new("corp".into(), TokenProof::Signature(key), claims)),
-    )
+    Finding::new(&verification, Arc::new(VerifiedToken::new("corp".into(), TokenProof::Signature(key), claims)))
 }

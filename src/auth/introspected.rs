@@ -12,7 +12,7 @@ use super::{
     Claims, Credential, CredentialHeader, Issuer, Issuers, VerifiedToken, VerifyError, WorkerTokenCache,
     inquiry::Told,
     introspection::{self, Answer},
-    token_cache::CachedToken,
+    token_cache::Finding,
     verified_token::TokenProof,
 };
 use crate::{clock::UnixTime, outbound::OutboundAnswer};
@@ -42,7 +42,7 @@ pub(super) async fn verify_introspected(
     let unavailable = || VerifyError::IntrospectionUnavailable { issuer: Arc::clone(name) };
     // Two issuers may give one text two meanings. No token has a line break, so no two pairs are written alike.
     let pair = Zeroizing::new(format!("{name}\n{text}"));
-    let (place, remembered) = cache.find(&pair);
+    let (place, remembered) = cache.find(pair.as_bytes());
     if let Some(remembered) = remembered {
         let verified = remembered.verified();
         if remembered.was_verified_under(issuer.verification()) && verified.is_believed_at(now) {
@@ -62,7 +62,7 @@ pub(super) async fn verify_introspected(
             let verified = VerifiedToken::new(Arc::clone(name), TokenProof::Introspection(belief), claims);
             let verified = Arc::new(verified);
             if verified.is_believed_at(now) {
-                cache.remember(place, CachedToken::new(&pair, issuer.verification(), Arc::clone(&verified)));
+                cache.remember(place, pair.as_bytes(), Finding::new(issuer.verification(), Arc::clone(&verified)));
             }
             Ok(verified)
         }

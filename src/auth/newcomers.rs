@@ -3,9 +3,13 @@
 //! Always holds: each place has one, and they are few, so that one that nobody presents again leaves its memory to the next while that
 //! is still in a processor's cache, and displaces nothing that is used.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{place::Place, token_cache::CachedToken};
+use super::{
+    place::Place,
+    token_cache::{CachedToken, Finding},
+    token_text::TokenText,
+};
 
 /// How many groups they are in, so that workers seldom want the same; a power of two.
 const GROUPS: usize = 16;
@@ -26,24 +30,32 @@ pub(super) struct Newcomers {
 #[repr(align(128))]
 struct Group {
     places: [Place; GROUP],
-    tokens: [Option<Arc<CachedToken>>; GROUP],
+    tokens: [Newcomer; GROUP],
     oldest: usize,
+}
+
+/// A token, or where one was: the next one's text takes the place of the last one's, in memory that nobody has to give back, to overwrite
+/// and to find again.
+#[derive(Default)]
+struct Newcomer {
+    text: TokenText,
+    finding: Option<Finding>,
 }
 
 impl Newcomers {
     /// Takes one in, unless it is too heavy or that would mean to wait.
-    pub(super) fn admit(&self, place: Place, token: Arc<CachedToken>) {
-        if token.weight_bytes() > HEAVIEST_BYTES {
+    pub(super) fn admit(&self, place: Place, text: &[u8], finding: Finding) {
+        if finding.weight_bytes(text) > HEAVIEST_BYTES {
             return;
         }
-        let displaced = self.group(place).and_then(|mut group| group.put(place, token));
+        let displaced = self.group(place).and_then(|mut group| group.put(place, text, finding));
         // Freed here, where nobody waits for the group.
         drop(displaced);
     }
 
     /// The token with this text. Others find it as well, until newer ones have taken its place: by then it is where whoever found it
     /// has handed it over to.
-    pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
+    pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<CachedToken> {
         self.group(place)?.find(place, text)
     }
 
@@ -58,7 +70,7 @@ impl Newcomers {
     pub(super) fn weight_bytes(&self) -> u64 {
         let weight = |group: &Mutex<Group>| {
             let group = group.lock().unwrap_or_else(PoisonError::into_inner);
-            group.tokens.iter().flatten().map(|token| token.weight_bytes() as u64).sum::<u64>()
+            group.tokens.iter().map(|token| token.weight_bytes() as u64).sum::<u64>()
         };
         self.groups.iter().map(weight).sum()
     }
@@ -74,38 +86,55 @@ impl Newcomers {
 }
 
 impl Group {
-    /// Puts one where one of its place is, or else where the oldest is; which is given back.
-    fn put(&mut self, place: Place, token: Arc<CachedToken>) -> Option<Arc<CachedToken>> {
+    /// Puts one where one of its place is, or else where the oldest is; what was known of which is given back.
+    fn put(&mut self, place: Place, text: &[u8], finding: Finding) -> Option<Finding> {
         if let Some(same) = self.of(place).next() {
-            return same.replace(token);
+            return same.replace(text, finding);
         }
         let at = self.oldest;
         self.oldest = (at + 1) % GROUP;
         *self.places.get_mut(at)? = place;
-        self.tokens.get_mut(at)?.replace(token)
+        self.tokens.get_mut(at)?.replace(text, finding)
     }
 
-    fn find(&mut self, place: Place, text: &[u8]) -> Option<Arc<CachedToken>> {
-        self.of(place).find_map(|token| token.as_ref().filter(|token| token.is_of(text)).cloned())
+    fn find(&mut self, place: Place, text: &[u8]) -> Option<CachedToken> {
+        self.of(place).find_map(|token| token.of_text(text))
     }
 
     fn forget(&mut self, place: Place) {
-        self.of(place).for_each(|token| *token = None);
+        self.of(place).for_each(|token| *token = Newcomer::default());
     }
 
-    fn of(&mut self, place: Place) -> impl Iterator<Item = &mut Option<Arc<CachedToken>>> {
+    fn of(&mut self, place: Place) -> impl Iterator<Item = &mut Newcomer> {
         self.places.iter().zip(&mut self.tokens).filter_map(move |(own, token)| (*own == place).then_some(token))
+    }
+}
+
+impl Newcomer {
+    /// Becomes another one; what was known of the one before is given back.
+    fn replace(&mut self, text: &[u8], finding: Finding) -> Option<Finding> {
+        self.text.replace(text);
+        self.finding.replace(finding)
+    }
+
+    fn of_text(&self, text: &[u8]) -> Option<CachedToken> {
+        let finding = self.finding.as_ref().filter(|_| self.text.as_bytes() == text)?;
+        Some(CachedToken::new(text, finding.clone()))
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.finding.as_ref().map_or(0, |finding| finding.weight_bytes(self.text.as_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::forge::remembered;
+    use crate::auth::forge::{found, remembered};
 
     /// In group 0.
     fn admit(newcomers: &Newcomers, number: u64, text: &str) {
-        newcomers.admit(Place(number), Arc::new(remembered(text, 10)));
+        newcomers.admit(Place(number), text.as_bytes(), found(10));
     }
 
     fn is_found(newcomers: &Newcomers, number: u64, text: &str) -> bool {
@@ -156,7 +185,7 @@ mod tests {
     #[test]
     fn a_heavy_one_is_not_taken_in() {
         let newcomers = Newcomers::default();
-        newcomers.admit(Place(7), Arc::new(remembered("heavy", HEAVIEST_BYTES)));
+        newcomers.admit(Place(7), b"heavy", found(HEAVIEST_BYTES));
         assert!(!is_found(&newcomers, 7, "heavy"));
         assert_eq!(newcomers.weight_bytes(), 0);
     }

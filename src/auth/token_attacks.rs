@@ -53,7 +53,7 @@ impl World {
         let now = UnixTime::from_seconds(seconds);
         // Where both ways are open, they say the same.
         let new = || WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
-        if let Some(at_once) = verify_at_once(token.into(), &self.issuers, None, &new(), now) {
+        if let Some(at_once) = verify_at_once(token.into(), &self.issuers, &new(), now) {
             let asking = runtime.block_on(verify_asking(token.into(), &self.issuers, None, &new(), now));
             let [at_once, asking] =
                 [at_once, asking].map(|verified| verified.map_or_else(|error| error.reason(), |_| ""));
@@ -413,7 +413,7 @@ fn headers_are_known_of_good_signatures_only() {
     let tokens: Vec<String> = (0..4).map(|number| EC.sign(&claims(json!({ "sub": number.to_string() })))).collect();
     let is_known = || {
         let (header, _) = tokens[0].split_once('.').unwrap();
-        world.cache.known_headers().recall(header).is_some()
+        world.cache.known_headers().recall(header.as_bytes()).is_some()
     };
     for pair in tokens.windows(2) {
         let (input, _) = pair[0].rsplit_once('.').unwrap();

@@ -65,6 +65,12 @@ enum Change {
 /// A token that was verified.
 pub(super) struct CachedToken {
     text: TokenText,
+    finding: Finding,
+}
+
+/// What was found out about a token.
+#[derive(Clone)]
+pub(super) struct Finding {
     /// Only to be compared: an entry must not keep alive the keys, and the fetching, of an issuer that a reload removed.
     verification: Weak<Verification>,
     verified: Arc<VerifiedToken>,
@@ -163,7 +169,7 @@ impl SharedTokenCache {
         if !self.sightings.holds(place) {
             return None;
         }
-        let newcomer = self.newcomers.find(place, text)?;
+        let newcomer = Arc::new(self.newcomers.find(place, text)?);
         self.remember(place, Arc::clone(&newcomer));
         Some(newcomer)
     }
@@ -175,8 +181,8 @@ impl SharedTokenCache {
 
     /// Takes in a token that came for the first time: other workers find it at once, for as long as it is a newcomer. A heavy one is
     /// none, and remembered if it comes again.
-    pub(super) fn welcome(&self, place: Place, entry: Arc<CachedToken>) {
-        self.newcomers.admit(place, entry);
+    pub(super) fn welcome(&self, place: Place, text: &[u8], finding: Finding) {
+        self.newcomers.admit(place, text, finding);
     }
 
     /// Lets other workers find it, soon.
@@ -262,12 +268,12 @@ impl fmt::Debug for SharedTokenCache {
 }
 
 impl CachedToken {
-    pub(super) fn new(text: &str, verification: &Arc<Verification>, verified: Arc<VerifiedToken>) -> Self {
-        Self { text: TokenText::new(text), verification: Arc::downgrade(verification), verified }
+    pub(super) fn new(text: &[u8], finding: Finding) -> Self {
+        Self { text: TokenText::new(text), finding }
     }
 
     pub(super) const fn verified(&self) -> &Arc<VerifiedToken> {
-        &self.verified
+        &self.finding.verified
     }
 
     pub(super) fn is_of(&self, text: &[u8]) -> bool {
@@ -276,11 +282,22 @@ impl CachedToken {
 
     pub(super) fn was_verified_under(&self, verification: &Arc<Verification>) -> bool {
         // No other one can be at the address as long as this reference is held.
-        std::ptr::eq(self.verification.as_ptr(), Arc::as_ptr(verification))
+        std::ptr::eq(self.finding.verification.as_ptr(), Arc::as_ptr(verification))
     }
 
     pub(super) fn weight_bytes(&self) -> usize {
-        ENTRY_BYTES + self.text.as_bytes().len() + self.verified.claims().weight_bytes()
+        self.finding.weight_bytes(self.text.as_bytes())
+    }
+}
+
+impl Finding {
+    pub(super) fn new(verification: &Arc<Verification>, verified: Arc<VerifiedToken>) -> Self {
+        Self { verification: Arc::downgrade(verification), verified }
+    }
+
+    /// About how many bytes an entry takes that says this of a token with this text.
+    pub(super) fn weight_bytes(&self, text: &[u8]) -> usize {
+        ENTRY_BYTES + text.len() + self.verified.claims().weight_bytes()
     }
 }
 

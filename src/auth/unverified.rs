@@ -22,8 +22,8 @@ impl<'a> UnverifiedToken<'a> {
         CompactJws::parse(token).map(|jws| Self { jws }).map_err(VerifyError::Form)
     }
 
-    /// The same, without reading a header that is among those `known`.
-    pub(super) fn parse_recalling(token: &'a str, known: &KnownHeaders) -> Result<Self, VerifyError> {
+    /// The same, without reading a header that is among those `known`. What comes out is a [`super::BearerToken`] as well, and not opaque.
+    pub(super) fn parse_recalling(token: &'a [u8], known: &KnownHeaders) -> Result<Self, VerifyError> {
         CompactJws::parse_recalling(token, known).map(|jws| Self { jws }).map_err(VerifyError::Form)
     }
 
@@ -69,5 +69,30 @@ impl<'a> UnverifiedToken<'a> {
 
     pub(super) const fn jws(&self) -> &CompactJws<'a> {
         &self.jws
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::BearerToken;
+
+    #[test]
+    fn whatever_has_the_form_is_one_token_and_not_opaque() {
+        let sound = b"eyJhbGciOiJFUzI1NiJ9.e30.c2ln".to_vec();
+        let (known, mut taken) = (KnownHeaders::default(), 0);
+        for (place, byte) in (0..=sound.len()).flat_map(|place| (0..=u8::MAX).map(move |byte| (place, byte))) {
+            let (mut replaced, mut inserted) = (sound.clone(), sound.clone());
+            replaced.splice(place..(place + 1).min(sound.len()), [byte]);
+            inserted.insert(place, byte);
+            for text in [replaced, inserted] {
+                if UnverifiedToken::parse_recalling(&text, &known).is_ok() {
+                    let token = BearerToken::parse(str::from_utf8(&text).unwrap()).unwrap();
+                    assert!(!token.is_opaque());
+                    taken += 1;
+                }
+            }
+        }
+        assert!(taken > sound.len(), "{taken}");
     }
 }

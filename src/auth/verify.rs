@@ -13,7 +13,7 @@ use super::{
     introspected::{asked_about, verify_introspected},
     place::Place,
     revocation::{Presented, Verdict},
-    token_cache::CachedToken,
+    token_cache::{CachedToken, Finding},
     verified_token::TokenProof,
 };
 use crate::{
@@ -41,7 +41,7 @@ pub async fn verify(
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
     let credential = credential.into();
-    match verify_at_once(credential, issuers, introspecting, cache, now) {
+    match verify_at_once(credential.into(), issuers, cache, now) {
         Some(verified) => verified,
         None => verify_asking(credential, issuers, introspecting, cache, now).await,
     }
@@ -85,31 +85,29 @@ pub fn recall(
     })
 }
 
-/// What [`verify`] would say of a JWT without waiting; `None` of any other token, and where an issuer is to be asked, be it for a key or about
-/// the token: then [`verify_asking`] must be gone through.
+/// What [`verify`] would say of what stands in a field without waiting; `None` of what is no JWT by its form, be it opaque or misshapen, and
+/// where an issuer is to be asked, be it for a key or about the token: then [`CredentialField::read`] and [`verify_asking`] must be gone
+/// through.
 ///
-/// What waits for nothing needs no place to wait in: as a future on the heap it is an allocation, and memory that no cache has at hand.
+/// What has the form of a JWT needs not be looked at for being a token before: that would be a tenth of what is done beside the signature.
+/// And what waits for nothing needs no place to wait in: as a future on the heap it is an allocation, and memory that no cache has at hand.
 pub fn verify_at_once(
-    credential: Credential<'_>,
+    field: CredentialField<'_>,
     issuers: &Issuers,
-    introspecting: Option<&Arc<Issuer>>,
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Option<Result<Arc<VerifiedToken>, VerifyError>> {
-    let text = credential.token().as_str();
-    let may_be_opaque = issuers.with_api_keys().is_some() && !text.contains('.');
-    if may_be_opaque || asked_about(credential, issuers, introspecting).is_some() {
-        return None;
-    }
+    let text = field.value();
     let verified = match cache.find(text) {
         (_, Some(remembered)) => judge_at_once(&remembered, issuers, cache, now)?,
         (place, None) => {
-            let verified = verify_new(text, place, issuers, cache, now).transpose()?;
+            let token = UnverifiedToken::parse_recalling(text, cache.known_headers()).ok()?;
+            let verified = verify_new(token, (text, place), issuers, cache, now).transpose()?;
             cache.note_miss();
             verified
         }
     };
-    Some(verified.and_then(|verified| in_its_field(verified, credential.header())))
+    Some(verified.and_then(|verified| in_its_field(verified, field.header())))
 }
 
 /// Each token belongs into one field. Told only to whoever has a good token: to others, both fields answer alike.
@@ -166,7 +164,7 @@ async fn verify_jwt(
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Result<Arc<VerifiedToken>, VerifyError> {
-    let (place, remembered) = cache.find(text);
+    let (place, remembered) = cache.find(text.as_bytes());
     if let Some(remembered) = remembered {
         if let Some(issuer) = still_good(&remembered, issuers) {
             cache.note_hit();
@@ -179,22 +177,21 @@ async fn verify_jwt(
         cache.forget(place);
     }
     cache.note_miss();
-    let token = UnverifiedToken::parse_recalling(text, cache.known_headers())?;
+    let token = UnverifiedToken::parse_recalling(text.as_bytes(), cache.known_headers())?;
     let (issuer, key) = verify_signature(&token, issuers, now).await?;
-    let verified = take_in(token, (text, place), (issuer, key), cache, now)?;
+    let verified = take_in(token, (text.as_bytes(), place), (issuer, key), cache, now)?;
     refuse_revoked(issuer, text, &verified, now).await?;
     Ok(verified)
 }
 
 /// Verifies a JWT that is not remembered, by a key that is there; `None` if its issuer is to be asked.
 fn verify_new(
-    text: &str,
-    place: Place,
+    token: UnverifiedToken<'_>,
+    (text, place): (&[u8], Place),
     issuers: &Issuers,
     cache: &WorkerTokenCache,
     now: UnixTime,
 ) -> Result<Option<Arc<VerifiedToken>>, VerifyError> {
-    let token = UnverifiedToken::parse_recalling(text, cache.known_headers())?;
     let issuer = token.choose_issuer(issuers)?;
     refuse_disabled(issuer)?;
     if issuer.revocation().is_some() {
@@ -208,7 +205,7 @@ fn verify_new(
 /// Reads a token whose signature is good, and remembers it.
 fn take_in(
     token: UnverifiedToken<'_>,
-    (text, place): (&str, Place),
+    (text, place): (&[u8], Place),
     (issuer, key): (&Issuer, Arc<TrustedKey>),
     cache: &WorkerTokenCache,
     now: UnixTime,
@@ -216,7 +213,7 @@ fn take_in(
     cache.known_headers().keep(token.jws());
     let verified = Arc::new(read_claims(token, issuer, key, now)?);
     // Also a withdrawn one: its signature is as good as before, and whoever goes on sending it should cost little.
-    cache.remember(place, CachedToken::new(text, issuer.verification(), Arc::clone(&verified)));
+    cache.remember(place, text, Finding::new(issuer.verification(), Arc::clone(&verified)));
     refuse_withdrawn(issuer, &verified)?;
     Ok(verified)
 }

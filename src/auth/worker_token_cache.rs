@@ -7,7 +7,7 @@ use std::{cell::RefCell, fmt, marker::PhantomData, rc::Rc, sync::Arc};
 use super::{
     own_tokens::OwnTokens,
     place::Place,
-    token_cache::{CachedToken, Counters, SharedTokenCache},
+    token_cache::{CachedToken, Counters, Finding, SharedTokenCache},
 };
 use crate::jose::KnownHeaders;
 
@@ -39,8 +39,7 @@ impl WorkerTokenCache {
     }
 
     /// Where the token belongs, and the token if it is there.
-    pub(super) fn find(&self, text: &str) -> (Place, Option<Arc<CachedToken>>) {
-        let text = text.as_bytes();
+    pub(super) fn find(&self, text: &[u8]) -> (Place, Option<Arc<CachedToken>>) {
         let place = self.shared.place(text);
         let own = self.own.borrow().at(place).filter(|entry| entry.is_of(text)).cloned();
         let found = own.or_else(|| {
@@ -65,13 +64,13 @@ impl WorkerTokenCache {
     }
 
     /// Keeps a token that has been verified: here and for all, if any worker has verified it before; among the newcomers otherwise.
-    pub(super) fn remember(&self, place: Place, entry: CachedToken) {
-        let entry = Arc::new(entry);
+    pub(super) fn remember(&self, place: Place, text: &[u8], finding: Finding) {
         if self.shared.note(place) {
+            let entry = Arc::new(CachedToken::new(text, finding));
             self.keep(place, &entry);
             self.shared.remember(place, entry);
         } else {
-            self.shared.welcome(place, entry);
+            self.shared.welcome(place, text, finding);
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Rejection, identity::Told, record::Record, worker::Worker};
 use crate::{
-    auth::{self, Access, Credential, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
+    auth::{self, Access, CredentialField, Permit, Requirement, VerifiedToken, VerifyError},
     clock::UnixTime,
     http::{PathParameters, RequestHead},
     in_place,
@@ -34,13 +34,10 @@ pub(super) async fn permit(
         Err(rejection) => Err(rejection),
         Ok(field) => match auth::recall(field, &snapshot.issuers, worker.tokens(), record.time()) {
             Some(known) => known.map_err(Rejection::from),
-            None => match field.read() {
-                Err(error) => Err(error.into()),
-                Ok(credential) => {
-                    let (now, deadline) = (record.time(), record.deadline(route.terms.timeout));
-                    pin!(verified(credential, worker, snapshot, requirement, (now, deadline))).await
-                }
-            },
+            None => {
+                let (now, deadline) = (record.time(), record.deadline(route.terms.timeout));
+                pin!(verified(field, worker, snapshot, requirement, (now, deadline))).await
+            }
         },
     };
     let (token, decision) = match verified {
@@ -65,16 +62,17 @@ fn credential_field<'a>(snapshot: &Snapshot, head: &'a RequestHead) -> Result<Cr
 
 /// Verifies a token that this worker does not keep, until the `deadline` at most.
 async fn verified(
-    credential: Credential<'_>,
+    field: CredentialField<'_>,
     worker: &Worker,
     snapshot: &Snapshot,
     requirement: &Requirement,
     (now, deadline): (UnixTime, Instant),
 ) -> Result<Arc<VerifiedToken>, Rejection> {
     let (issuers, introspecting) = (&snapshot.issuers, requirement.introspecting());
-    if let Some(verified) = auth::verify_at_once(credential, issuers, introspecting, worker.tokens(), now) {
+    if let Some(verified) = auth::verify_at_once(field, issuers, worker.tokens(), now) {
         return Ok(verified?);
     }
+    let credential = field.read()?;
     // Boxed, since few requests need it: else each would carry the room for it.
     let asking = in_place::boxed(|| auth::verify_asking(credential, issuers, introspecting, worker.tokens(), now));
     let mut asking = Box::into_pin(asking);

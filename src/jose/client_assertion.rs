@@ -3,7 +3,7 @@
 //! Always holds: it is a type apart: [`super::CompactJws`] and [`super::Algorithm`] know nothing symmetric, so no token for
 //! access can be verified with a shared secret, nor with the text of a public key.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aws_lc_rs::hmac;
 use serde_json::{Map, Value};
@@ -17,9 +17,9 @@ const SHORTEST_KEY_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct ClientAssertion<'a> {
     algorithm: AssertionAlgorithm,
-    key_id: Option<Box<str>>,
+    key_id: Option<Arc<str>>,
     payload: Map<String, Value>,
-    signing_input: &'a str,
+    signing_input: &'a [u8],
     signature: Vec<u8>,
 }
 
@@ -43,7 +43,9 @@ impl<'a> ClientAssertion<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(assertion: &'a str) -> Result<Self, JwsError> {
-        let parts = compact_jws::take_apart(assertion, |encoded| read_header(&compact_jws::header_members(encoded)?))?;
+        let parts = compact_jws::take_apart(assertion.as_bytes(), |encoded| {
+            read_header(&compact_jws::header_members(encoded)?)
+        })?;
         let (algorithm, key_id) = parts.header;
         Ok(Self {
             algorithm,
@@ -75,7 +77,7 @@ impl<'a> ClientAssertion<'a> {
     /// What it is signed over (RFC 7515 section 5.1).
     #[must_use]
     pub const fn signing_input(&self) -> &[u8] {
-        self.signing_input.as_bytes()
+        self.signing_input
     }
 
     /// The signature or MAC; never empty.
@@ -110,7 +112,7 @@ impl fmt::Debug for MacKey {
     }
 }
 
-fn read_header(members: &JsonObject) -> Result<(AssertionAlgorithm, Option<Box<str>>), JwsError> {
+fn read_header(members: &JsonObject) -> Result<(AssertionAlgorithm, Option<Arc<str>>), JwsError> {
     header::refuse_forbidden(members)?;
     let algorithm = if members.text("alg") == Some("HS256") {
         AssertionAlgorithm::HmacSha256

@@ -13,9 +13,9 @@ pub const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct CompactJws<'a> {
     header: JoseHeader,
-    encoded_header: &'a str,
+    encoded_header: &'a [u8],
     payload: JsonObject,
-    signing_input: &'a str,
+    signing_input: &'a [u8],
     signature: Vec<u8>,
 }
 
@@ -25,15 +25,16 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        take_apart(token, read_header).map(Self::of)
+        take_apart(token.as_bytes(), read_header).map(Self::of)
     }
 
-    /// The same, without reading a header that is among those `known`.
+    /// The same, without reading a header that is among those `known`. Nobody needs to have looked at the bytes: what comes out is made of
+    /// letters of base64url and two dots.
     ///
     /// # Errors
     /// As of [`Self::parse`].
-    pub fn parse_recalling(token: &'a str, known: &KnownHeaders) -> Result<Self, JwsError> {
-        let read = |encoded: &str| known.recall(encoded).map_or_else(|| read_header(encoded), Ok);
+    pub fn parse_recalling(token: &'a [u8], known: &KnownHeaders) -> Result<Self, JwsError> {
+        let read = |encoded: &[u8]| known.recall(encoded).map_or_else(|| read_header(encoded), Ok);
         take_apart(token, read).map(Self::of)
     }
 
@@ -58,7 +59,7 @@ impl<'a> CompactJws<'a> {
     /// What the signature is made over (RFC 7515 section 5.1).
     #[must_use]
     pub const fn signing_input(&self) -> &[u8] {
-        self.signing_input.as_bytes()
+        self.signing_input
     }
 
     /// The signature; never empty.
@@ -68,7 +69,7 @@ impl<'a> CompactJws<'a> {
     }
 
     /// The header as it was written.
-    pub(super) const fn encoded_header(&self) -> &'a str {
+    pub(super) const fn encoded_header(&self) -> &'a [u8] {
         self.encoded_header
     }
 
@@ -80,21 +81,21 @@ impl<'a> CompactJws<'a> {
 /// A JWS taken apart, its header read in one way or another.
 pub(super) struct Parts<'a, H> {
     pub(super) header: H,
-    pub(super) encoded_header: &'a str,
+    pub(super) encoded_header: &'a [u8],
     pub(super) payload: JsonObject,
-    pub(super) signing_input: &'a str,
+    pub(super) signing_input: &'a [u8],
     pub(super) signature: Vec<u8>,
 }
 
 /// Takes `token` apart; what its header may say is for `read_header` to tell, which is given the header as it is written.
 pub(super) fn take_apart<H>(
-    token: &str,
-    read_header: impl FnOnce(&str) -> Result<H, JwsError>,
+    token: &[u8],
+    read_header: impl FnOnce(&[u8]) -> Result<H, JwsError>,
 ) -> Result<Parts<'_, H>, JwsError> {
     if token.len() > LONGEST_TOKEN_BYTES {
         return Err(JwsError::TooLarge { bytes: token.len() });
     }
-    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    let mut dots = memchr::memchr_iter(b'.', token);
     let (first, second) = match (dots.next(), dots.next(), dots.next()) {
         (Some(first), Some(second), None) => (first, second),
         (.., Some(_)) if dots.by_ref().count() == 1 => return Err(JwsError::Encrypted),
@@ -114,15 +115,15 @@ pub(super) fn take_apart<H>(
 }
 
 /// The members of a header as it is written.
-pub(super) fn header_members(encoded: &str) -> Result<JsonObject, JwsError> {
+pub(super) fn header_members(encoded: &[u8]) -> Result<JsonObject, JwsError> {
     object(encoded, Part::Header)
 }
 
-fn read_header(encoded: &str) -> Result<JoseHeader, JwsError> {
+fn read_header(encoded: &[u8]) -> Result<JoseHeader, JwsError> {
     JoseHeader::parse(&header_members(encoded)?)
 }
 
-fn object(encoded: &str, part: Part) -> Result<JsonObject, JwsError> {
+fn object(encoded: &[u8], part: Part) -> Result<JsonObject, JwsError> {
     let text = base64url::decode(encoded).ok_or(JwsError::NotBase64Url { part })?;
     JsonObject::parse(text).map_err(|fault| JwsError::of_json(fault, part))
 }

@@ -2,6 +2,8 @@
 //! Refuses: every member by which a token could bring its own key or change the rules of reading it.
 //! Always holds: the algorithm is asymmetric and the key id is safe to look up and to log.
 
+use std::sync::Arc;
+
 use super::{Algorithm, JsonObject, JwsError, Member, key_id};
 
 /// Members that end the reading, whatever their value.
@@ -14,7 +16,8 @@ const FORBIDDEN: [&str; 8] = ["crit", "b64", "jwk", "jku", "x5u", "x5c", "enc", 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoseHeader {
     algorithm: Algorithm,
-    key_id: Option<Box<str>>,
+    // Shared, since most headers are those of a token before.
+    key_id: Option<Arc<str>>,
     token_type: TokenType,
 }
 
@@ -77,7 +80,7 @@ pub(super) fn algorithm(value: Option<Member<'_>>) -> Result<Algorithm, JwsError
     })
 }
 
-pub(super) fn key_id(value: Option<Member<'_>>) -> Result<Option<Box<str>>, JwsError> {
+pub(super) fn key_id(value: Option<Member<'_>>) -> Result<Option<Arc<str>>, JwsError> {
     match value {
         None => Ok(None),
         Some(Member::Text(text)) if key_id::is_acceptable(text) => Ok(Some(text.into())),

@@ -25,7 +25,7 @@ pub struct KnownHeaders {
 
 #[derive(Debug, Default)]
 struct Kept {
-    headers: Vec<(Box<str>, JoseHeader)>,
+    headers: Vec<(Box<[u8]>, JoseHeader)>,
     /// The one that makes room for the next, once there are enough.
     oldest: usize,
     /// By their hashes, those that came last and were not known. Two with one hash are harmless: the second is kept a little early.
@@ -45,18 +45,18 @@ impl KnownHeaders {
     }
 
     /// What the header with this encoded text says, if it is known.
-    pub fn recall(&self, encoded: &str) -> Option<JoseHeader> {
+    pub fn recall(&self, encoded: &[u8]) -> Option<JoseHeader> {
         self.kept.borrow().find(encoded).cloned()
     }
 }
 
 impl Kept {
-    fn find(&self, encoded: &str) -> Option<&JoseHeader> {
+    fn find(&self, encoded: &[u8]) -> Option<&JoseHeader> {
         self.headers.iter().find(|(known, _)| **known == *encoded).map(|(_, header)| header)
     }
 
     /// Whether a header that is not known has come lately. From now on it has.
-    fn has_come_before(&mut self, encoded: &str) -> bool {
+    fn has_come_before(&mut self, encoded: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();
         encoded.hash(&mut hasher);
         let hash = hasher.finish();
@@ -70,7 +70,7 @@ impl Kept {
         false
     }
 
-    fn add(&mut self, encoded: Box<str>, header: JoseHeader) {
+    fn add(&mut self, encoded: Box<[u8]>, header: JoseHeader) {
         if self.headers.len() < MOST {
             self.headers.push((encoded, header));
         } else if let Some(place) = self.headers.get_mut(self.oldest) {
@@ -96,21 +96,21 @@ mod tests {
     fn only_the_very_same_bytes_are_known() {
         let known = KnownHeaders::default();
         let first = token("k1");
-        let jws = CompactJws::parse_recalling(&first, &known).unwrap();
+        let jws = CompactJws::parse_recalling(first.as_bytes(), &known).unwrap();
         assert_eq!(known.recall(jws.encoded_header()), None, "it has been read, and not been verified");
         known.keep(&jws);
         assert_eq!(known.recall(jws.encoded_header()), None, "it may be the only one");
         known.keep(&jws);
         assert_eq!(known.recall(jws.encoded_header()).as_ref(), Some(jws.header()));
-        assert_eq!(CompactJws::parse_recalling(&first, &known).unwrap().header(), jws.header());
+        assert_eq!(CompactJws::parse_recalling(first.as_bytes(), &known).unwrap().header(), jws.header());
         let (second, (none, rest)) = (token("k2"), first.split_once('.').unwrap());
-        assert_eq!(CompactJws::parse_recalling(&second, &known).unwrap().header().key_id(), Some("k2"));
+        assert_eq!(CompactJws::parse_recalling(second.as_bytes(), &known).unwrap().header().key_id(), Some("k2"));
         for changed in [format!("{none}=.{rest}"), format!("{none}A.{rest}"), format!(" {first}")] {
             let anew = CompactJws::parse(&changed).map(|_| ()).unwrap_err();
-            assert_eq!(CompactJws::parse_recalling(&changed, &known).map(|_| ()), Err(anew), "{changed}");
+            assert_eq!(CompactJws::parse_recalling(changed.as_bytes(), &known).map(|_| ()), Err(anew), "{changed}");
         }
         assert_eq!(
-            CompactJws::parse_recalling(&format!("{none}.e30."), &known).map(|_| ()),
+            CompactJws::parse_recalling(format!("{none}.e30.").as_bytes(), &known).map(|_| ()),
             Err(JwsError::EmptySignature),
             "the rest of the token is read as ever"
         );
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn is_known(known: &KnownHeaders, token: &str) -> bool {
-        known.recall(token.split_once('.').unwrap().0).is_some()
+        known.recall(token.split_once('.').unwrap().0.as_bytes()).is_some()
     }
 
     #[test]

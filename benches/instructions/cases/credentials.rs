@@ -42,7 +42,7 @@ impl Scene {
     }
 
     fn verify(&self, cache: &WorkerTokenCache) -> Arc<VerifiedToken> {
-        let verified = verify_at_once(black_box(self.token()).into(), &self.issuers, None, cache, NOW);
+        let verified = verify_at_once(black_box(self.token()).into(), &self.issuers, cache, NOW);
         verified.expect("nobody is asked").expect("verified")
     }
 

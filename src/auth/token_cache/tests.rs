@@ -3,14 +3,18 @@
 use std::time::Instant;
 
 use super::*;
-use crate::auth::{WorkerTokenCache, forge::remembered, place::HASHED_BYTES};
+use crate::auth::{
+    WorkerTokenCache,
+    forge::{found, remembered},
+    place::HASHED_BYTES,
+};
 
 fn remember(worker: &WorkerTokenCache, text: &str, payload_bytes: usize) {
-    worker.remember(worker.shared().place(text.as_bytes()), remembered(text, payload_bytes));
+    worker.remember(worker.shared().place(text.as_bytes()), text.as_bytes(), found(payload_bytes));
 }
 
 fn is_found(worker: &WorkerTokenCache, text: &str) -> bool {
-    worker.find(text).1.is_some()
+    worker.find(text.as_bytes()).1.is_some()
 }
 
 /// A token that is presented twice, the second time while it is a newcomer.
@@ -281,7 +285,7 @@ fn what_nobody_verified_asks_for_no_lock() {
     let shared = Arc::new(SharedTokenCache::unattended(DEFAULT_CAPACITY_BYTES));
     let worker = WorkerTokenCache::new(Arc::clone(&shared));
     // As a newcomer of which nobody noted that it was verified.
-    shared.welcome(shared.place(b"token"), Arc::new(remembered("token", 10)));
+    shared.welcome(shared.place(b"token"), b"token", found(10));
     assert!(!is_found(&worker, "token"));
     assert!(!shared.note(shared.place(b"token")) && !is_own(&worker, "token"), "a worker's own are its slots");
     assert!(is_found(&worker, "token") && is_own(&worker, "token"));
