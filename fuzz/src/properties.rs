@@ -17,7 +17,8 @@ use percent_encoding::percent_decode_str;
 use postern::{
     auth::{
         Access, Issuers, Keeper, KeySource, SharedTokenCache, TrustedKey, TrustedKeySet, UnknownKeyFetch,
-        UnverifiedToken, WorkerTokenCache, claims_of_answer, compile_issuers, extract, verify,
+        UnverifiedToken, WorkerTokenCache, claims_of_answer, compile_issuers, credential_field, extract, verify,
+        verify_at_once,
     },
     authorization_server,
     clock::UnixTime,
@@ -125,10 +126,17 @@ const GOOD_TOKEN: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In
 pub fn decision(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    let Ok(Some(credential)) = extract(&headers, None, false) else { return };
+    let Ok(Some(field)) = credential_field(&headers, None, false) else { return };
     let route = &*ROUTE;
     let Access::Protected(requirement) = &route.access else { panic!("the route asks for a token") };
     CACHE.with(|cache| {
+        let at_once = verify_at_once(field, &route.issuers, cache, NOW);
+        let Ok(credential) = field.read() else {
+            assert!(at_once.is_none(), "what is no token was judged: {data:?}");
+            return;
+        };
+        let is_good = at_once.is_some_and(|verified| verified.is_ok());
+        assert_eq!(is_good, credential.token().as_str() == GOOD_TOKEN, "{:?}", credential.token().as_str());
         for turn in 0..2 {
             let verifying = verify(credential, &route.issuers, None, cache, NOW);
             let Poll::Ready(verified) = pin!(verifying).poll(&mut Context::from_waker(Waker::noop())) else {

@@ -24,7 +24,7 @@ pub struct Credential<'a> {
 }
 
 /// The one field of a request in which a credential stands. Whether it is one has not been looked at, see [`Self::read`]: a token
-/// that was verified before is found by its bytes alone.
+/// that was verified before is found by its bytes alone, and one that is taken apart is looked at by that.
 #[derive(Clone, Copy)]
 pub struct CredentialField<'a> {
     value: &'a [u8],
@@ -122,16 +122,10 @@ impl<'a> Credential<'a> {
     }
 }
 
+/// As if it had not been read.
 impl<'a> From<Credential<'a>> for CredentialField<'a> {
     fn from(Credential { token, header }: Credential<'a>) -> Self {
         Self { value: token.as_str().as_bytes(), header }
-    }
-}
-
-/// Somebody presents it as RFC 6750 says.
-impl<'a> From<BearerToken<'a>> for CredentialField<'a> {
-    fn from(token: BearerToken<'a>) -> Self {
-        Credential::from(token).into()
     }
 }
 

@@ -5,17 +5,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{
-    place::Place,
-    token_cache::{CachedToken, Finding},
-    token_text::TokenText,
-};
+use super::{place::Place, token_cache::Finding, token_text::TokenText};
 
 /// How many groups they are in, so that workers seldom want the same; a power of two.
 const GROUPS: usize = 16;
 /// How many are in a group.
 const GROUP: usize = 16;
-/// The heaviest that is taken in: all of them are 2 MiB at most.
+/// The heaviest that is taken in: all of them are 2 MiB at most, and the memory for their texts that they leave to others as much again.
 const HEAVIEST_BYTES: usize = 8 * 1024;
 
 /// Tokens that wait for being presented a second time. Where each new one was handed to the cache of all workers and displaced another of
@@ -45,17 +41,17 @@ struct Newcomer {
 impl Newcomers {
     /// Takes one in, unless it is too heavy or that would mean to wait.
     pub(super) fn admit(&self, place: Place, text: &[u8], finding: Finding) {
-        if finding.weight_bytes(text) > HEAVIEST_BYTES {
+        if finding.weight_bytes(text.len()) > HEAVIEST_BYTES {
             return;
         }
         let displaced = self.group(place).and_then(|mut group| group.put(place, text, finding));
-        // Freed here, where nobody waits for the group.
+        // What was known of another is freed here, where nobody is kept from the group.
         drop(displaced);
     }
 
-    /// The token with this text. Others find it as well, until newer ones have taken its place: by then it is where whoever found it
+    /// What was found out about the token with this text. Others find it as well, until newer ones have taken its place: by then it is where whoever found it
     /// has handed it over to.
-    pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<CachedToken> {
+    pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Finding> {
         self.group(place)?.find(place, text)
     }
 
@@ -97,8 +93,8 @@ impl Group {
         self.tokens.get_mut(at)?.replace(text, finding)
     }
 
-    fn find(&mut self, place: Place, text: &[u8]) -> Option<CachedToken> {
-        self.of(place).find_map(|token| token.of_text(text))
+    fn find(&mut self, place: Place, text: &[u8]) -> Option<Finding> {
+        self.of(place).find_map(|token| token.finding.clone().filter(|_| token.text.as_bytes() == text))
     }
 
     fn forget(&mut self, place: Place) {
@@ -113,24 +109,22 @@ impl Group {
 impl Newcomer {
     /// Becomes another one; what was known of the one before is given back.
     fn replace(&mut self, text: &[u8], finding: Finding) -> Option<Finding> {
+        // In this order, so that nothing is ever said of another's text.
+        let displaced = self.finding.take();
         self.text.replace(text);
-        self.finding.replace(finding)
-    }
-
-    fn of_text(&self, text: &[u8]) -> Option<CachedToken> {
-        let finding = self.finding.as_ref().filter(|_| self.text.as_bytes() == text)?;
-        Some(CachedToken::new(text, finding.clone()))
+        self.finding = Some(finding);
+        displaced
     }
 
     fn weight_bytes(&self) -> usize {
-        self.finding.as_ref().map_or(0, |finding| finding.weight_bytes(self.text.as_bytes()))
+        self.finding.as_ref().map_or(0, |finding| finding.weight_bytes(self.text.memory_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::forge::{found, remembered};
+    use crate::auth::forge::found;
 
     /// In group 0.
     fn admit(newcomers: &Newcomers, number: u64, text: &str) {
@@ -165,7 +159,7 @@ mod tests {
         assert!(is_found(&newcomers, 7, "other") && !is_found(&newcomers, 7, "one"));
         newcomers.forget(Place(7));
         assert!(!is_found(&newcomers, 7, "other") && !is_found(&newcomers, 7, "one"));
-        assert_eq!(newcomers.weight_bytes(), remembered("first", 10).weight_bytes() as u64);
+        assert_eq!(newcomers.weight_bytes(), found(10).weight_bytes(256) as u64, "the room for a text is counted");
     }
 
     #[test]
@@ -188,6 +182,19 @@ mod tests {
         newcomers.admit(Place(7), b"heavy", found(HEAVIEST_BYTES));
         assert!(!is_found(&newcomers, 7, "heavy"));
         assert_eq!(newcomers.weight_bytes(), 0);
+    }
+
+    #[test]
+    fn memory_for_a_long_text_that_is_left_to_a_short_one_is_counted() {
+        let newcomers = Newcomers::default();
+        let (long, claims_bytes) = ("l".repeat(HEAVIEST_BYTES / 2), HEAVIEST_BYTES / 2);
+        admit(&newcomers, 7, &long);
+        newcomers.admit(Place(7), b"short", found(claims_bytes));
+        assert!(is_found(&newcomers, 7, "short") && !is_found(&newcomers, 7, &long));
+        assert!(newcomers.weight_bytes() as usize > long.len() + claims_bytes);
+        newcomers.forget(Place(7));
+        admit(&newcomers, 7, "short");
+        assert!((newcomers.weight_bytes() as usize) < long.len());
     }
 
     #[test]

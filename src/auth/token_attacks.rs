@@ -6,17 +6,22 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use jsonwebtoken::EncodingKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    BearerToken, Fault, Issuers, SharedTokenCache, TrustedKeySet, UnknownKeyFetch, VerifiedToken, VerifyError,
-    WorkerTokenCache,
+    BearerToken, Credential, Fault, Issuers, SharedTokenCache, TrustedKeySet, UnknownKeyFetch, VerifiedToken,
+    VerifyError, WorkerTokenCache, credential_field,
     forge::{EC, ED, FixedKeys, RSA, SigningKey, changed, issuers, trusted},
     verify, verify_asking, verify_at_once,
 };
-use crate::{clock::UnixTime, jose::Algorithm};
+use crate::{
+    clock::UnixTime,
+    http::{Fields, headers::X_API_KEY},
+    jose::Algorithm,
+};
 
 const NOW: u64 = 1_700_000_000;
 static OTHER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate("ec", Algorithm::Es256));
@@ -53,7 +58,7 @@ impl World {
         let now = UnixTime::from_seconds(seconds);
         // Where both ways are open, they say the same.
         let new = || WorkerTokenCache::new(Arc::new(SharedTokenCache::new()));
-        if let Some(at_once) = verify_at_once(token.into(), &self.issuers, &new(), now) {
+        if let Some(at_once) = verify_at_once(Credential::from(token).into(), &self.issuers, &new(), now) {
             let asking = runtime.block_on(verify_asking(token.into(), &self.issuers, None, &new(), now));
             let [at_once, asking] =
                 [at_once, asking].map(|verified| verified.map_or_else(|error| error.reason(), |_| ""));
@@ -433,6 +438,49 @@ fn good_tokens() -> &'static [String] {
     static TOKENS: LazyLock<Vec<String>> =
         LazyLock::new(|| [&*RSA, &*EC, &*ED].iter().map(|key| key.sign(&claims(json!({})))).collect());
     &TOKENS
+}
+
+/// What stands in a field is taken apart before anybody has looked whether it is one token: that must not make it one.
+#[test]
+fn what_is_no_single_token_is_none_in_whichever_field() {
+    let world = World::new();
+    let good = EC.sign(&claims(json!({})));
+    let now = UnixTime::from_seconds(NOW);
+    let at_once = |fields: &Fields| {
+        let Ok(Some(field)) = credential_field(fields, None, true) else { return (None, false) };
+        (verify_at_once(field, &world.issuers, &world.cache, now), field.read().is_ok())
+    };
+    let fields = |name: HeaderName, scheme: &str, text: &[u8]| {
+        let mut fields = Fields::default();
+        fields.insert(name, HeaderValue::from_bytes(&[scheme.as_bytes(), text].concat()).unwrap());
+        fields
+    };
+    let authorization = |text: &[u8]| fields(AUTHORIZATION, "Bearer ", text);
+    // As one that nobody has seen, and as one that is remembered.
+    for _ in 0..3 {
+        for (before, behind) in [
+            (&b""[..], &b","[..]),
+            (b"", b", x"),
+            (b"x,", b""),
+            (b"", b"="),
+            (b"", b" "),
+            (b"", b"\xe9"),
+            (b"\xff", b""),
+            (b"\t", b""),
+            (b"", b"~"),
+            (b"", b"."),
+            (b".", b""),
+        ] {
+            let text = [before, good.as_bytes(), behind].concat();
+            for fields in [authorization(&text), fields(X_API_KEY, "", &text)] {
+                let (at_once, is_token) = at_once(&fields);
+                assert!(at_once.is_none_or(|verified| is_token && verified.is_err()), "{before:?} {behind:?}");
+            }
+        }
+        assert!(matches!(at_once(&authorization(good.as_bytes())), (Some(Ok(_)), true)), "the control");
+        let as_api_key = at_once(&fields(X_API_KEY, "", good.as_bytes()));
+        assert!(matches!(as_api_key, (Some(Err(VerifyError::WrongHeader)), true)));
+    }
 }
 
 proptest! {

@@ -169,7 +169,7 @@ impl SharedTokenCache {
         if !self.sightings.holds(place) {
             return None;
         }
-        let newcomer = Arc::new(self.newcomers.find(place, text)?);
+        let newcomer = Arc::new(CachedToken::new(text, self.newcomers.find(place, text)?));
         self.remember(place, Arc::clone(&newcomer));
         Some(newcomer)
     }
@@ -286,7 +286,7 @@ impl CachedToken {
     }
 
     pub(super) fn weight_bytes(&self) -> usize {
-        self.finding.weight_bytes(self.text.as_bytes())
+        self.finding.weight_bytes(self.text.memory_bytes())
     }
 }
 
@@ -295,9 +295,9 @@ impl Finding {
         Self { verification: Arc::downgrade(verification), verified }
     }
 
-    /// About how many bytes an entry takes that says this of a token with this text.
-    pub(super) fn weight_bytes(&self, text: &[u8]) -> usize {
-        ENTRY_BYTES + text.len() + self.verified.claims().weight_bytes()
+    /// About how many bytes an entry takes that says this of a token whose text takes so many.
+    pub(super) fn weight_bytes(&self, text_bytes: usize) -> usize {
+        ENTRY_BYTES + text_bytes + self.verified.claims().weight_bytes()
     }
 }
 

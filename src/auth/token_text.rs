@@ -2,9 +2,11 @@
 //! Refuses: being printed.
 //! Always holds: it is overwritten before its memory goes to somebody else.
 
+use std::mem;
+
 use zeroize::{ZeroizeOnDrop, optimization_barrier};
 
-/// To a multiple of how many bytes the memory of a text grows that others take the place of.
+/// The memory of a text that others take the place of grows to a multiple of this.
 const GROWTH_BYTES: usize = 256;
 
 /// A token's text. `Zeroizing` would overwrite it byte by byte, one instruction or more for each.
@@ -24,14 +26,21 @@ impl TokenText {
         self.memory.get(..self.length).unwrap_or_default()
     }
 
+    /// How many bytes it takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory.len()
+    }
+
     /// Writes another text over this one, if there is room where this one is.
     pub(super) fn replace(&mut self, text: &[u8]) {
         if text.len() > self.memory.len() {
             *self = Self { memory: vec![0; text.len().next_multiple_of(GROWTH_BYTES)].into(), length: 0 };
         }
+        // Until all of it is written, there is no text.
+        let before = mem::take(&mut self.length);
         if let Some((place, rest)) = self.memory.split_at_mut_checked(text.len()) {
             place.copy_from_slice(text);
-            if let Some(longer) = self.length.checked_sub(text.len()).and_then(|longer| rest.get_mut(..longer)) {
+            if let Some(longer) = before.checked_sub(text.len()).and_then(|longer| rest.get_mut(..longer)) {
                 erase(longer);
             }
             self.length = text.len();

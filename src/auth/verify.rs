@@ -85,9 +85,8 @@ pub fn recall(
     })
 }
 
-/// What [`verify`] would say of what stands in a field without waiting; `None` of what is no JWT by its form, be it opaque or misshapen, and
-/// where an issuer is to be asked, be it for a key or about the token: then [`CredentialField::read`] and [`verify_asking`] must be gone
-/// through.
+/// What [`verify`] would say of what stands in a field without waiting; `None` of what is no token or an opaque one, and where an issuer is to
+/// be asked, be it for a key or about the token: then [`CredentialField::read`] and [`verify_asking`] must be gone through.
 ///
 /// What has the form of a JWT needs not be looked at for being a token before: that would be a tenth of what is done beside the signature.
 /// And what waits for nothing needs no place to wait in: as a future on the heap it is an allocation, and memory that no cache has at hand.
@@ -101,8 +100,12 @@ pub fn verify_at_once(
     let verified = match cache.find(text) {
         (_, Some(remembered)) => judge_at_once(&remembered, issuers, cache, now)?,
         (place, None) => {
-            let token = UnverifiedToken::parse_recalling(text, cache.known_headers()).ok()?;
-            let verified = verify_new(token, (text, place), issuers, cache, now).transpose()?;
+            let verified = match UnverifiedToken::parse_recalling(text, cache.known_headers()) {
+                Ok(token) => verify_new(token, (text, place), issuers, cache, now).transpose()?,
+                // No token at all, or one that others may know more about.
+                Err(_) if field.read().map_or(true, |credential| credential.token().is_opaque()) => return None,
+                Err(error) => Err(error),
+            };
             cache.note_miss();
             verified
         }

@@ -17,7 +17,7 @@ const LONGEST_BYTES: usize = 512;
 /// Among how many other new ones a header must come again to be kept.
 const AWAITED: usize = 32;
 
-/// Headers that need not be read again: that takes 150 instructions instead of 3,000. One worker has them to itself.
+/// Headers that need not be read again: that takes some 100 instructions instead of 3,000. One worker has them to itself.
 #[derive(Debug, Default)]
 pub struct KnownHeaders {
     kept: RefCell<Kept>,
