@@ -49,8 +49,8 @@ impl Newcomers {
         drop(displaced);
     }
 
-    /// What was found out about the token with this text. Others find it as well, until newer ones have taken its place: by then it is where whoever found it
-    /// has handed it over to.
+    /// What was found out about the token with this text. Others find it as well, until newer ones have taken its place: by then it is
+    /// where whoever found it has handed it over to.
     pub(super) fn find(&self, place: Place, text: &[u8]) -> Option<Finding> {
         self.group(place)?.find(place, text)
     }
@@ -94,7 +94,7 @@ impl Group {
     }
 
     fn find(&mut self, place: Place, text: &[u8]) -> Option<Finding> {
-        self.of(place).find_map(|token| token.finding.clone().filter(|_| token.text.as_bytes() == text))
+        self.of(place).find(|token| token.text.as_bytes() == text)?.finding.clone()
     }
 
     fn forget(&mut self, place: Place) {

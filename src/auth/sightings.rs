@@ -13,7 +13,7 @@ use rand::Rng as _;
 use super::place::Place;
 
 /// How many groups there are, and how many tokens each tells apart; powers of two. Together as many as all workers together remember.
-const GROUPS: usize = 1 << 13;
+pub(super) const GROUPS: usize = 1 << 13;
 const GROUP: usize = 4;
 
 /// The tokens that were verified lately.

@@ -40,7 +40,7 @@ impl TokenText {
         let before = mem::take(&mut self.length);
         if let Some((place, rest)) = self.memory.split_at_mut_checked(text.len()) {
             place.copy_from_slice(text);
-            if let Some(longer) = before.checked_sub(text.len()).and_then(|longer| rest.get_mut(..longer)) {
+            if let Some(longer) = rest.get_mut(..before.saturating_sub(text.len())) {
                 erase(longer);
             }
             self.length = text.len();

@@ -7,6 +7,7 @@ use crate::auth::{
     WorkerTokenCache,
     forge::{found, remembered},
     place::HASHED_BYTES,
+    sightings::GROUPS,
 };
 
 fn remember(worker: &WorkerTokenCache, text: &str, payload_bytes: usize) {
@@ -149,8 +150,8 @@ fn what_came_twice_is_there_for_all_however_many_come_once() {
     let place = shared.place(b"known");
     let others = (0..).map(|number| format!("{number}-new"));
     // These are noted where it was noted that the other came, and nothing else is left there; the others push that out of the newcomers.
-    let group = |text: &str| shared.place(text.as_bytes()).sighting(1 << 13);
-    for neighbour in others.clone().filter(|other| group(other) == place.sighting(1 << 13)).take(60) {
+    let group = |text: &str| shared.place(text.as_bytes()).sighting(GROUPS);
+    for neighbour in others.clone().filter(|other| group(other) == place.sighting(GROUPS)).take(60) {
         remember(&worker, &neighbour, 10);
     }
     for other in others.take(2000) {
@@ -167,7 +168,7 @@ fn a_token_that_comes_again_is_kept_however_late() {
     let place = shared.place(b"late");
     // Among so many others that it is no newcomer any more; none where it is noted that it came.
     let others = (0..2000).map(|number| format!("{number}-new"));
-    for other in others.filter(|other| shared.place(other.as_bytes()).sighting(1 << 13) != place.sighting(1 << 13)) {
+    for other in others.filter(|other| shared.place(other.as_bytes()).sighting(GROUPS) != place.sighting(GROUPS)) {
         remember(&worker, &other, 10);
     }
     assert!(!is_found(&worker, "late"));
@@ -255,7 +256,7 @@ fn a_token_is_verified_twice_at_most_however_many_workers_see_it() {
     let mut between = 0;
     // None of which is noted where it is noted that the token came.
     for other in (0..2000).map(|number| format!("{number}-new")) {
-        if shared.place(other.as_bytes()).sighting(1 << 13) != place.sighting(1 << 13) {
+        if shared.place(other.as_bytes()).sighting(GROUPS) != place.sighting(GROUPS) {
             remember(&first, &other, 10);
             between += 1;
         }
