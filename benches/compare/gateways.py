@@ -37,7 +37,7 @@ class Running:
     started_in: float  # seconds
 
     def cpu(self):
-        return machine.cpu_seconds(self.child.pid)
+        return machine.cpu(self.child.pid)
 
     def memory(self):
         return machine.resident_bytes(self.child.pid)

@@ -1,9 +1,11 @@
 """The load: wrk for HTTP/1.1, h2load for HTTP/2, and a program of our own for handshakes, on the load's core; and what they
 counted. Times are in microseconds."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -69,27 +71,54 @@ class Generator:
             counted = self._handshakes(port, seconds)
         else:
             counted = self._wrk(port, seconds)
-        if counted.requests == 0 and not warming:
+        return counted if warming and counted.requests == 0 else self._looked_at(counted)
+
+    def _looked_at(self, counted):
+        if counted.requests == 0:
             raise Wrong(f"nothing was answered: {counted.by}")
         if counted.failed and not self.load.tolerant:
             raise Wrong(f"{counted.failed} of {counted.requests} failed: {counted.by}")
         return counted
 
+    def begin(self, port):
+        """Asks until it is told to stop by SIGINT, over HTTP/1.1."""
+        command = self._pinned(self._wrk_command(port, 3600))
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self._environment)
+
+    def ended(self, process):
+        """Ends a process that was begun; what it counted."""
+        for _ in range(20):
+            # If another of its threads hears of it than the one that waits, that ends, and the next time there is only the one.
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
+                break
+        else:
+            raise Wrong("wrk does not stop when it is told to")
+        out, error = process.communicate()
+        if process.returncode != 0:
+            raise Wrong(f"wrk failed: {(error or out)[-500:]}")
+        return self._looked_at(self._heard(out))
+
+    def _pinned(self, command):
+        return ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", self.load.cores, *map(str, command)]
+
     def _run(self, command):
-        pinned = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", self.load.cores, *map(str, command)]
-        done = subprocess.run(pinned, capture_output=True, text=True, env=self._environment)
+        done = subprocess.run(self._pinned(command), capture_output=True, text=True, env=self._environment)
         if done.returncode != 0:
             raise Wrong(f"{command[0]} failed: {(done.stderr or done.stdout)[-500:]}")
         return done.stdout
 
     def _wrk(self, port, seconds):
+        return self._heard(self._run(self._wrk_command(port, seconds)))
+
+    def _wrk_command(self, port, seconds):
         load = self.load
         scheme = "https" if load.tls else "http"
-        out = self._run(
-            ["wrk", f"-t{load.threads}", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", _LUA,
-             f"{scheme}://127.0.0.1:{port}/", "--", self._home, load.method]
-        )  # fmt: skip
-        return self._heard(out)
+        return [
+            "wrk", f"-t{load.threads}", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", _LUA,
+            f"{scheme}://127.0.0.1:{port}/", "--", self._home, load.method,
+        ]  # fmt: skip
 
     def _handshakes(self, port, seconds):
         program = Path(__file__).with_name("handshakes.py")

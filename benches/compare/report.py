@@ -19,6 +19,9 @@ _FURTHER = (
     ("KiB/conn", "connection_bytes", lambda value: f"{value / 1024:.2f}"),
     ("ms", "milliseconds", lambda value: f"{value:.0f}"),
     ("failed", "failed", lambda value: f"{value:.0f}"),
+    ("in turns us", "closely", lambda value: f"{value:.2f}"),
+    ("known", "known", lambda value: f"{value:.2f}"),
+    ("bare", "bare", lambda value: f"{value:.2f}"),
 )
 _SHOWN_IN = {"bytes_a_cpu_second": "e-", "failed": "i-"}
 
@@ -73,8 +76,8 @@ def print_table(results, machine, asked):
 
 def print_bounds(rows):
     print("\nBounds")
-    table = [["", "figure", "bound", ""]]
-    table += [[row.title, row.shown(), row.limit_shown(), row.verdict()] for row in rows]
+    table = [["", "figure", "half of the rounds", "bound", ""]]
+    table += [[row.title, row.shown(), row.half_shown(), row.limit_shown(), row.verdict()] for row in rows]
     for line in _aligned(table):
         print(f"  {line}".rstrip())
 

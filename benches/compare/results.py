@@ -30,14 +30,18 @@ class Results:
     def faults(self):
         return [(key, what) for key, what in self.absent.items() if what is not True]
 
+    def rounds(self, case, gateway, name):
+        """A value for each round; none where it was not measured."""
+        return self.figures.get((case, gateway), {}).get(name, [])
+
     def median(self, case, gateway, name):
         """None where it was not measured."""
-        values = self.figures.get((case, gateway), {}).get(name)
+        values = self.rounds(case, gateway, name)
         return statistics.median(values) if values else None
 
     def spread(self, case, gateway, name):
         """How far apart the rounds are, as a part of the median."""
-        values = self.figures.get((case, gateway), {}).get(name)
+        values = self.rounds(case, gateway, name)
         if not values or not statistics.median(values):
             return None
         return (max(values) - min(values)) / statistics.median(values)

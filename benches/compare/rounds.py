@@ -1,10 +1,10 @@
-"""Measures gateways side by side: all of a group stand at once, one is asked at a time, and the rounds are interleaved, so that
-what else the machine does falls on all of them."""
+"""Measures gateways side by side: all of a group stand at once, one is asked at a time, for a short while and in many rounds, so that
+what else the machine does falls on all of them. Every other round goes the other way round. What is compared closely also takes turns."""
 
 import contextlib
 from dataclasses import dataclass, field
 
-from . import gateways, probe
+from . import gateways, probe, turns
 from .gateways import GATEWAYS
 from .load import Generator, Load, Wrong
 from .servers import Cannot, Setup
@@ -26,6 +26,8 @@ class Case:
     fresh: bool = False  # each round a new process, that has seen none of the tokens
     warm: Load = None  # before it is measured; the same load if left out
     meanwhile: object = None  # what happens while it is measured: a context manager made from what runs
+    closely: tuple = ()  # gateways that take turns: with each other, over all cases that are measured together
+    beside: object = None  # for a fresh one: what else takes turns with it, a function of what runs that yields names and these
     seconds: int = 0  # 0: as the run has it
 
     def setup_of(self, gateway):
@@ -74,11 +76,22 @@ class Entrant:
                 self._start(stack)
             if self.case.meanwhile:
                 stack.enter_context(self.case.meanwhile(self._rig, self._running))
-            (user, system), seconds = self._running.cpu(), self.case.seconds or self._rig.seconds
-            counted = self._generator.run(self._running.port, seconds)
-            user, system = (after - before for after, before in zip(self._running.cpu(), (user, system)))
+            before = self._running.cpu()
+            counted = self._generator.run(self._running.port, self.case.seconds or self._rig.seconds)
+            used = self._running.cpu().since(before)
             self._hold_lengths(counted)
-            self._put(counted, user, system)
+            self._put(counted, used)
+
+    def takes_turns(self):
+        return self.gateway in self.case.closely
+
+    def turns(self, stack):
+        """Those who take turns for it, by the names of their figures."""
+        if self.case.fresh:
+            self._start(stack)
+        yield "closely", turns.Asking(self._generator, self._running)
+        if self.case.beside:
+            yield from self.case.beside(self._running)
 
     def _hold_lengths(self, counted):
         """The load generator adds up what it read; a field may vary by some bytes, and the last answers were cut off."""
@@ -89,16 +102,16 @@ class Entrant:
         if not least <= counted.bytes <= most + load.connections * self._whole:
             raise Wrong(f"{counted.requests} answers of {self._whole} bytes came to {counted.bytes}")
 
-    def _put(self, counted, user, system):
-        each = {"cpu": user + system, "user": user, "system": system}
+    def _put(self, counted, used):
+        each = {"cpu": used.total, "user": used.user, "system": used.system}
         each = {name: seconds / counted.requests * 1e6 for name, seconds in each.items()}
         # Of downloads also what the end of the run cut off has passed through; of uploads nobody counts it.
         body = len(self.case.load.body)
         moved = counted.requests * body if body else counted.bytes
         self._results.put(
             self.case.name, self.gateway, rate=counted.requests / counted.seconds, p50=counted.p50, p99=counted.p99,
-            memory=self._running.memory(), busy=(user + system) / counted.seconds, failed=counted.failed,
-            requests=counted.requests, bytes_a_cpu_second=moved / max(user + system, 0.01), **each,
+            memory=self._running.memory(), busy=used.total / counted.seconds, failed=counted.failed,
+            requests=counted.requests, bytes_a_cpu_second=moved / max(used.total, 0.01), **each,
         )  # fmt: skip
         print(
             f"  {self.case.name:14} {self.gateway:12} {each['cpu']:9.2f} us CPU {counted.requests / counted.seconds:9,.0f}/s",
@@ -106,19 +119,45 @@ class Entrant:
         )
 
 
-def measure(rig, results, cases, beside=lambda rig, results: None):
-    """Measures these cases together, and `beside` in each round."""
+def measure(rig, results, cases):
+    """Measures these cases together, all of a gateway's one after the other."""
     with contextlib.ExitStack() as stack:
         entrants = []
         for case in cases:
             results.entitle(case.name, case.title)
-            for gateway in (name for name in rig.gateways if name in case.gateways):
+        for gateway in rig.gateways:
+            for case in (case for case in cases if gateway in case.gateways):
                 entrant = Entrant(rig, case, gateway, results)
                 if _succeeds(results, entrant, lambda: entrant.begin(stack)):
                     entrants.append(entrant)
         for _ in range(rig.rounds):
-            beside(rig, results)
             entrants = [entrant for entrant in entrants if _succeeds(results, entrant, entrant.measure)]
+            entrants.reverse()
+            _take_turns(rig, results, [entrant for entrant in entrants if entrant.takes_turns()])
+
+
+def _take_turns(rig, results, entrants):
+    """Fresh ones stand for this alone, each with what is beside it; all others take turns with each other."""
+    groups = [([entrant], turns.CYCLES_OF_FRESH_ONES) for entrant in entrants if entrant.case.fresh]
+    groups.append(([entrant for entrant in entrants if not entrant.case.fresh], turns.CYCLES))
+    for group, cycles in groups:
+        with contextlib.ExitStack() as stack:
+            try:
+                participants = {}
+                for entrant in group:
+                    for name, participant in entrant.turns(stack):
+                        stack.callback(participant.abandon)
+                        participants[entrant.case.name, entrant.gateway, name] = participant
+                if len(participants) < 2:
+                    continue
+                taken = turns.take(participants, 1 if rig.quick else cycles)
+            except (Wrong, OSError) as error:
+                for entrant in group:
+                    results.wrong(entrant.case.name, entrant.gateway, f"while it took turns: {error}")
+                continue
+        for (case, gateway, name), microseconds in taken.items():
+            results.put(case, gateway, **{name: microseconds})
+            print(f"  {case:14} {gateway:12} {microseconds:9.2f} us CPU in turns ({name})", flush=True)
 
 
 def _succeeds(results, entrant, what):

@@ -1,15 +1,18 @@
 """(b) Every request a token that nobody has seen: what verifying costs, for each kind of signature.
 
-A round begins with a new process, so that each token is new to it again, and ends before the tokens do.
+A round begins with a new process, so that each token is new to it again, and ends before the tokens do. Postern's new tokens also take
+turns with those of (a) in the same process, and with verifications by the library alone.
 """
 
+from .. import turns
 from ..gateways import ENFORCING
 from ..keys import ALGORITHMS
-from ..load import Load
+from ..load import Generator, Load
 from ..rounds import Case, measure as measure_cases
 from ..servers import Setup
+from . import warm
 
-_MOST_A_SECOND = {"RS256": 50_000, "ES256": 30_000, "EdDSA": 30_000}
+_MOST_A_SECOND = {"RS256": 50_000, "ES256": 20_000, "EdDSA": 30_000}
 
 
 def seconds(rig_seconds, quick):
@@ -17,7 +20,21 @@ def seconds(rig_seconds, quick):
 
 
 def tokens_needed(rig_seconds, quick):
-    return {name: rate * seconds(rig_seconds, quick) for name, rate in _MOST_A_SECOND.items()}
+    # The first turn is that of the beginning, and there is something after the last.
+    longest = max(seconds(rig_seconds, quick), (turns.CYCLES_OF_FRESH_ONES + 2) * turns.SECONDS)
+    return {name: int(rate * longest) for name, rate in _MOST_A_SECOND.items()}
+
+
+def _beside(rig, algorithm):
+    """What takes turns with a gateway's new tokens."""
+    known = Generator(Load(warm.targets(rig)), rig)
+
+    def those(running):
+        yield "known", turns.Asking(known, running)
+        if rig.bare:
+            yield "bare", turns.Verifying(rig.bare, algorithm)
+
+    return those
 
 
 def measure(rig, results):
@@ -28,7 +45,7 @@ def measure(rig, results):
             Case(
                 f"b-{algorithm}", f"every request a new token, {algorithm}", Load(fresh, once=True),
                 Setup(algorithm=algorithm), tuple(ENFORCING), fresh=True, warm=Load(good),
-                seconds=seconds(rig.seconds, rig.quick),
+                seconds=seconds(rig.seconds, rig.quick), closely=("postern",), beside=_beside(rig, algorithm),
             )
         )  # fmt: skip
-    measure_cases(rig, results, cases, rig.bare.measure)
+    measure_cases(rig, results, cases)

@@ -48,7 +48,7 @@ def _measure_once(rig, results, gateway, wanted):
         for number in range(wanted):
             open_ones.enter_context(_call(number, running.port, request))
         after = _settled(running)
-        cpu = sum(running.cpu()) - sum(begun)
+        cpu = running.cpu().since(begun).total
         results.put("g", gateway, memory=after, connection_bytes=(after - before) / wanted, cpu=cpu / wanted * 1e6)
         print(f"  g {gateway:12} {(after - before) / wanted / 1024:6.2f} KiB a connection", flush=True)
 

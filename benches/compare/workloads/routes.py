@@ -19,7 +19,7 @@ def _load(rig, routes):
 
 def measure(rig, results):
     cases = [
-        Case(f"f-{routes}", f"requests over {routes:,} routes", _load(rig, routes), Setup(routes=routes))
+        Case(f"f-{routes}", f"requests over {routes:,} routes", _load(rig, routes), Setup(routes=routes), closely=("postern",))
         for routes in (10, MANY)
     ]
     measure_cases(rig, results, cases)
@@ -34,7 +34,7 @@ def _measure_swap(rig, results):
     setup = Setup(routes=MANY, enforce=True, admin_port=machine.free_port())
     try:
         with gateways.start(rig, "postern", setup) as running:
-            for mark in range(1, 1 + max(3, rig.rounds)):
+            for mark in range(1, 1 + max(5, rig.rounds)):
                 text = postern.configuration(running.home, running.port, setup, rig, mark)
                 # Written and asked for in one go: its own watch waits a little before it looks.
                 (running.home / "next.toml").write_text(text)
