@@ -39,6 +39,9 @@ class Running:
     def cpu(self):
         return machine.cpu(self.child.pid)
 
+    def clocks(self):
+        return machine.clocks(self.child.pid)
+
     def memory(self):
         return machine.resident_bytes(self.child.pid)
 

@@ -1,4 +1,21 @@
--- What wrk asks: each line of a file in turn, written out before the run. Arguments: the folder, and the method.
+-- What wrk asks: each line of a file in turn, written out before the run. Arguments: the folder, the method, and the clocks of the
+-- CPU time of the gateway's processes, which are read now and then: how many requests there were, and at how many nanoseconds.
+local ffi = require("ffi")
+ffi.cdef([[
+   typedef struct { long seconds; long nanoseconds; } moment;
+   int clock_gettime(int clock, moment *now);
+]])
+
+-- A block is long enough for the requests that are under way at its ends to be few of it, and fits into a turn.
+local BLOCK, STOOD_STILL = 150e6, 50e6
+local LOOK_EACH = 64
+local MONOTONIC = 1
+
+local clocks = {}
+local now = ffi.new("moment")
+local looked, began
+marks = ""
+
 local threads = {}
 local requests = {}
 local at = 0
@@ -15,8 +32,34 @@ local function content(name)
    return text
 end
 
+local function nanoseconds(clock)
+   return ffi.C.clock_gettime(clock, now) == 0 and tonumber(now.seconds) * 1e9 + tonumber(now.nanoseconds) or 0
+end
+
+local function mark(at, begins)
+   local total = 0
+   for _, clock in ipairs(clocks) do
+      total = total + nanoseconds(clock)
+   end
+   marks = marks .. string.format("[%d, %d, %s], ", used, total, begins)
+   began = at
+end
+
+local function look()
+   local at = nanoseconds(MONOTONIC)
+   if not looked or at - looked > STOOD_STILL then
+      mark(at, true)
+   elseif at - began >= BLOCK then
+      mark(at, false)
+   end
+   looked = at
+end
+
 function init(args)
    local folder, method = args[1], args[2]
+   for place = 3, #args do
+      clocks[#clocks + 1] = tonumber(args[place])
+   end
    local fields, body = content(folder .. "/headers"), content(folder .. "/body")
    local host = "Host: " .. wrk.host .. "\r\n"
    if #body > 0 then
@@ -34,19 +77,21 @@ end
 
 function request()
    used = used + 1
+   if #clocks > 0 and used % LOOK_EACH == 0 then look() end
    at = at % #requests + 1
    return requests[at]
 end
 
 function done(summary, latency)
-   local sum = 0
+   local sum, marked = 0, ""
    for _, thread in ipairs(threads) do
       sum = sum + thread:get("used")
+      marked = marked .. thread:get("marks")
    end
    local errors = summary.errors
    io.write(string.format(
-      '\n{"requests": %d, "microseconds": %d, "bytes": %d, "p50": %d, "p99": %d, "used": %d, "errors": ' ..
+      '\n{"requests": %d, "microseconds": %d, "bytes": %d, "p50": %d, "p99": %d, "used": %d, "marks": [%s], "errors": ' ..
       '{"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}}\n',
-      summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99), sum,
+      summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99), sum, marked:sub(1, -3),
       errors.connect, errors.read, errors.write, errors.status, errors.timeout))
 end

@@ -50,6 +50,7 @@ class Counted:
     failed: int
     used: int = 0
     by: dict = field(default_factory=dict)
+    blocks: list = field(default_factory=list)  # microseconds of the gateway's CPU for each request, in parts of the time
 
 
 class Generator:
@@ -80,9 +81,9 @@ class Generator:
             raise Wrong(f"{counted.failed} of {counted.requests} failed: {counted.by}")
         return counted
 
-    def begin(self, port):
-        """Asks until it is told to stop by SIGINT, over HTTP/1.1."""
-        command = self._pinned(self._wrk_command(port, 3600))
+    def begin(self, port, clocks):
+        """Asks until it is told to stop by SIGINT, over HTTP/1.1; `clocks` say what CPU time is told in blocks."""
+        command = self._pinned([*self._wrk_command(port, 3600), *clocks])
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self._environment)
 
     def ended(self, process):
@@ -135,7 +136,7 @@ class Generator:
             raise Wrong(f"only {len(load.targets)} tokens for {said['used']} requests")
         return Counted(
             said["requests"], said["microseconds"] / 1e6, said["p50"], said["p99"], said["bytes"], failed, said["used"],
-            errors,
+            errors, _blocks(said.get("marks", [])),
         )  # fmt: skip
 
     def _h2load(self, port, seconds):
@@ -163,3 +164,9 @@ class Generator:
             len(times), float(seconds), times[len(times) // 2], times[len(times) * 99 // 100], data,
             max(0, done - good), 0, {"failed": failed, "errored": errored, "timeout": timeout},
         )  # fmt: skip
+
+
+def _blocks(marks):
+    """From each mark to the next, but not over the time in which it stood still: requests, nanoseconds, and whether it begins there."""
+    both = zip(marks, marks[1:])
+    return [(cpu - before) / (count - first) / 1e3 for (first, before, _), (count, cpu, begins) in both if not begins]

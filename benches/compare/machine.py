@@ -43,17 +43,17 @@ class Cpu:
         return Cpu(total, total * part, total * (1 - part))
 
 
-def _clock_of(pid):
-    """The clock of a process's CPU time, as `clock_getcpuclockid` makes it on Linux."""
-    return (~pid << 3) | 2
+def clocks(pid):
+    """Those of the CPU time of a process and its children, as `clock_getcpuclockid` makes them on Linux."""
+    return [(~each << 3) | 2 for each in processes(pid)]
 
 
 def cpu(pid):
-    total = user = system = 0
+    user = system = 0
     for each in processes(pid):
-        total += time.clock_gettime(_clock_of(each))
         fields = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
         user, system = user + int(fields[11]), system + int(fields[12])
+    total = sum(time.clock_gettime(clock) for clock in clocks(pid))
     return Cpu(total, user / _TICKS_PER_SECOND, system / _TICKS_PER_SECOND)
 
 

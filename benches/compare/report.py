@@ -86,8 +86,9 @@ def as_json(results, machine, bounds, options):
     cases = []
     for case, title in results.titles.items():
         figures = {gateway: values for (of, gateway), values in results.figures.items() if of == case}
+        blocks = {gateway: values for (of, gateway), values in results.blocks.items() if of == case}
         medians = {gateway: {name: results.median(case, gateway, name) for name in figures[gateway]} for gateway in figures}
-        cases.append({"case": case, "title": title, "medians": medians, "rounds": figures})
+        cases.append({"case": case, "title": title, "medians": medians, "rounds": figures, "blocks": blocks})
     document = {
         "machine": machine,
         "options": options,

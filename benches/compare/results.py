@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 @dataclass
 class Results:
     figures: dict = field(default_factory=dict)  # (case, gateway) -> {name: [value of each round]}
+    blocks: dict = field(default_factory=dict)  # (case, gateway) -> {name: [value of each part of a turn]}
     titles: dict = field(default_factory=dict)  # case -> what it is, in the order of the run
     absent: dict = field(default_factory=dict)  # (case, gateway) -> True: it cannot, or what was wrong
     notes: list = field(default_factory=list)
@@ -15,6 +16,14 @@ class Results:
         kept = self.figures.setdefault((case, gateway), {})
         for name, value in values.items():
             kept.setdefault(name, []).append(value)
+
+    def put_blocks(self, case, gateway, name, values):
+        self.blocks.setdefault((case, gateway), {}).setdefault(name, []).extend(values)
+
+    def undisturbed(self, case, gateway, name):
+        """What only a tenth of the blocks are below; None where there are few. What else the machine does only ever adds."""
+        values = self.blocks.get((case, gateway), {}).get(name, [])
+        return statistics.quantiles(values, n=10)[0] if len(values) >= 10 else None
 
     def entitle(self, case, title):
         self.titles.setdefault(case, title)
@@ -25,6 +34,7 @@ class Results:
     def wrong(self, case, gateway, what):
         self.absent[case, gateway] = str(what)
         self.figures.pop((case, gateway), None)
+        self.blocks.pop((case, gateway), None)
         print(f"  {case}: {gateway} is left out: {what}", flush=True)
 
     def faults(self):

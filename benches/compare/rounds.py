@@ -155,8 +155,9 @@ def _take_turns(rig, results, entrants):
                 for entrant in group:
                     results.wrong(entrant.case.name, entrant.gateway, f"while it took turns: {error}")
                 continue
-        for (case, gateway, name), microseconds in taken.items():
+        for (case, gateway, name), (microseconds, blocks) in taken.items():
             results.put(case, gateway, **{name: microseconds})
+            results.put_blocks(case, gateway, name, blocks)
             print(f"  {case:14} {gateway:12} {microseconds:9.2f} us CPU in turns ({name})", flush=True)
 
 

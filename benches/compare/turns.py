@@ -25,7 +25,7 @@ class Asking:
         self._generator, self._running = generator, running
         self._used = 0.0
         before = running.cpu()
-        self._process = generator.begin(running.port)
+        self._process = generator.begin(running.port, running.clocks())
         time.sleep(SECONDS)
         self._stand_still(before)
 
@@ -41,12 +41,12 @@ class Asking:
         self._used += self._running.cpu().since(before).total
 
     def end(self):
-        """Microseconds a request."""
+        """Microseconds a request: of all, and in blocks."""
         before = self._running.cpu()
         self._process.send_signal(signal.SIGCONT)
         counted = self._generator.ended(self._process)
         self._used += self._running.cpu().since(before).total
-        return self._used / counted.requests * 1e6
+        return self._used / counted.requests * 1e6, counted.blocks
 
     def abandon(self):
         self._process.kill()
@@ -60,14 +60,14 @@ class Verifying:
         command = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", machine.GATEWAY_CORE, program, algorithm]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._process = subprocess.Popen([*map(str, command)], **pipes)
-        self._used, self._verified = 0.0, 0
+        self._turns = []
         self._hear()
 
     def turn(self):
         before = machine.cpu(self._process.pid)
         print(int(SECONDS * 1000), file=self._process.stdin, flush=True)
-        self._verified += self._hear()
-        self._used += machine.cpu(self._process.pid).since(before).total
+        verified = self._hear()
+        self._turns.append((machine.cpu(self._process.pid).since(before).total * 1e6, verified))
 
     def _hear(self):
         said = self._process.stdout.readline()
@@ -77,9 +77,10 @@ class Verifying:
             raise Wrong(f"{self._process.args[-2]} is not the benchmark `bare`: it says {said!r}") from error
 
     def end(self):
-        """Microseconds a verification."""
+        """Microseconds a verification: of all, and in blocks."""
         self.abandon()
-        return self._used / self._verified * 1e6
+        used, verified = (sum(each) for each in zip(*self._turns))
+        return used / verified, [used / verified for used, verified in self._turns]
 
     def abandon(self):
         self._process.kill()
@@ -87,7 +88,7 @@ class Verifying:
 
 
 def take(participants, cycles):
-    """What each of them took: `participants` by name. Every other time they go the other way round."""
+    """What each of them took, and in blocks: `participants` by name. Every other time they go the other way round."""
     for _ in range(cycles):
         for each in participants.values():
             each.turn()
