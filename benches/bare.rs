@@ -1,5 +1,5 @@
-//! Verifications by the library alone, in turns: what `benches/compare` holds the cost of a new token to. Its argument is an algorithm; for
-//! each line that it reads, a number of milliseconds, it verifies for so long and says how often.
+//! Verifications by the library alone, in turns: what `benches/compare` holds the cost of a new token to. Its arguments are
+//! `turns` and an algorithm; for each line that it reads, a number of milliseconds, it verifies for so long and says how often.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has to stop")]
 
 #[path = "bare/signatures.rs"]
@@ -20,12 +20,12 @@ use self::signatures::key_and_signatures;
 const AT_ONCE: usize = 16;
 
 fn main() {
-    // Cargo's own arguments begin with dashes.
-    let algorithm = match env::args().skip(1).find(|argument| !argument.starts_with('-')).as_deref() {
-        Some("RS256") => Algorithm::RS256,
-        Some("ES256") => Algorithm::ES256,
-        Some("EdDSA") => Algorithm::EdDSA,
-        _ => return println!("bare: RS256, ES256 or EdDSA; it is made for benches/compare/run"),
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let algorithm = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["turns", "RS256"] => Algorithm::RS256,
+        ["turns", "ES256"] => Algorithm::ES256,
+        ["turns", "EdDSA"] => Algorithm::EdDSA,
+        _ => return println!("bare: nothing to measure by itself; benches/compare/run asks it to take turns"),
     };
     let (key, signed) = key_and_signatures(algorithm);
     let mut in_turn = signed.iter().cycle();

@@ -1,8 +1,8 @@
 """What must hold: each bound is a figure of one run, mostly a ratio, and a limit.
 
-A ratio is taken in each round, of what the same disturbances fell on, and the median of the rounds is the figure. Where the limit is near,
-it is of what took turns. Only what is compared with bare verifications is taken where it was disturbed least: a neighbour in the
-processor's caches costs a gateway much, and a loop that has nothing there little.
+A ratio is taken in each round, of what the same disturbances fell on, and the median of the rounds is the figure. (a) beside nginx, (f)
+and (h) are of what took turns. (b) is of the quieter quarter of what took turns: a neighbour in the processor's caches costs a gateway
+much, and a loop that has nothing there little.
 """
 
 import statistics
@@ -15,14 +15,14 @@ from .keys import ALGORITHMS
 @dataclass
 class Bound:
     title: str
-    rounds: list  # the figure of each; empty: not measured in this run
+    figures: list  # mostly of each round; empty: not measured in this run
     limit: float
     at_least: bool = False  # else at most
     unit: str = "x"
 
     @property
     def figure(self):
-        return statistics.median(self.rounds) if self.rounds else None
+        return statistics.median(self.figures) if self.figures else None
 
     def is_held(self):
         if self.figure is None:
@@ -34,9 +34,9 @@ class Bound:
 
     def half_shown(self):
         """Between which figures the middle half of the rounds lies."""
-        if len(self.rounds) < 4:
+        if len(self.figures) < 4:
             return ""
-        low, _, high = statistics.quantiles(self.rounds, n=4)
+        low, _, high = statistics.quantiles(self.figures, n=4)
         return f"{low:,.2f} to {high:,.2f}"
 
     def limit_shown(self):
@@ -47,7 +47,7 @@ class Bound:
 
     def as_json(self):
         return {
-            "title": self.title, "figure": self.figure, "rounds": self.rounds, "limit": self.limit, "at_least": self.at_least,
+            "title": self.title, "figure": self.figure, "figures": self.figures, "limit": self.limit, "at_least": self.at_least,
             "unit": self.unit, "held": self.is_held(),
         }  # fmt: skip
 
@@ -68,8 +68,8 @@ class _Figures:
         return _ratios(self.of(case, name), self.of(other, name))
 
     def beyond_known(self, algorithm):
-        """What a new token costs beyond a known one, in verifications of its kind; each where it was disturbed least."""
-        whole = [self._results.undisturbed(f"b-{algorithm}", "postern", name) for name in ("closely", "known", "bare")]
+        """What a new token costs beyond a known one, in verifications of its kind."""
+        whole = [self._results.quiet(f"b-{algorithm}", "postern", name) for name in ("closely", "known", "bare")]
         if None in whole:
             return []
         new, known, bare = whole

@@ -1,6 +1,6 @@
 """A load of its own: each request on a new connection with a whole handshake of TLS. wrk would resume its sessions.
 
-handshakes.py FOLDER PORT SECONDS CALLERS    prints what load.lua prints
+handshakes.py FOLDER PORT SECONDS CALLERS    prints what load.lua prints, but for its marks
 """
 
 import json

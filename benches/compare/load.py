@@ -83,7 +83,10 @@ class Generator:
 
     def begin(self, port, clocks):
         """Asks until it is told to stop by SIGINT, over HTTP/1.1; `clocks` say what CPU time is told in blocks."""
-        command = self._pinned([*self._wrk_command(port, 3600), *clocks])
+        if self.load.streams or self.load.handshakes or self.load.threads != 1:
+            raise ValueError("only wrk with one thread can be begun and ended")
+        # Who stands still would not heed a milder signal.
+        command = self._pinned([*self._wrk_command(port, 3600), *clocks], "KILL")
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self._environment)
 
     def ended(self, process):
@@ -92,17 +95,16 @@ class Generator:
             # If another of its threads hears of it than the one that waits, that ends, and the next time there is only the one.
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.5)
+                out, error = process.communicate(timeout=0.5)
                 break
         else:
             raise Wrong("wrk does not stop when it is told to")
-        out, error = process.communicate()
         if process.returncode != 0:
             raise Wrong(f"wrk failed: {(error or out)[-500:]}")
         return self._looked_at(self._heard(out))
 
-    def _pinned(self, command):
-        return ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", self.load.cores, *map(str, command)]
+    def _pinned(self, command, with_parent="TERM"):
+        return ["setpriv", "--pdeathsig", with_parent, "taskset", "-c", self.load.cores, *map(str, command)]
 
     def _run(self, command):
         done = subprocess.run(self._pinned(command), capture_output=True, text=True, env=self._environment)
@@ -126,7 +128,7 @@ class Generator:
         return self._heard(self._run([sys.executable, "-B", program, self._home, port, seconds, self.load.connections]))
 
     def _heard(self, out):
-        load, said = self.load, json.loads(out[out.index('{"requests') :].splitlines()[0])
+        load, said = self.load, _last_words(out)
         errors = said["errors"]
         if load.status >= 400:
             # wrk calls these errors; here the others would be.
@@ -164,6 +166,14 @@ class Generator:
             len(times), float(seconds), times[len(times) // 2], times[len(times) * 99 // 100], data,
             max(0, done - good), 0, {"failed": failed, "errored": errored, "timeout": timeout},
         )  # fmt: skip
+
+
+def _last_words(out):
+    """What load.lua or handshakes.py says at its end."""
+    try:
+        return json.loads(out[out.index('{"requests') :].splitlines()[0])
+    except (ValueError, IndexError) as error:
+        raise Wrong(f"the load generator ended with other words than it should: {out[-500:]!r}") from error
 
 
 def _blocks(marks):

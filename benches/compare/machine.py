@@ -30,7 +30,7 @@ def processes(pid):
 
 @dataclass(frozen=True)
 class Cpu:
-    """What a process and its children have used so far, all their threads, also those that have ended; in seconds."""
+    """What a process and its children have used so far, all their threads, also threads that have ended; in seconds."""
 
     total: float  # to the nanosecond
     user: float  # in ticks of the kernel's, mostly of 10 ms
@@ -39,7 +39,7 @@ class Cpu:
     def since(self, before):
         """What has been used since, the total divided as the ticks were."""
         total, user, system = self.total - before.total, self.user - before.user, self.system - before.system
-        part = user / (user + system) if user + system else 0
+        part = user / (user + system) if user + system else 0.5
         return Cpu(total, total * part, total * (1 - part))
 
 

@@ -61,8 +61,10 @@ def main():
         sys.exit("there must be two cores: one for the gateway and one for the load")
     children.end_with_this_program()
     begun = time.monotonic()
-    there = tools.prepare(options.binary)
     bare = verification.find_program(options.verification)
+    if options.bounds and "b" in options.only and not bare:
+        sys.exit("for the bound of (b) there must be a program that verifies: cargo bench --bench bare --no-run")
+    there = tools.prepare(options.binary)
     description, results = machine.description(there), Results()
     for line in report.machine_lines(description):
         print(line)

@@ -58,7 +58,8 @@ def machine_lines(machine):
 
 def print_table(results, machine, asked):
     print("\nMedians of the rounds; CPU is microseconds of the gateway's user and system time for each request; the")
-    print("spread is that of CPU (or of the last column): from the least round to the most, as a part of the median.\n")
+    print("spread is that of CPU (or of the last column): from the least round to the most, as a part of the median. What takes turns")
+    print("has that figure, too: of (b) with the tokens of (a) as `known` and verifications by the library alone as `bare`.\n")
     for line in machine_lines(machine):
         print(line)
     for case, title in results.titles.items():

@@ -4,6 +4,9 @@ import statistics
 from dataclasses import dataclass, field
 
 
+_FEW = 30
+
+
 @dataclass
 class Results:
     figures: dict = field(default_factory=dict)  # (case, gateway) -> {name: [value of each round]}
@@ -20,10 +23,10 @@ class Results:
     def put_blocks(self, case, gateway, name, values):
         self.blocks.setdefault((case, gateway), {}).setdefault(name, []).extend(values)
 
-    def undisturbed(self, case, gateway, name):
-        """What only a tenth of the blocks are below; None where there are few. What else the machine does only ever adds."""
+    def quiet(self, case, gateway, name):
+        """What a quarter of the blocks are below; None where there are few."""
         values = self.blocks.get((case, gateway), {}).get(name, [])
-        return statistics.quantiles(values, n=10)[0] if len(values) >= 10 else None
+        return statistics.quantiles(values, n=4)[0] if len(values) >= _FEW else None
 
     def entitle(self, case, title):
         self.titles.setdefault(case, title)

@@ -30,6 +30,10 @@ class Case:
     beside: object = None  # for a fresh one: what else takes turns with it, a function of what runs that yields names and these
     seconds: int = 0  # 0: as the run has it
 
+    def __post_init__(self):
+        if self.beside and not self.fresh:
+            raise ValueError(f"{self.name}: those that are not fresh take turns with each other only")
+
     def setup_of(self, gateway):
         return self.setups.get(gateway, self.setup)
 
@@ -89,7 +93,7 @@ class Entrant:
         """Those who take turns for it, by the names of their figures."""
         if self.case.fresh:
             self._start(stack)
-        yield "closely", turns.Asking(self._generator, self._running)
+        yield "closely", turns.Asking(self._generator, self._running, self._hold_lengths)
         if self.case.beside:
             yield from self.case.beside(self._running)
 
@@ -133,32 +137,8 @@ def measure(rig, results, cases):
         for _ in range(rig.rounds):
             entrants = [entrant for entrant in entrants if _succeeds(results, entrant, entrant.measure)]
             entrants.reverse()
-            _take_turns(rig, results, [entrant for entrant in entrants if entrant.takes_turns()])
-
-
-def _take_turns(rig, results, entrants):
-    """Fresh ones stand for this alone, each with what is beside it; all others take turns with each other."""
-    groups = [([entrant], turns.CYCLES_OF_FRESH_ONES) for entrant in entrants if entrant.case.fresh]
-    groups.append(([entrant for entrant in entrants if not entrant.case.fresh], turns.CYCLES))
-    for group, cycles in groups:
-        with contextlib.ExitStack() as stack:
-            try:
-                participants = {}
-                for entrant in group:
-                    for name, participant in entrant.turns(stack):
-                        stack.callback(participant.abandon)
-                        participants[entrant.case.name, entrant.gateway, name] = participant
-                if len(participants) < 2:
-                    continue
-                taken = turns.take(participants, 1 if rig.quick else cycles)
-            except (Wrong, OSError) as error:
-                for entrant in group:
-                    results.wrong(entrant.case.name, entrant.gateway, f"while it took turns: {error}")
-                continue
-        for (case, gateway, name), (microseconds, blocks) in taken.items():
-            results.put(case, gateway, **{name: microseconds})
-            results.put_blocks(case, gateway, name, blocks)
-            print(f"  {case:14} {gateway:12} {microseconds:9.2f} us CPU in turns ({name})", flush=True)
+            failed = turns.measure(rig, results, [entrant for entrant in entrants if entrant.takes_turns()])
+            entrants = [entrant for entrant in entrants if entrant not in failed]
 
 
 def _succeeds(results, entrant, what):

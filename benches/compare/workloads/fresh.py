@@ -12,7 +12,7 @@ from ..rounds import Case, measure as measure_cases
 from ..servers import Setup
 from . import warm
 
-_MOST_A_SECOND = {"RS256": 50_000, "ES256": 20_000, "EdDSA": 30_000}
+_MOST_A_SECOND = {"RS256": 50_000, "ES256": 25_000, "EdDSA": 30_000}
 
 
 def seconds(rig_seconds, quick):
@@ -20,8 +20,8 @@ def seconds(rig_seconds, quick):
 
 
 def tokens_needed(rig_seconds, quick):
-    # The first turn is that of the beginning, and there is something after the last.
-    longest = max(seconds(rig_seconds, quick), (turns.CYCLES_OF_FRESH_ONES + 2) * turns.SECONDS)
+    # Beside its turns it asks at the beginning, and until it has heard that it is to end.
+    longest = max(seconds(rig_seconds, quick), (turns.CYCLES_OF_FRESH_ONES + 4) * turns.SECONDS)
     return {name: int(rate * longest) for name, rate in _MOST_A_SECOND.items()}
 
 
@@ -30,6 +30,7 @@ def _beside(rig, algorithm):
     known = Generator(Load(warm.targets(rig)), rig)
 
     def those(running):
+        known.run(running.port, 1, warming=True)
         yield "known", turns.Asking(known, running)
         if rig.bare:
             yield "bare", turns.Verifying(rig.bare, algorithm)

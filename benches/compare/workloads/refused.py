@@ -11,8 +11,8 @@ def measure(rig, results):
     fixed = {"nginx": Setup(fixed_401=True)}
     none = Load([("/orders/7", None)], status=401, length=None)
     forged = Load([("/orders/7", token) for token in rig.keys.tokens("forged")], status=401, length=None)
-    for case in (
+    cases = [
         Case("h-none", "401: no token (nginx: return 401)", none, gateways=asked, setups=fixed, closely=("postern", "nginx")),
         Case("h-forged", "401: RS256 tokens with a forged signature (nginx: return 401)", forged, gateways=asked, setups=fixed),
-    ):
-        measure_cases(rig, results, [case])
+    ]
+    measure_cases(rig, results, cases)
