@@ -23,10 +23,10 @@ class Results:
     def put_blocks(self, case, gateway, name, values):
         self.blocks.setdefault((case, gateway), {}).setdefault(name, []).extend(values)
 
-    def quiet(self, case, gateway, name):
-        """What a quarter of the blocks are below; None where there are few."""
-        values = self.blocks.get((case, gateway), {}).get(name, [])
-        return statistics.quantiles(values, n=4)[0] if len(values) >= _FEW else None
+    def part(self, case, gateway, name, part):
+        """What this part of the blocks are below; None where there are few."""
+        values = sorted(self.blocks.get((case, gateway), {}).get(name, []))
+        return values[int(part * len(values))] if len(values) >= _FEW else None
 
     def entitle(self, case, title):
         self.titles.setdefault(case, title)

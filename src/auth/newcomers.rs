@@ -9,15 +9,15 @@ use super::{place::Place, token_cache::Finding, token_text::TokenText};
 
 /// How many groups they are in, so that workers seldom want the same; a power of two.
 const GROUPS: usize = 4;
-/// How many are in a group, whose places are one cache line.
+/// How many are in a group; as few others displace one at the least, some 32 on the average.
 const GROUP: usize = 8;
 /// The heaviest that is taken in: all of them are 256 KiB at most, and the memory for their texts that they leave to others as much again.
 const HEAVIEST_BYTES: usize = 8 * 1024;
 
 /// Tokens that wait for being presented a second time. Where each new one was handed to the cache of all workers and displaced another of
 /// the worker's own 4,096, a request with an RS256 token that nobody had seen took 3 microseconds of CPU more, of 37, and half a page fault.
-/// They are few: 256 of them, which are half a MiB of a processor's cache, made it 1 microsecond more. One that comes again after 32 others
-/// is verified once more, and remembered from then on.
+/// They are few: 256 of them, which are half a MiB of a processor's cache, made it 1 microsecond more. One that comes again after some 32
+/// others is verified once more, and remembered from then on.
 #[derive(Default)]
 pub(super) struct Newcomers {
     groups: [Mutex<Group>; GROUPS],

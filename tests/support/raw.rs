@@ -13,7 +13,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
     time::timeout,
 };
@@ -157,8 +157,15 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// An address on loopback at which nobody listens.
+/// An address on loopback at which nobody listens, as long as this process lives: it is taken, so that no other server gets it.
 pub(crate) async fn nobody() -> SocketAddr {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    Box::leak(Box::new(socket)).local_addr().expect("an address")
+}
+
+/// An address on loopback for a server that is about to begin. Another one may come before it.
+pub(crate) async fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address")
 }

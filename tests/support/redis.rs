@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{raw::nobody, wait::until};
+use super::{raw::free_address, wait::until};
 
 /// Where the server of the tests is: a URL that `scripts/with-redis` gives.
 const REDIS: &str = "POSTERN_TEST_REDIS";
@@ -59,7 +59,7 @@ pub(crate) struct OwnRedis {
 impl OwnRedis {
     pub(crate) async fn start(settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let address = nobody().await;
+        let address = free_address().await;
         let started = ["redis-server", "valkey-server"].into_iter().find_map(|program| {
             let mut server = Command::new(program);
             server.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);

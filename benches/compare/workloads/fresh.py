@@ -12,7 +12,7 @@ from ..rounds import Case, measure as measure_cases
 from ..servers import Setup
 from . import warm
 
-_MOST_A_SECOND = {"RS256": 50_000, "ES256": 25_000, "EdDSA": 30_000}
+_MOST_A_SECOND = {"RS256": 40_000, "ES256": 20_000, "EdDSA": 30_000}
 
 
 def seconds(rig_seconds, quick):
@@ -20,9 +20,10 @@ def seconds(rig_seconds, quick):
 
 
 def tokens_needed(rig_seconds, quick):
-    # Beside its turns it asks at the beginning, and until it has heard that it is to end.
+    # Beside its turns it asks at the beginning, where it may have read the tokens sooner than it has time for, and until it has heard that
+    # it is to end.
     longest = max(seconds(rig_seconds, quick), (turns.CYCLES_OF_FRESH_ONES + 4) * turns.SECONDS)
-    return {name: int(rate * longest) for name, rate in _MOST_A_SECOND.items()}
+    return {name: int(rate * longest / (1 - rate / turns.TARGETS_A_SECOND)) for name, rate in _MOST_A_SECOND.items()}
 
 
 def _beside(rig, algorithm):
