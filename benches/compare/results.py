@@ -40,6 +40,9 @@ class Results:
         self.blocks.pop((case, gateway), None)
         print(f"  {case}: {gateway} is left out: {what}", flush=True)
 
+    def is_left_out(self, case, gateway):
+        return (case, gateway) in self.absent
+
     def faults(self):
         return [(key, what) for key, what in self.absent.items() if what is not True]
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,28 +18,38 @@ KIB, MIB = 1024, 1024 * 1024
 
 @dataclass
 class Rig:
-    """Where everything is, and how long and how often is measured."""
+    """Where everything is, and how long and how often is measured at once."""
 
     tools: object
     folder: Path
-    rounds: int
     seconds: int
     quick: bool
     gateways: list
     bare: object  # verifications without a gateway
+    rounds: int = 1  # of this pass
     keys: Keys = None
     upstream_port: int = 0
     jwks_port: int = 0
     descriptors: int = 0
     openssl: Path = None  # a configuration for those who call: one version, suite and curve
     _homes: int = field(default=0)
+    _pass: Path = None  # where the homes of this pass are
 
     def new_home(self, name):
         """A folder for one server's configuration and logs."""
         self._homes += 1
-        home = self.folder / f"{self._homes:03}-{name}"
+        home = (self._pass or self.folder) / f"{self._homes:03}-{name}"
         home.mkdir()
         return home
+
+    @contextmanager
+    def in_a_pass_of(self, rounds):
+        """Whose folders are gone afterwards: tokens that are asked with once come to half a gigabyte."""
+        with tempfile.TemporaryDirectory(prefix="pass-", dir=self.folder) as folder:
+            os.chmod(folder, 0o755)
+            self.rounds, self._pass = rounds, Path(folder)
+            yield
+        self._pass = None
 
 
 # The callers of TLS offer nothing else, so that every server agrees on the same.

@@ -130,7 +130,7 @@ def measure(rig, results, cases):
         for case in cases:
             results.entitle(case.name, case.title)
         for gateway in rig.gateways:
-            for case in (case for case in cases if gateway in case.gateways):
+            for case in (case for case in cases if gateway in case.gateways and not results.is_left_out(case.name, gateway)):
                 entrant = Entrant(rig, case, gateway, results)
                 if _succeeds(results, entrant, lambda: entrant.begin(stack)):
                     entrants.append(entrant)
