@@ -8,11 +8,11 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use serde_json::Value;
 
-use super::{VerifyError, issuer::Verification, registered_claims::RegisteredClaims};
+use super::{VerifyError, issuer::Verification};
 use crate::{
     clock::UnixTime,
     config::TokenTypeConfig,
-    jose::{JsonObject, Member, TokenType},
+    jose::{ClaimName, JsonObject, Member, TokenType},
     oauth::{ScopeClaim, ScopeSet},
 };
 
@@ -24,10 +24,10 @@ pub struct Claims {
     expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
-    /// Which members are asked for on nearly every request: to look for them by name would mean to look at most of the others.
-    audience_at: Option<u32>,
-    client_at: Option<u32>,
 }
+
+/// Claims that only ID tokens have.
+const ID_TOKENS_ONLY: [ClaimName; 3] = [ClaimName::Nonce, ClaimName::AccessTokenHash, ClaimName::CodeHash];
 
 /// What `token_use` says of a token that is made for access.
 #[derive(Clone, Copy)]
@@ -82,16 +82,15 @@ impl Claims {
         may_lack_end: bool,
         verification: &Verification,
     ) -> Result<Self, VerifyError> {
-        let found = RegisteredClaims::among(&members);
-        refuse_other_than_text(&found)?;
-        refuse_other_kinds(&found, token_type, token_use, verification)?;
-        refuse_wrong_audience(found.aud)?;
-        let expires_at = numeric_date("exp", found.exp)?;
+        refuse_other_than_text(&members)?;
+        refuse_other_kinds(&members, token_type, token_use, verification)?;
+        refuse_wrong_audience(members.claim(ClaimName::Audience))?;
+        let expires_at = numeric_date("exp", members.claim(ClaimName::ExpirationTime))?;
         if expires_at.is_none() && !may_lack_end {
             return Err(VerifyError::MissingClaim { name: "exp".into() });
         }
-        let not_before = numeric_date("nbf", found.nbf)?;
-        let issued_at = numeric_date("iat", found.iat)?;
+        let not_before = numeric_date("nbf", members.claim(ClaimName::NotBefore))?;
+        let issued_at = numeric_date("iat", members.claim(ClaimName::IssuedAt))?;
         if issued_at.zip(expires_at).is_some_and(|(issued_at, expires_at)| issued_at > expires_at) {
             return Err(VerifyError::InvalidClaim { name: "iat" });
         }
@@ -106,9 +105,8 @@ impl Claims {
                 return Err(VerifyError::LifetimeTooLong);
             }
         }
-        let scopes = scopes(&found)?;
-        let (audience_at, client_at) = (found.aud_at, found.client_at);
-        Ok(Self { members, scopes, expires_at, not_before, issued_at, audience_at, client_at })
+        let scopes = scopes(&members)?;
+        Ok(Self { members, scopes, expires_at, not_before, issued_at })
     }
 
     /// Judges the times (RFC 7519 sections 4.1.4 to 4.1.6), the issuer's clock being off by up to `leeway`.
@@ -142,25 +140,25 @@ impl Claims {
     /// Its `sub`.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.text("sub")
+        self.text(ClaimName::Subject)
     }
 
     /// Its `jti`.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.text("jti")
+        self.text(ClaimName::TokenId)
     }
 
-    /// The client: `client_id`, or else `azp`, or else `cid`.
+    /// The client: `client_id` (RFC 9068 section 2.2), or else OpenID Connect's `azp`, or else Okta's `cid`.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.client_at.and_then(|at| self.members.member_at(at)).and_then(Member::as_text)
+        [ClaimName::ClientId, ClaimName::AuthorizedParty, ClaimName::Cid].into_iter().find_map(|claim| self.text(claim))
     }
 
     /// Whether `audience` is one of its audiences, byte for byte (RFC 7519 section 4.1.3).
     #[must_use]
     pub fn has_audience(&self, audience: &str) -> bool {
-        match self.audience_at.and_then(|at| self.members.member_at(at)) {
+        match self.members.claim(ClaimName::Audience) {
             Some(Member::Text(own)) => own == audience,
             Some(Member::List(own)) => own.iter().any(|own| own == audience),
             _ => false,
@@ -210,8 +208,8 @@ impl Claims {
         self.members.weight_bytes() + self.scopes.weight_bytes()
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
-        self.members.text(name)
+    fn text(&self, claim: ClaimName) -> Option<&str> {
+        self.members.claim(claim).and_then(Member::as_text)
     }
 }
 
@@ -228,7 +226,7 @@ impl fmt::Display for Principal<'_> {
 /// kind outright, so they are heeded always. `cnf` (RFC 7800) says that the token is good
 /// only together with a key: whoever stole it could present it here, where nobody asks for that key.
 fn refuse_other_kinds(
-    found: &RegisteredClaims<'_>,
+    members: &JsonObject,
     token_type: TokenType,
     token_use: TokenUse,
     verification: &Verification,
@@ -237,18 +235,22 @@ fn refuse_other_kinds(
     if verification.token_type == TokenTypeConfig::AccessToken && !is_access_token {
         return Err(VerifyError::WrongTokenType);
     }
-    // Claims that only ID tokens have (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11).
-    let is_id_token = [found.nonce, found.at_hash, found.c_hash].iter().any(Option::is_some);
-    let is_event = matches!(found.events, Some(Member::Object(_)));
+    let is_id_token = ID_TOKENS_ONLY.into_iter().any(|claim| members.claim(claim).is_some());
+    let is_event = matches!(members.claim(ClaimName::Events), Some(Member::Object(_)));
     let is_for_access = |kind: &str| token_use.access.iter().any(|access| kind.eq_ignore_ascii_case(access));
-    let says_otherwise = found.token_use.is_some_and(|kind| !kind.as_text().is_some_and(is_for_access));
+    let says_otherwise =
+        members.claim(ClaimName::TokenUse).is_some_and(|kind| !kind.as_text().is_some_and(is_for_access));
     if (!token_use.is_told_by_type && (is_id_token || is_event)) || says_otherwise {
         return Err(VerifyError::NotForAccess);
     }
-    if found.typ.and_then(Member::as_text).is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].contains(&kind)) {
+    if members
+        .claim(ClaimName::Type)
+        .and_then(Member::as_text)
+        .is_some_and(|kind| ["ID", "Refresh", "Offline", "Logout"].contains(&kind))
+    {
         return Err(VerifyError::NotForAccess);
     }
-    if found.cnf.is_some() {
+    if members.claim(ClaimName::Confirmation).is_some() {
         return Err(VerifyError::BoundToKey);
     }
     Ok(())
@@ -278,9 +280,9 @@ fn numeric_date(name: &'static str, value: Option<Member<'_>>) -> Result<Option<
 }
 
 /// The scopes out of the three claims that may hold some.
-fn scopes(found: &RegisteredClaims<'_>) -> Result<ScopeSet, VerifyError> {
-    let claims = [("scope", found.scope), ("scp", found.scp), ("scopes", found.scopes)];
-    let held = claims.into_iter().filter_map(|(name, value)| match value? {
+fn scopes(members: &JsonObject) -> Result<ScopeSet, VerifyError> {
+    let claims = [("scope", ClaimName::Scope), ("scp", ClaimName::Scp), ("scopes", ClaimName::Scopes)];
+    let held = claims.into_iter().filter_map(|(name, claim)| match members.claim(claim)? {
         Member::Text(text) => Some((name, ScopeClaim::Text(text))),
         Member::List(elements) => Some((name, ScopeClaim::List(elements))),
         _ => Some((name, ScopeClaim::Neither)),
@@ -289,15 +291,16 @@ fn scopes(found: &RegisteredClaims<'_>) -> Result<ScopeSet, VerifyError> {
 }
 
 /// Claims that must be texts if they are there.
-fn refuse_other_than_text(found: &RegisteredClaims<'_>) -> Result<(), VerifyError> {
+fn refuse_other_than_text(members: &JsonObject) -> Result<(), VerifyError> {
     let texts = [
-        ("sub", found.sub),
-        ("jti", found.jti),
-        ("client_id", found.client_id),
-        ("azp", found.azp),
-        ("cid", found.cid),
+        ("sub", ClaimName::Subject),
+        ("jti", ClaimName::TokenId),
+        ("client_id", ClaimName::ClientId),
+        ("azp", ClaimName::AuthorizedParty),
+        ("cid", ClaimName::Cid),
     ];
-    match texts.into_iter().find(|(_, value)| value.is_some_and(|value| value.as_text().is_none())) {
+    let is_another = |claim| members.claim(claim).is_some_and(|value| value.as_text().is_none());
+    match texts.into_iter().find(|(_, claim)| is_another(*claim)) {
         Some((name, _)) => Err(VerifyError::InvalidClaim { name }),
         None => Ok(()),
     }

@@ -22,7 +22,6 @@ mod newcomers;
 mod own_tokens;
 mod permit;
 mod place;
-mod registered_claims;
 mod require;
 mod revocation;
 mod rules;

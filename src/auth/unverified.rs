@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Claims, Issuer, Issuers, VerifyError};
-use crate::jose::{CompactJws, JoseHeader, JsonObject, KnownHeaders, Member};
+use crate::jose::{ClaimName, CompactJws, JoseHeader, JsonObject, KnownHeaders, Member};
 
 /// A token whose signature has not been looked at.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl<'a> UnverifiedToken<'a> {
     /// There is none.
     pub fn choose_issuer<'i>(&self, issuers: &'i Issuers) -> Result<&'i Arc<Issuer>, VerifyError> {
         // RFC 7519 section 4.1.1: one string. A list would let one token belong to two issuers.
-        let claim = match self.unverified_claims().member("iss") {
+        let claim = match self.unverified_claims().claim(ClaimName::Issuer) {
             Some(Member::Text(claim)) => claim,
             Some(_) => return Err(VerifyError::InvalidClaim { name: "iss" }),
             None => return Err(VerifyError::MissingClaim { name: "iss".into() }),

@@ -2,9 +2,9 @@
 //! Refuses: everything that is not exactly one spelling of exactly one JWS with a JSON object in it.
 //! Always holds: nothing in it is verified; a text beyond the size bound is refused before it is looked at.
 
-use std::ops::Range;
+use std::{ops::Range, rc::Rc};
 
-use super::{JoseHeader, JsonObject, JwsError, KnownHeaders, Part, base64url};
+use super::{JoseHeader, JsonObject, JwsError, KnownHeaders, Part, base64url, shape::Shape};
 
 /// The longest token that is read, in bytes.
 pub const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
@@ -15,6 +15,7 @@ pub struct CompactJws<'a> {
     header: JoseHeader,
     encoded_header: &'a [u8],
     payload: JsonObject,
+    has_known_shape: bool,
     signing_input: &'a [u8],
     signature: Vec<u8>,
 }
@@ -25,7 +26,7 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        take_apart(token.as_bytes(), read_header).map(Self::of)
+        take_apart(token.as_bytes(), |encoded| read_header(encoded).map(|header| (header, None))).map(Self::of)
     }
 
     /// The same, without reading a header that is among those `known`. Nobody needs to have looked at the bytes: what comes out is made of
@@ -34,7 +35,7 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// As of [`Self::parse`].
     pub fn parse_recalling(token: &'a [u8], known: &KnownHeaders) -> Result<Self, JwsError> {
-        let read = |encoded: &[u8]| known.recall(encoded).map_or_else(|| read_header(encoded), Ok);
+        let read = |encoded: &[u8]| known.recall(encoded).map_or_else(|| Ok((read_header(encoded)?, None)), Ok);
         take_apart(token, read).map(Self::of)
     }
 
@@ -73,8 +74,14 @@ impl<'a> CompactJws<'a> {
         self.encoded_header
     }
 
-    fn of(Parts { header, encoded_header, payload, signing_input, signature }: Parts<'a, JoseHeader>) -> Self {
-        Self { header, encoded_header, payload, signing_input, signature }
+    /// Whether its payload has the shape that was known of another one's.
+    pub(super) const fn has_known_shape(&self) -> bool {
+        self.has_known_shape
+    }
+
+    fn of(parts: Parts<'a, JoseHeader>) -> Self {
+        let Parts { header, encoded_header, payload, has_known_shape, signing_input, signature } = parts;
+        Self { header, encoded_header, payload, has_known_shape, signing_input, signature }
     }
 }
 
@@ -83,14 +90,16 @@ pub(super) struct Parts<'a, H> {
     pub(super) header: H,
     pub(super) encoded_header: &'a [u8],
     pub(super) payload: JsonObject,
+    pub(super) has_known_shape: bool,
     pub(super) signing_input: &'a [u8],
     pub(super) signature: Vec<u8>,
 }
 
-/// Takes `token` apart; what its header may say is for `read_header` to tell, which is given the header as it is written.
+/// Takes `token` apart; what its header may say is for `read_header` to tell, which is given the header as it is written, and may know what
+/// shape the payload behind it will have.
 pub(super) fn take_apart<H>(
     token: &[u8],
-    read_header: impl FnOnce(&[u8]) -> Result<H, JwsError>,
+    read_header: impl FnOnce(&[u8]) -> Result<(H, Option<Rc<Shape>>), JwsError>,
 ) -> Result<Parts<'_, H>, JwsError> {
     if token.len() > LONGEST_TOKEN_BYTES {
         return Err(JwsError::TooLarge { bytes: token.len() });
@@ -105,27 +114,27 @@ pub(super) fn take_apart<H>(
     let (encoded_header, payload, signature) =
         (part(0..first)?, part(first + 1..second)?, part(second + 1..token.len())?);
     let signing_input = part(0..second)?;
-    let header = read_header(encoded_header)?;
+    let (header, shape) = read_header(encoded_header)?;
     if signature.is_empty() {
         return Err(JwsError::EmptySignature);
     }
     let signature = base64url::decode(signature).ok_or(JwsError::NotBase64Url { part: Part::Signature })?;
-    let payload = object(payload, Part::Payload)?;
-    Ok(Parts { header, encoded_header, payload, signing_input, signature })
+    let (payload, has_known_shape) = object(payload, Part::Payload, shape.as_deref())?;
+    Ok(Parts { header, encoded_header, payload, has_known_shape, signing_input, signature })
 }
 
 /// The members of a header as it is written.
 pub(super) fn header_members(encoded: &[u8]) -> Result<JsonObject, JwsError> {
-    object(encoded, Part::Header)
+    object(encoded, Part::Header, None).map(|(members, _)| members)
 }
 
 fn read_header(encoded: &[u8]) -> Result<JoseHeader, JwsError> {
     JoseHeader::parse(&header_members(encoded)?)
 }
 
-fn object(encoded: &[u8], part: Part) -> Result<JsonObject, JwsError> {
+fn object(encoded: &[u8], part: Part, shape: Option<&Shape>) -> Result<(JsonObject, bool), JwsError> {
     let text = base64url::decode(encoded).ok_or(JwsError::NotBase64Url { part })?;
-    JsonObject::parse(text).map_err(|fault| JwsError::of_json(fault, part))
+    JsonObject::parse_like(text, shape).map_err(|fault| JwsError::of_json(fault, part))
 }
 
 #[cfg(test)]

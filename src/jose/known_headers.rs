@@ -1,14 +1,17 @@
-//! Owns: the headers of tokens that were verified, by their encoded text: every token that a key signs begins with the same one.
+//! Owns: the headers of tokens that were verified, by their encoded text: every token that a key signs begins with the same one, and its
+//! claims mostly come in the same order.
 //! Refuses: more than a few, long ones, those of tokens that nobody verified, and those that came once: neither bogus tokens nor an
 //! issuer that puts something unique into each header displace anything.
-//! Always holds: a header is recalled for the very same bytes only, and then says what reading it anew would say.
+//! Always holds: a header is recalled for the very same bytes only, and then says what reading it anew would say; in which order claims
+//! come is no more than a guess.
 
 use std::{
     cell::RefCell,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    rc::Rc,
 };
 
-use super::{CompactJws, JoseHeader};
+use super::{CompactJws, JoseHeader, shape::Shape};
 
 /// How many are kept: as many keys as sign tokens for one worker at one time.
 const MOST: usize = 16;
@@ -25,7 +28,7 @@ pub struct KnownHeaders {
 
 #[derive(Debug, Default)]
 struct Kept {
-    headers: Vec<(Box<[u8]>, JoseHeader)>,
+    headers: Vec<Known>,
     /// The one that makes room for the next, once there are enough.
     oldest: usize,
     /// By their hashes, those that came last and were not known. Two with one hash are harmless: the second is kept a little early.
@@ -34,27 +37,46 @@ struct Kept {
     longest_awaited: usize,
 }
 
+#[derive(Debug)]
+struct Known {
+    encoded: Box<[u8]>,
+    header: JoseHeader,
+    /// That of the last payload behind it.
+    shape: Option<Rc<Shape>>,
+}
+
 impl KnownHeaders {
-    /// Keeps the header of a token that has been verified, if it comes for the second time.
+    /// Keeps the header of a token that has been verified, if it comes for the second time, and of what shape its payload is.
     pub fn keep(&self, verified: &CompactJws<'_>) {
+        // And so is its header.
+        if verified.has_known_shape() {
+            return;
+        }
+        let shape = || Shape::of(verified.unverified_payload()).map(Rc::new);
         let encoded = verified.encoded_header();
         let kept = &mut *self.kept.borrow_mut();
-        if encoded.len() <= LONGEST_BYTES && kept.find(encoded).is_none() && kept.has_come_before(encoded) {
-            kept.add(encoded.into(), verified.header().clone());
+        if let Some(known) = kept.headers.iter_mut().find(|known| *known.encoded == *encoded) {
+            known.shape = shape();
+        } else if encoded.len() <= LONGEST_BYTES && kept.has_come_before(encoded) {
+            kept.add(Known { encoded: encoded.into(), header: verified.header().clone(), shape: shape() });
         }
     }
 
-    /// What the header with this encoded text says, if it is known.
-    pub fn recall(&self, encoded: &[u8]) -> Option<JoseHeader> {
-        self.kept.borrow().find(encoded).cloned()
+    /// What the header with this encoded text says, if it is known, and what shape the payload behind it will probably have.
+    pub(super) fn recall(&self, encoded: &[u8]) -> Option<(JoseHeader, Option<Rc<Shape>>)> {
+        let kept = self.kept.borrow();
+        let known = kept.headers.iter().find(|known| *known.encoded == *encoded)?;
+        Some((known.header.clone(), known.shape.clone()))
+    }
+
+    /// Whether the header with this encoded text is known.
+    #[cfg(test)]
+    pub(crate) fn knows(&self, encoded: &[u8]) -> bool {
+        self.recall(encoded).is_some()
     }
 }
 
 impl Kept {
-    fn find(&self, encoded: &[u8]) -> Option<&JoseHeader> {
-        self.headers.iter().find(|(known, _)| **known == *encoded).map(|(_, header)| header)
-    }
-
     /// Whether a header that is not known has come lately. From now on it has.
     fn has_come_before(&mut self, encoded: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();
@@ -70,11 +92,11 @@ impl Kept {
         false
     }
 
-    fn add(&mut self, encoded: Box<[u8]>, header: JoseHeader) {
+    fn add(&mut self, known: Known) {
         if self.headers.len() < MOST {
-            self.headers.push((encoded, header));
+            self.headers.push(known);
         } else if let Some(place) = self.headers.get_mut(self.oldest) {
-            *place = (encoded, header);
+            *place = known;
             self.oldest = (self.oldest + 1) % MOST;
         }
     }
@@ -97,11 +119,12 @@ mod tests {
         let known = KnownHeaders::default();
         let first = token("k1");
         let jws = CompactJws::parse_recalling(first.as_bytes(), &known).unwrap();
-        assert_eq!(known.recall(jws.encoded_header()), None, "it has been read, and not been verified");
+        let recall = || known.recall(jws.encoded_header()).map(|(header, _)| header);
+        assert_eq!(recall(), None, "it has been read, and not been verified");
         known.keep(&jws);
-        assert_eq!(known.recall(jws.encoded_header()), None, "it may be the only one");
+        assert_eq!(recall(), None, "it may be the only one");
         known.keep(&jws);
-        assert_eq!(known.recall(jws.encoded_header()).as_ref(), Some(jws.header()));
+        assert_eq!(recall().as_ref(), Some(jws.header()));
         assert_eq!(CompactJws::parse_recalling(first.as_bytes(), &known).unwrap().header(), jws.header());
         let (second, (none, rest)) = (token("k2"), first.split_once('.').unwrap());
         assert_eq!(CompactJws::parse_recalling(second.as_bytes(), &known).unwrap().header().key_id(), Some("k2"));
@@ -123,7 +146,38 @@ mod tests {
     }
 
     fn is_known(known: &KnownHeaders, token: &str) -> bool {
-        known.recall(token.split_once('.').unwrap().0.as_bytes()).is_some()
+        known.knows(token.split_once('.').unwrap().0.as_bytes())
+    }
+
+    #[test]
+    fn the_shape_is_that_of_the_last_verified_payload() {
+        let known = KnownHeaders::default();
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
+        let has_known_shape = |payload: &str, is_verified: bool| {
+            let token = format!("{header}.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
+            let jws = CompactJws::parse_recalling(token.as_bytes(), &known).unwrap();
+            assert_eq!(jws.unverified_payload().to_map(), CompactJws::parse(&token).unwrap().into_payload().to_map());
+            if is_verified {
+                known.keep(&jws);
+            }
+            jws.has_known_shape()
+        };
+        let (one, other) = (r#"{"sub":"a","exp":1}"#, r#"{"exp":1,"sub":"a"}"#);
+        for (payload, is_verified, expected) in [
+            (one, true, false),
+            (one, true, false),
+            (r#"{"sub":"b","exp":2}"#, true, true),
+            (other, false, false),
+            (one, false, true),
+            (other, true, false),
+            (other, true, true),
+            (one, true, false),
+            (r#"{"sub":["a"],"exp":1}"#, true, false),
+            (one, true, false),
+            (one, true, true),
+        ] {
+            assert_eq!(has_known_shape(payload, is_verified), expected, "{payload}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod base64url;
+mod claim_name;
 mod client_assertion;
 mod compact_jws;
 mod ecdsa_signature;
@@ -16,6 +17,7 @@ mod key_id;
 mod known_headers;
 mod object;
 mod plain_object;
+mod shape;
 mod skip_reason;
 mod strict_object;
 mod verification_key;
@@ -25,6 +27,7 @@ pub(crate) mod forge;
 
 pub use self::{
     algorithm::Algorithm,
+    claim_name::ClaimName,
     client_assertion::{AssertionAlgorithm, ClientAssertion, MacKey},
     compact_jws::{CompactJws, LONGEST_TOKEN_BYTES},
     header::{JoseHeader, TokenType},

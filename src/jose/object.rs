@@ -2,13 +2,16 @@
 //! Refuses: what [`parse_object`] refuses, for the same reasons.
 //! Always holds: it has the members that [`parse_object`] would give, and no name twice.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde_json::{Map, Number, Value};
 
 use super::{
+    claim_name::{ClaimName, ClaimPlace, ClaimPlaces},
     json::{JsonFault, parse_object},
-    plain_object, strict_object,
+    plain_object,
+    shape::Shape,
+    strict_object,
 };
 
 /// For how many members there is room from the start: as many as most tokens have claims.
@@ -47,6 +50,8 @@ pub(super) struct Members {
     entries: Vec<Entry>,
     /// The [`mark`]s of all names.
     marks: u64,
+    /// Where those stand that are asked for of every token.
+    places: ClaimPlaces,
     /// The numbers of all entries in the order of their names, once it is known that there are many.
     by_name: Vec<u32>,
 }
@@ -82,17 +87,25 @@ impl JsonObject {
     /// # Errors
     /// What is wrong with `text`.
     pub fn parse(text: Vec<u8>) -> Result<Self, JsonFault> {
+        Self::parse_like(text, None).map(|(object, _)| object)
+    }
+
+    /// The same, with less ado if it has this `shape`; and whether it has.
+    pub(super) fn parse_like(text: Vec<u8>, shape: Option<&Shape>) -> Result<(Self, bool), JsonFault> {
         // Looked at once and as a whole, which takes a fifth of looking at each text.
         let texts = String::from_utf8(text).map_err(|error| fault_of(error.as_bytes()))?;
+        if let Some(members) = shape.and_then(|shape| plain_object::read_like(&texts, shape)) {
+            return Ok((Self { texts, members }, true));
+        }
         if let Some(members) = plain_object::read(&texts) {
-            return Ok(Self { texts, members });
+            return Ok((Self { texts, members }, false));
         }
         // What cannot be an object is left to the reader that knows what else it is.
         if !texts.trim_ascii_start().starts_with('{') {
             return Err(fault_of(texts.as_bytes()));
         }
         let (texts, members) = strict_object::read(&texts)?;
-        Ok(Self { texts, members })
+        Ok((Self { texts, members }, false))
     }
 
     /// The member with this name.
@@ -107,10 +120,10 @@ impl JsonObject {
         self.member(name).and_then(Member::as_text)
     }
 
-    /// The member that is the one after `before` others, as [`Self::iter`] gives them.
+    /// The member that is this claim: what [`Self::member`] gives for its name, without looking for it.
     #[must_use]
-    pub fn member_at(&self, before: u32) -> Option<Member<'_>> {
-        self.members.entries.get(before as usize).map(|entry| self.value(&entry.value))
+    pub fn claim(&self, claim: ClaimName) -> Option<Member<'_>> {
+        self.members.find_claim(&self.texts, claim).map(|value| self.value(value))
     }
 
     /// How many members it has.
@@ -130,6 +143,17 @@ impl JsonObject {
         self.members.entries.iter().map(|entry| (entry.name.of(&self.texts), self.value(&entry.value)))
     }
 
+    /// Its texts in one piece, and where in that the names of its members are. Of an object that was read the quick way that is how it was
+    /// written.
+    pub(super) fn as_written(&self) -> (&str, impl Iterator<Item = Range<usize>>) {
+        (&self.texts, self.members.entries.iter().map(|entry| entry.name.start as usize..entry.name.end as usize))
+    }
+
+    /// What all objects of its shape know of their names.
+    pub(super) const fn marks_and_places(&self) -> (u64, ClaimPlaces) {
+        (self.members.marks, self.members.places)
+    }
+
     /// The same as a map, to be changed or written.
     #[must_use]
     pub fn to_map(&self) -> Map<String, Value> {
@@ -140,7 +164,7 @@ impl JsonObject {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let nested = |entry: &Entry| if let Kept::Nested(value) = &entry.value { weight_of_element(value) } else { 0 };
-        let Members { entries, marks: _, by_name } = &self.members;
+        let Members { entries, marks: _, places: _, by_name } = &self.members;
         let own = entries.capacity() * size_of::<Entry>() + by_name.capacity() * size_of::<u32>();
         self.texts.capacity() + own + entries.iter().map(nested).sum::<usize>()
     }
@@ -162,6 +186,12 @@ impl Members {
         Self { entries: Vec::with_capacity(USUAL_MEMBERS), ..Self::default() }
     }
 
+    /// None yet of the `count` ones that objects of this `shape` have.
+    pub(super) fn of_shape(shape: &Shape, count: usize) -> Self {
+        let (marks, places) = shape.marks_and_places();
+        Self { entries: Vec::with_capacity(count), marks, places, by_name: Vec::new() }
+    }
+
     /// Whether there are so many that another name should not be compared with each.
     pub(super) const fn are_many(&self) -> bool {
         self.entries.len() >= MOST_COMPARED
@@ -175,6 +205,14 @@ impl Members {
     /// Whether one of them has the name that stands there.
     pub(super) fn have(&self, texts: &str, name: Span) -> bool {
         self.find(texts, name.bytes_of(texts)).is_some()
+    }
+
+    fn find_claim(&self, texts: &str, claim: ClaimName) -> Option<&Kept> {
+        match self.places.of(claim) {
+            ClaimPlace::Nowhere => None,
+            ClaimPlace::After(before) => self.entries.get(usize::from(before)).map(|entry| &entry.value),
+            ClaimPlace::FarBehind => self.find(texts, claim.name()),
+        }
     }
 
     /// The value of the member with this name.
@@ -203,8 +241,17 @@ impl Members {
 
     /// Adds one, whose name must not be there yet.
     pub(super) fn push(&mut self, texts: &str, name: Span, value: Kept) {
-        self.marks |= mark(name.bytes_of(texts));
+        let text = name.bytes_of(texts);
+        self.marks |= mark(text);
+        if let Some(claim) = ClaimName::of(text) {
+            self.places.note(claim, self.entries.len());
+        }
         self.by_name.clear();
+        self.entries.push(Entry { name, value });
+    }
+
+    /// Adds the next one of the shape that it has been given.
+    pub(super) fn push_next(&mut self, name: Span, value: Kept) {
         self.entries.push(Entry { name, value });
     }
 }

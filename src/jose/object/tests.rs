@@ -69,6 +69,10 @@ fn assert_read_alike(text: &[u8]) {
     assert_eq!(read.as_ref().map(JsonObject::to_map).map_err(|fault| *fault), other, "{text:?}");
     let Ok(object) = read else { return };
     assert_eq!(Ok(written(&object)), expected, "{text:?}");
+    for claim in ClaimName::ALL {
+        let name = str::from_utf8(claim.name()).unwrap();
+        assert_eq!(object.claim(claim).map(Member::to_value), object.member(name).map(Member::to_value), "{text:?}");
+    }
     for (name, value) in object.to_map() {
         assert_eq!(object.member(&name).map(Member::to_value), Some(value), "{name:?} of {text:?}");
     }
@@ -186,6 +190,108 @@ fn members_are_found_among_many() {
 }
 
 #[test]
+fn claims_are_found_wherever_they_stand() {
+    for before in [0, 1, 15, 16, 252, 253, 254, 255, 1000] {
+        for claim in ClaimName::ALL {
+            let name = str::from_utf8(claim.name()).unwrap();
+            let others = (0..before).map(|number| (format!("m{number}"), Value::Null));
+            let members: Map<String, Value> = others.chain([(name.to_owned(), json!(name))]).collect();
+            let text = Value::Object(members.clone()).to_string();
+            for object in [JsonObject::parse(text.into_bytes()).unwrap(), members.clone().into()] {
+                for other in ClaimName::ALL {
+                    let found = object.claim(other).and_then(Member::as_text);
+                    assert_eq!(found, (other == claim).then_some(name), "{other:?} among {before} and {claim:?}");
+                }
+            }
+        }
+    }
+}
+
+fn shape_of(text: &str) -> Option<Shape> {
+    JsonObject::parse(text.as_bytes().to_vec()).ok().as_ref().and_then(Shape::of)
+}
+
+/// Whatever shape is guessed, what is read is the same; gives whether it has the shape.
+fn assert_read_like(text: &str, shape: &Shape) -> bool {
+    let read = JsonObject::parse_like(text.as_bytes().to_vec(), Some(shape));
+    let expected = JsonObject::parse(text.as_bytes().to_vec());
+    let has_shape = read.as_ref().is_ok_and(|(_, has_shape)| *has_shape);
+    match (read, expected) {
+        (Ok((read, _)), Ok(expected)) => {
+            assert_eq!(written(&read), written(&expected), "{text:?} as {shape:?}");
+            for name in ["a", "b", "", "sub", "x"].into_iter().chain(expected.iter().map(|(name, _)| name)) {
+                assert_eq!(read.member(name).map(Member::to_value), expected.member(name).map(Member::to_value));
+            }
+            for claim in ClaimName::ALL {
+                assert_eq!(read.claim(claim).map(Member::to_value), expected.claim(claim).map(Member::to_value));
+            }
+            assert_eq!((read.members.marks, read.members.places), (expected.members.marks, expected.members.places));
+        }
+        (read, expected) => assert_eq!(read.err(), expected.err(), "{text:?} as {shape:?}"),
+    }
+    has_shape
+}
+
+#[test]
+fn what_has_a_known_shape_is_read_by_it() {
+    let (close, wide) = (r#"{"a":"x","sub":"y","exp":17}"#, r#"{"a": "x", "sub" : "y", "exp":17}"#);
+    for (first, second) in [
+        (close, r#"{"a":"","sub":null,"exp":"17"}"#),
+        (close, r#"{"a": true,"sub":  0,"exp":18 } "#),
+        (wide, "{\"a\":  \"\", \"sub\" : \"\u{e9}\", \"exp\":1}"),
+        (r#"{"":0}"#, "{\"\":\"\u{7f}\"}"),
+    ] {
+        let shape = shape_of(first).unwrap();
+        assert!(assert_read_like(first, &shape) && assert_read_like(second, &shape), "{second} as {first}");
+    }
+    for other in [
+        r#"{"a":"x","sub":"y"}"#,
+        r#"{"a":"x","sub":"y","exp":17,"exp":17}"#,
+        r#"{"a":"x","sub":"y","exp":17,"b":1}"#,
+        r#"{"sub":"y","a":"x","exp":17}"#,
+        r#"{"a":"x","sub":"y","exq":17}"#,
+        r#"{"a":"x","a":"y","exp":17}"#,
+        r#"{"a":"x","sub":"y","exp":17.5}"#,
+        r#"{"a":"x","sub":"y","exp":[]}"#,
+        r#"{"a":"x","sub":"y\u0022","exp":17}"#,
+        r#"{"a":"x","s\u0075b":"y","exp":17}"#,
+        r#"{"a":"x", "sub":"y","exp":17}"#,
+        r#" {"a":"x","sub":"y","exp":17}"#,
+        r#"{"a":"x","sub":"y","exp":17}}"#,
+        r#"{"a":"x","sub":"y","exp":17"#,
+        r#"{"a":"x","sub":"y","exp":"#,
+        r#"{"a":"x","sub":"y""#,
+        r#"{"a":"x,"sub":"y","exp":17}"#,
+        "{\"a\":\"\n\",\"sub\":\"y\",\"exp\":17}",
+        "{\"a\":\"x\",\n\"sub\":\"y\",\"exp\":17}",
+        "{}",
+        "",
+        wide,
+    ] {
+        assert!(!assert_read_like(other, &shape_of(close).unwrap()), "{other}");
+    }
+}
+
+#[test]
+fn what_is_not_as_it_was_written_has_no_shape() {
+    let named = |length: usize| format!(r#"{{"{}":1}}"#, "n".repeat(length));
+    assert!(shape_of(&named(251)).is_some() && shape_of(&named(252)).is_none());
+    for text in [
+        "{}",
+        r#"{"a":[]}"#,
+        r#"{"a":1.5}"#,
+        r#"{"a\u0022:1,\u0022b":1}"#,
+        r#"{"{\u0022a\u0022:":1}"#,
+        r#"{"a":"\u0022"}"#,
+        "{\n\"a\":1}",
+    ] {
+        assert!(shape_of(text).is_none(), "{text}");
+    }
+    let members = json!({ "a": 1, "b": "x" });
+    assert!(Shape::of(&members.as_object().unwrap().clone().into()).is_none(), "it has not been written at all");
+}
+
+#[test]
 fn what_is_nested_weighs() {
     // Made of maps, so that what is nested is not among their texts.
     let weight = |value: Value| JsonObject::from(value.as_object().unwrap().clone()).weight_bytes();
@@ -222,7 +328,48 @@ fn plain_documents() -> impl Strategy<Value = String> {
     proptest::collection::vec(member, 0..20).prop_map(|members| format!("{{{}}}", members.join(",")))
 }
 
+/// Two that are written alike but for their values, one of them perhaps with another letter somewhere.
+fn documents_of_one_shape() -> impl Strategy<Value = (String, String)> {
+    let value = || {
+        prop_oneof![
+            6 => "\"[a-c\u{e9}]{0,9}\"",
+            3 => "[0-9]{1,19}",
+            2 => "true|false|null",
+            1 => "-1|1.5|\\[\\]|\"\\\\n\"",
+        ]
+    };
+    let name = prop_oneof!["[a-h]{0,9}", "sub|exp|aud|iss|scope|client_id"];
+    let member = (" ?", name, " ?: ?", value(), value());
+    let spoilt = proptest::option::weighted(0.5, (any::<proptest::sample::Index>(), "[ -~]"));
+    (proptest::collection::vec(member, 0..12), spoilt).prop_map(|(members, spoilt)| {
+        let document = |is_second: bool| {
+            let member = |(space, name, colon, first, second): &(String, String, String, String, String)| {
+                format!("{space}\"{name}\"{colon}{}", if is_second { second } else { first })
+            };
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+        };
+        let mut second = document(true);
+        if let Some((place, letter)) = spoilt {
+            let (start, old) = *place.get(&second.char_indices().collect::<Vec<_>>());
+            second.replace_range(start..start + old.len_utf8(), &letter);
+        }
+        (document(false), second)
+    })
+}
+
 proptest! {
+    #[test]
+    fn whatever_shape_is_guessed_the_same_is_read((first, second) in documents_of_one_shape(), other in plain_documents()) {
+        for shape in [&first, &other].into_iter().filter_map(|text| shape_of(text)) {
+            for text in [&first, &second, &other] {
+                assert_read_like(text, &shape);
+            }
+        }
+        if let Some(shape) = shape_of(&first).filter(|_| plain_object::read(&first).is_some()) {
+            assert!(assert_read_like(&first, &shape), "{first:?}");
+        }
+    }
+
     #[test]
     fn plain_documents_are_read_alike(text in plain_documents()) {
         assert_read_alike(text.as_bytes());
