@@ -16,6 +16,14 @@ use crate::{
     oauth::{ScopeClaim, ScopeSet},
 };
 
+/// Claims that must be texts if they are there.
+const TEXTS: [ClaimName; 5] =
+    [ClaimName::Subject, ClaimName::TokenId, ClaimName::ClientId, ClaimName::AuthorizedParty, ClaimName::Cid];
+/// Claims that may hold scopes.
+const SCOPES: [ClaimName; 3] = [ClaimName::Scope, ClaimName::Scp, ClaimName::Scopes];
+/// Claims that only ID tokens have.
+const ID_TOKENS_ONLY: [ClaimName; 3] = [ClaimName::Nonce, ClaimName::AccessTokenHash, ClaimName::CodeHash];
+
 /// What a token says, in the types of the RFCs.
 #[derive(Clone, Debug)]
 pub struct Claims {
@@ -25,9 +33,6 @@ pub struct Claims {
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
 }
-
-/// Claims that only ID tokens have.
-const ID_TOKENS_ONLY: [ClaimName; 3] = [ClaimName::Nonce, ClaimName::AccessTokenHash, ClaimName::CodeHash];
 
 /// What `token_use` says of a token that is made for access.
 #[derive(Clone, Copy)]
@@ -85,14 +90,14 @@ impl Claims {
         refuse_other_than_text(&members)?;
         refuse_other_kinds(&members, token_type, token_use, verification)?;
         refuse_wrong_audience(members.claim(ClaimName::Audience))?;
-        let expires_at = numeric_date("exp", members.claim(ClaimName::ExpirationTime))?;
+        let expires_at = numeric_date(&members, ClaimName::ExpirationTime)?;
         if expires_at.is_none() && !may_lack_end {
-            return Err(VerifyError::MissingClaim { name: "exp".into() });
+            return Err(VerifyError::MissingClaim { name: ClaimName::ExpirationTime.name().into() });
         }
-        let not_before = numeric_date("nbf", members.claim(ClaimName::NotBefore))?;
-        let issued_at = numeric_date("iat", members.claim(ClaimName::IssuedAt))?;
+        let not_before = numeric_date(&members, ClaimName::NotBefore)?;
+        let issued_at = numeric_date(&members, ClaimName::IssuedAt)?;
         if issued_at.zip(expires_at).is_some_and(|(issued_at, expires_at)| issued_at > expires_at) {
-            return Err(VerifyError::InvalidClaim { name: "iat" });
+            return Err(VerifyError::InvalidClaim { name: ClaimName::IssuedAt.name() });
         }
         for name in &verification.required_claims {
             if matches!(members.member(name), None | Some(Member::Null)) {
@@ -100,7 +105,7 @@ impl Claims {
             }
         }
         if let Some(longest) = verification.max_lifetime {
-            let issued_at = issued_at.ok_or(VerifyError::MissingClaim { name: "iat".into() })?;
+            let issued_at = issued_at.ok_or(VerifyError::MissingClaim { name: ClaimName::IssuedAt.name().into() })?;
             if expires_at.is_none_or(|expires_at| expires_at.since(issued_at) > longest) {
                 return Err(VerifyError::LifetimeTooLong);
             }
@@ -263,13 +268,13 @@ fn refuse_wrong_audience(audience: Option<Member<'_>>) -> Result<(), VerifyError
         Some(Member::List(elements)) => elements.iter().all(Value::is_string),
         Some(_) => false,
     };
-    if sound { Ok(()) } else { Err(VerifyError::InvalidClaim { name: "aud" }) }
+    if sound { Ok(()) } else { Err(VerifyError::InvalidClaim { name: ClaimName::Audience.name() }) }
 }
 
 /// A NumericDate (RFC 7519 section 2): a JSON number, also with a fraction, not before 1970.
-fn numeric_date(name: &'static str, value: Option<Member<'_>>) -> Result<Option<UnixTime>, VerifyError> {
-    let Some(value) = value else { return Ok(None) };
-    let invalid = VerifyError::InvalidClaim { name };
+fn numeric_date(members: &JsonObject, claim: ClaimName) -> Result<Option<UnixTime>, VerifyError> {
+    let Some(value) = members.claim(claim) else { return Ok(None) };
+    let invalid = VerifyError::InvalidClaim { name: claim.name() };
     let Member::Number(number) = value else { return Err(invalid) };
     if let Some(seconds) = number.as_u64() {
         return Ok(Some(UnixTime::from_seconds(seconds)));
@@ -279,29 +284,23 @@ fn numeric_date(name: &'static str, value: Option<Member<'_>>) -> Result<Option<
     Ok(Some(UnixTime::default().plus(since_epoch)))
 }
 
-/// The scopes out of the three claims that may hold some.
+/// The scopes out of the claims that may hold some.
 fn scopes(members: &JsonObject) -> Result<ScopeSet, VerifyError> {
-    let claims = [("scope", ClaimName::Scope), ("scp", ClaimName::Scp), ("scopes", ClaimName::Scopes)];
-    let held = claims.into_iter().filter_map(|(name, claim)| match members.claim(claim)? {
-        Member::Text(text) => Some((name, ScopeClaim::Text(text))),
-        Member::List(elements) => Some((name, ScopeClaim::List(elements))),
-        _ => Some((name, ScopeClaim::Neither)),
+    let held = SCOPES.into_iter().filter_map(|claim| {
+        let held = match members.claim(claim)? {
+            Member::Text(text) => ScopeClaim::Text(text),
+            Member::List(elements) => ScopeClaim::List(elements),
+            _ => ScopeClaim::Neither,
+        };
+        Some((claim.name(), held))
     });
     ScopeSet::from_claims(held).map_err(VerifyError::InvalidScope)
 }
 
-/// Claims that must be texts if they are there.
 fn refuse_other_than_text(members: &JsonObject) -> Result<(), VerifyError> {
-    let texts = [
-        ("sub", ClaimName::Subject),
-        ("jti", ClaimName::TokenId),
-        ("client_id", ClaimName::ClientId),
-        ("azp", ClaimName::AuthorizedParty),
-        ("cid", ClaimName::Cid),
-    ];
     let is_another = |claim| members.claim(claim).is_some_and(|value| value.as_text().is_none());
-    match texts.into_iter().find(|(_, claim)| is_another(*claim)) {
-        Some((name, _)) => Err(VerifyError::InvalidClaim { name }),
+    match TEXTS.into_iter().find(|claim| is_another(*claim)) {
+        Some(claim) => Err(VerifyError::InvalidClaim { name: claim.name() }),
         None => Ok(()),
     }
 }

@@ -47,8 +47,8 @@ impl<'a> UnverifiedToken<'a> {
         // RFC 7519 section 4.1.1: one string. A list would let one token belong to two issuers.
         let claim = match self.unverified_claims().claim(ClaimName::Issuer) {
             Some(Member::Text(claim)) => claim,
-            Some(_) => return Err(VerifyError::InvalidClaim { name: "iss" }),
-            None => return Err(VerifyError::MissingClaim { name: "iss".into() }),
+            Some(_) => return Err(VerifyError::InvalidClaim { name: ClaimName::Issuer.name() }),
+            None => return Err(VerifyError::MissingClaim { name: ClaimName::Issuer.name().into() }),
         };
         let issuer = issuers.by_issuer(claim).ok_or(VerifyError::UnknownIssuer)?;
         let algorithm = self.header().algorithm();

@@ -25,9 +25,10 @@ macro_rules! claims {
             }
 
             /// Its name, as it stands in a token.
-            pub(super) const fn name(self) -> &'static [u8] {
+            #[must_use]
+            pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$claim => $name,)+
+                    $(Self::$claim => const { text($name) },)+
                 }
             }
         }
@@ -75,6 +76,14 @@ claims! {
     Events = b"events",
     /// RFC 7800 section 3.1.
     Confirmation = b"cnf",
+}
+
+/// Names are ASCII.
+const fn text(name: &'static [u8]) -> &'static str {
+    match str::from_utf8(name) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
 }
 
 /// Where the claims of an object stand among its members.
@@ -129,9 +138,9 @@ mod tests {
     fn each_is_told_by_its_name_alone() {
         for claim in ClaimName::ALL {
             let name = claim.name();
-            assert_eq!(ClaimName::of(name), Some(claim));
-            for other in [&name.to_ascii_uppercase(), &[name, b" "].concat(), &name[1..]] {
-                assert_eq!(ClaimName::of(other), None, "{other:?}");
+            assert_eq!(ClaimName::of(name.as_bytes()), Some(claim));
+            for other in [name.to_uppercase(), format!("{name} "), name.chars().skip(1).collect()] {
+                assert_eq!(ClaimName::of(other.as_bytes()), None, "{other:?}");
             }
         }
         assert_eq!(ClaimName::of(b""), None);

@@ -44,7 +44,7 @@ impl<'a> ClientAssertion<'a> {
     /// The first thing that is wrong with it.
     pub fn parse(assertion: &'a str) -> Result<Self, JwsError> {
         let parts = compact_jws::take_apart(assertion.as_bytes(), |encoded| {
-            read_header(&compact_jws::header_members(encoded)?).map(|header| (header, None))
+            read_header(&compact_jws::header_members(encoded)?)
         })?;
         let (algorithm, key_id) = parts.header;
         Ok(Self {

@@ -26,7 +26,7 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        take_apart(token.as_bytes(), |encoded| read_header(encoded).map(|header| (header, None))).map(Self::of)
+        take_apart(token.as_bytes(), read_header).map(Self::of)
     }
 
     /// The same, without reading a header that is among those `known`. Nobody needs to have looked at the bytes: what comes out is made of
@@ -36,7 +36,7 @@ impl<'a> CompactJws<'a> {
     /// As of [`Self::parse`].
     pub fn parse_recalling(token: &'a [u8], known: &KnownHeaders) -> Result<Self, JwsError> {
         let read = |encoded: &[u8]| known.recall(encoded).map_or_else(|| Ok((read_header(encoded)?, None)), Ok);
-        take_apart(token, read).map(Self::of)
+        take_apart_recalling(token, read).map(Self::of)
     }
 
     /// The header.
@@ -95,9 +95,16 @@ pub(super) struct Parts<'a, H> {
     pub(super) signature: Vec<u8>,
 }
 
-/// Takes `token` apart; what its header may say is for `read_header` to tell, which is given the header as it is written, and may know what
-/// shape the payload behind it will have.
+/// Takes `token` apart; what its header may say is for `read_header` to tell, which is given the header as it is written.
 pub(super) fn take_apart<H>(
+    token: &[u8],
+    read_header: impl FnOnce(&[u8]) -> Result<H, JwsError>,
+) -> Result<Parts<'_, H>, JwsError> {
+    take_apart_recalling(token, |encoded| read_header(encoded).map(|header| (header, None)))
+}
+
+/// The same, where what tells the header may know what shape the payload behind it has.
+fn take_apart_recalling<H>(
     token: &[u8],
     read_header: impl FnOnce(&[u8]) -> Result<(H, Option<Rc<Shape>>), JwsError>,
 ) -> Result<Parts<'_, H>, JwsError> {

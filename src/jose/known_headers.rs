@@ -1,7 +1,7 @@
 //! Owns: the headers of tokens that were verified, by their encoded text: every token that a key signs begins with the same one, and its
 //! claims mostly come in the same order.
 //! Refuses: more than a few, long ones, those of tokens that nobody verified, and those that came once: neither bogus tokens nor an
-//! issuer that puts something unique into each header displace anything.
+//! issuer that puts something unique into each header displace anything. To leave its worker's thread.
 //! Always holds: a header is recalled for the very same bytes only, and then says what reading it anew would say; in which order claims
 //! come is no more than a guess.
 
@@ -41,24 +41,21 @@ struct Kept {
 struct Known {
     encoded: Box<[u8]>,
     header: JoseHeader,
-    /// That of the last payload behind it.
+    /// That of payloads behind it.
     shape: Option<Rc<Shape>>,
+    /// Whether the last one was of another shape. An issuer that writes in two ways in turn is read by one of them.
+    has_missed: bool,
 }
 
 impl KnownHeaders {
     /// Keeps the header of a token that has been verified, if it comes for the second time, and of what shape its payload is.
     pub fn keep(&self, verified: &CompactJws<'_>) {
-        // And so is its header.
-        if verified.has_known_shape() {
-            return;
-        }
-        let shape = || Shape::of(verified.unverified_payload()).map(Rc::new);
         let encoded = verified.encoded_header();
         let kept = &mut *self.kept.borrow_mut();
         if let Some(known) = kept.headers.iter_mut().find(|known| *known.encoded == *encoded) {
-            known.shape = shape();
+            known.note(verified);
         } else if encoded.len() <= LONGEST_BYTES && kept.has_come_before(encoded) {
-            kept.add(Known { encoded: encoded.into(), header: verified.header().clone(), shape: shape() });
+            kept.add(Known::of(verified));
         }
     }
 
@@ -73,6 +70,24 @@ impl KnownHeaders {
     #[cfg(test)]
     pub(crate) fn knows(&self, encoded: &[u8]) -> bool {
         self.recall(encoded).is_some()
+    }
+}
+
+impl Known {
+    fn of(verified: &CompactJws<'_>) -> Self {
+        let shape = Shape::of(verified.unverified_payload()).map(Rc::new);
+        Self { encoded: verified.encoded_header().into(), header: verified.header().clone(), shape, has_missed: false }
+    }
+
+    /// Notes another token that begins with it.
+    fn note(&mut self, verified: &CompactJws<'_>) {
+        let misses = !verified.has_known_shape();
+        if misses && (self.has_missed || self.shape.is_none()) {
+            self.shape = Shape::of(verified.unverified_payload()).map(Rc::new);
+            self.has_missed = false;
+        } else {
+            self.has_missed = misses;
+        }
     }
 }
 
@@ -150,8 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_is_that_of_the_last_verified_payload() {
+    fn the_shape_is_one_that_verified_payloads_have() {
         let known = KnownHeaders::default();
+        // Another one, behind which payloads have another shape.
+        let between =
+            format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(r#"{"x":1}"#));
+        keep(&known, &between, 2);
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
         let has_known_shape = |payload: &str, is_verified: bool| {
             let token = format!("{header}.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
@@ -162,17 +181,26 @@ mod tests {
             }
             jws.has_known_shape()
         };
-        let (one, other) = (r#"{"sub":"a","exp":1}"#, r#"{"exp":1,"sub":"a"}"#);
+        let (one, other, listed) = (r#"{"sub":"a","exp":1}"#, r#"{"exp":1,"sub":"a"}"#, r#"{"sub":["a"],"exp":1}"#);
         for (payload, is_verified, expected) in [
             (one, true, false),
             (one, true, false),
             (r#"{"sub":"b","exp":2}"#, true, true),
             (other, false, false),
+            (other, false, false),
             (one, false, true),
+            // One among others displaces nothing, nor do those that come in turn.
+            (other, true, false),
+            (one, true, true),
+            (other, true, false),
+            (one, true, true),
+            (other, true, false),
             (other, true, false),
             (other, true, true),
             (one, true, false),
-            (r#"{"sub":["a"],"exp":1}"#, true, false),
+            (listed, true, false),
+            (other, true, false),
+            (one, true, false),
             (one, true, false),
             (one, true, true),
         ] {

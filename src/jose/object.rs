@@ -62,7 +62,7 @@ struct Entry {
     value: Kept,
 }
 
-const _: () = assert!(size_of::<Entry>() == 24, "what is looked through for every request of a token is small");
+const _: () = assert!(size_of::<Entry>() == 24, "what rules look through for every request is small");
 
 /// Where a text stands among the texts, which are less than 4 GiB.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +211,7 @@ impl Members {
         match self.places.of(claim) {
             ClaimPlace::Nowhere => None,
             ClaimPlace::After(before) => self.entries.get(usize::from(before)).map(|entry| &entry.value),
-            ClaimPlace::FarBehind => self.find(texts, claim.name()),
+            ClaimPlace::FarBehind => self.find(texts, claim.name().as_bytes()),
         }
     }
 
@@ -228,8 +228,8 @@ impl Members {
         self.entries.get(*self.by_name.get(place)? as usize).map(|entry| &entry.value)
     }
 
-    /// The same, so that a name is found among many without comparing it with each. A token has room for 1,700 members, and is asked for
-    /// some 20 on every request.
+    /// The same, so that a name is found among many without comparing it with each. A token has room for 1,700 members, and rules
+    /// may ask for many of them on every request.
     pub(super) fn ready_to_be_searched(mut self, texts: &str) -> Self {
         if self.are_many() {
             let mut named: Vec<(&str, u32)> = self.names(texts).zip(0..).collect();

@@ -1,6 +1,7 @@
 //! Owns: how whoever writes objects writes them: which members, in which order, with which spaces between.
-//! Refuses: empty objects, long names, and names that are written in another way than they read.
-//! Always holds: no name is there twice, and each stands between quotes that are its own.
+//! Refuses: whatever is not read the quick way: lists, objects, escapes, numbers but integers, many members; long names; spaces where
+//! nearly nobody writes any.
+//! Always holds: no name is there twice.
 
 use std::ops::Range;
 
@@ -27,18 +28,20 @@ struct Lead {
 }
 
 impl Shape {
-    /// The one that `object` has, if it is still as it was written.
+    /// The one that `object` has. One that was read in another way than the quick one has none: its texts are not what was written, and
+    /// begin with its first name, before which there is neither brace nor quote.
     pub(super) fn of(object: &JsonObject) -> Option<Self> {
         let (text, names) = object.as_written();
-        let (mut own, mut leads) = (Vec::new(), Vec::new());
+        let mut own = Vec::with_capacity(text.len());
+        let mut leads = Vec::with_capacity(object.len());
         for name in names {
-            let (lead, name) = lead_around(text, &name)?;
-            if lead.starts_with('{') != leads.is_empty() {
+            let lead = lead_around(text, &name)?;
+            if (lead.start == 0) != leads.is_empty() {
                 return None;
             }
-            let narrow = |place| u8::try_from(place).ok();
-            leads.push(Lead { length: narrow(lead.len())?, name: (narrow(name.start)?, narrow(name.end)?) });
-            own.extend_from_slice(lead.as_bytes());
+            let narrow = |place: usize| u8::try_from(place - lead.start).ok();
+            leads.push(Lead { length: narrow(lead.end)?, name: (narrow(name.start)?, narrow(name.end)?) });
+            own.extend_from_slice(text.get(lead)?.as_bytes());
         }
         let (marks, places) = object.marks_and_places();
         (!leads.is_empty()).then(|| Self { text: own.into(), leads: leads.into(), marks, places })
@@ -60,15 +63,9 @@ impl Shape {
     }
 }
 
-/// What stands around a name in the `text` of an object, from the brace or comma before it to the colon behind it, and where in that the
-/// name is. None of a name that is not written there, as it reads.
-fn lead_around<'t>(text: &'t str, name: &Range<usize>) -> Option<(&'t str, Range<usize>)> {
-    if text.get(name.clone())?.contains(['"', '\\']) {
-        return None;
-    }
-    let before = text.get(..name.start)?.strip_suffix('"')?.trim_end_matches(' ');
+/// Where in the `text` of an object that stands which is around a name, from the brace or comma before it to the colon behind it.
+fn lead_around(text: &str, name: &Range<usize>) -> Option<Range<usize>> {
+    let before = text.get(..name.start)?.strip_suffix('"')?.trim_end_matches(' ').strip_suffix(['{', ','])?;
     let behind = text.get(name.end..)?.strip_prefix('"')?.trim_start_matches(' ').strip_prefix(':')?;
-    let start = before.strip_suffix(['{', ','])?.len();
-    let lead = text.get(start..text.len() - behind.len())?;
-    Some((lead, name.start - start..name.end - start))
+    (!before.ends_with(' ')).then(|| before.len()..text.len() - behind.len())
 }
