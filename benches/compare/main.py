@@ -83,6 +83,8 @@ def main():
     with Standing(rig, needed):
         # This program is part of the load: it polls, and holds idle connections.
         os.sched_setaffinity(0, {int(machine.LOAD_CORE)})
+        if not rig.awake:
+            results.note("cores may fall asleep between requests: this program cannot keep them awake by /dev/cpu_dma_latency")
         control(rig, results)
         for done in range(0, options.rounds, _PASS):
             rounds = min(_PASS, options.rounds - done)
@@ -101,7 +103,7 @@ def main():
         options.svg.write_text(drawn)
         print(f"\nchart: {options.svg}")
     if options.json:
-        told = {"rounds": options.rounds, "seconds": options.seconds, "only": options.only}
+        told = {"rounds": options.rounds, "seconds": options.seconds, "only": options.only, "awake": rig.awake}
         options.json.write_text(report.as_json(results, description, rows, told))
         print(f"figures: {options.json}")
     print(f"took {(time.monotonic() - begun) / 60:.0f} minutes")

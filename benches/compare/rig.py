@@ -31,6 +31,7 @@ class Rig:
     upstream_port: int = 0
     jwks_port: int = 0
     descriptors: int = 0
+    awake: bool = False  # whether cores are kept from falling asleep
     openssl: Path = None  # a configuration for those who call: one version, suite and curve
     _homes: int = field(default=0)
     _pass: Path = None  # where the homes of this pass are
@@ -100,6 +101,7 @@ class Standing(ExitStack):
         TARGET.mkdir(parents=True, exist_ok=True)
         rig.folder = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="compare-", dir=TARGET)))
         os.chmod(rig.folder, 0o755)
+        rig.awake = self.enter_context(machine.awake_cores())
         rig.descriptors = machine.allow_descriptors(65536)
         rig.upstream_port, rig.jwks_port = machine.free_port(), machine.free_port()
         rig.openssl = rig.folder / "openssl.cnf"
