@@ -1,7 +1,7 @@
-//! Owns: the headers of tokens that were verified, by their encoded text: every token that a key signs begins with the same one, and its
-//! claims mostly come in the same order.
+//! Owns: the headers of tokens that one worker verified, by their encoded text: every token that a key signs begins with the same one, and
+//! its claims mostly come in the same order.
 //! Refuses: more than a few, long ones, those of tokens that nobody verified, and those that came once: neither bogus tokens nor an
-//! issuer that puts something unique into each header displace anything. To leave its worker's thread.
+//! issuer that puts something unique into each header displace anything.
 //! Always holds: a header is recalled for the very same bytes only, and then says what reading it anew would say; in which order claims
 //! come is no more than a guess.
 
@@ -48,7 +48,8 @@ struct Known {
 }
 
 impl KnownHeaders {
-    /// Keeps the header of a token that has been verified, if it comes for the second time, and of what shape its payload is.
+    /// Keeps the header of a token that has been verified, if it comes for the second time, and of what shape its payload
+    /// is, if two in a row are not of the one that is kept.
     pub fn keep(&self, verified: &CompactJws<'_>) {
         let encoded = verified.encoded_header();
         let kept = &mut *self.kept.borrow_mut();

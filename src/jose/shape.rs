@@ -1,6 +1,6 @@
 //! Owns: how whoever writes objects writes them: which members, in which order, with which spaces between.
-//! Refuses: whatever is not read the quick way: lists, objects, escapes, numbers but integers, many members; long names; spaces where
-//! nearly nobody writes any.
+//! Refuses: whatever is not read the quick way: lists, objects, escapes, numbers other than short integers, many members; long names;
+//! spaces where nearly nobody writes any.
 //! Always holds: no name is there twice.
 
 use std::ops::Range;
@@ -32,12 +32,15 @@ impl Shape {
     /// begin with its first name, before which there is neither brace nor quote.
     pub(super) fn of(object: &JsonObject) -> Option<Self> {
         let (text, names) = object.as_written();
-        let mut own = Vec::with_capacity(text.len());
-        let mut leads = Vec::with_capacity(object.len());
+        let (mut own, mut leads) = (Vec::new(), Vec::new());
         for name in names {
             let lead = lead_around(text, &name)?;
             if (lead.start == 0) != leads.is_empty() {
                 return None;
+            }
+            if leads.is_empty() {
+                own.reserve(text.len());
+                leads.reserve(object.len());
             }
             let narrow = |place: usize| u8::try_from(place - lead.start).ok();
             leads.push(Lead { length: narrow(lead.end)?, name: (narrow(name.start)?, narrow(name.end)?) });
