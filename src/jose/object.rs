@@ -94,11 +94,8 @@ impl JsonObject {
     pub(super) fn parse_like(text: Vec<u8>, shape: Option<&Shape>) -> Result<(Self, bool), JsonFault> {
         // Looked at once and as a whole, which takes a fifth of looking at each text.
         let texts = String::from_utf8(text).map_err(|error| fault_of(error.as_bytes()))?;
-        if let Some(members) = shape.and_then(|shape| plain_object::read_like(&texts, shape)) {
-            return Ok((Self { texts, members }, true));
-        }
-        if let Some(members) = plain_object::read(&texts) {
-            return Ok((Self { texts, members }, false));
+        if let Some((members, has_shape)) = plain_object::read(&texts, shape) {
+            return Ok((Self { texts, members }, has_shape));
         }
         // What cannot be an object is left to the reader that knows what else it is.
         if !texts.trim_ascii_start().starts_with('{') {

@@ -57,11 +57,15 @@ fn written(object: &JsonObject) -> Vec<(String, String)> {
     object.iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
 }
 
+fn read_plainly(text: &str) -> Option<Members> {
+    plain_object::read(text, None).map(|(members, _)| members)
+}
+
 fn assert_read_alike(text: &[u8]) {
     let read = JsonObject::parse(text.to_vec());
     let other = parse_object(text);
     let expected = other.clone().map(in_order);
-    if let Some(members) = str::from_utf8(text).ok().and_then(plain_object::read) {
+    if let Some(members) = str::from_utf8(text).ok().and_then(read_plainly) {
         let plain = JsonObject { texts: String::from_utf8(text.to_vec()).unwrap(), members };
         assert_eq!(other, Ok(plain.to_map()), "the quick way reads {text:?}");
         assert_eq!(expected, Ok(written(&plain)), "the quick way orders {text:?}");
@@ -332,7 +336,7 @@ fn what_is_nested_weighs() {
 
 #[test]
 fn a_usual_token_is_read_the_quick_way() {
-    let plain = |text: &str| plain_object::read(text).is_some();
+    let plain = |text: &str| read_plainly(text).is_some();
     assert!(plain(r#"{"iss":"https://id/","aud":"api","exp":1700003600,"scope":"a b","admin":false,"n":null}"#));
     assert!(plain(" { \"a\" : 0 } ") && !plain("{}") && !plain(r#"{"a":[]}"#) && !plain(r#"{"a":1,"a":1}"#));
 }
@@ -384,9 +388,9 @@ proptest! {
             }
         }
         if let Some(shape) = shape_of(&first) {
-            prop_assert!(plain_object::read(&first).is_some());
+            prop_assert!(read_plainly(&first).is_some());
             prop_assert!(assert_read_like(&first, &shape));
-            prop_assert!(is_spoilt || plain_object::read(&second).is_none() || assert_read_like(&second, &shape));
+            prop_assert!(is_spoilt || read_plainly(&second).is_none() || assert_read_like(&second, &shape));
         }
     }
 
