@@ -57,7 +57,7 @@ impl<T> RouteTableBuilder<T> {
     pub fn build(self) -> RouteTable<T> {
         let mut table = RouteTable::default();
         for (host, tree) in self.hosts {
-            table.add_host(host, tree);
+            table.add_host(host, tree.finished());
         }
         table.set_routes(self.routes.into_iter().map(|(_, route)| route).collect(), self.shapes);
         table

@@ -7,7 +7,7 @@ use std::{num::NonZeroU32, slice};
 
 use super::{
     path::{MOST_PARAMETERS, Segment},
-    ways::{Literal, Ways},
+    ways::{Literal, WayTable, Ways},
 };
 
 /// The paths of one host, and the routes of each.
@@ -15,8 +15,8 @@ use super::{
 pub(super) struct PathTree {
     /// The first one is where every path begins.
     places: Vec<Place>,
-    /// From a place over a literal to the next one, for all places together.
-    ways: Ways,
+    /// From places over a literal to the next one.
+    ways: WayTable,
     /// The routes of the paths that have more than one.
     several: Vec<Vec<u32>>,
 }
@@ -25,11 +25,10 @@ pub(super) struct PathTree {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Place {
-    /// Which place this one is behind, and over which literal, if it is one.
-    before: u32,
+    /// Over which literal one comes here, if it is one.
     literal: Literal,
-    /// Whether literals lead on from here.
-    leads_on: bool,
+    /// Where literals lead on from here.
+    ways: Ways,
     parameter: Option<NonZeroU32>,
     /// The first route with a parameter here.
     parameter_of: u32,
@@ -37,12 +36,8 @@ struct Place {
     ending: Answering,
     /// What answers to a path that ends with a slash behind here.
     slash: Answering,
-    /// What answers to a path of which a rest begins here.
+    /// What answers to a path of which a rest begins here; also at `ending` and `slash`, unless a route says that path itself.
     rest: Answering,
-    /// Whether it is a rest that also answers at `ending`, and no route says this path itself.
-    ending_is_implied: bool,
-    /// The same for `slash`.
-    slash_is_implied: bool,
 }
 
 const _: () = assert!(size_of::<Place>() == 64, "a place is one cache line");
@@ -76,7 +71,13 @@ pub(super) struct Values {
 
 impl PathTree {
     pub(super) fn new() -> Self {
-        Self { places: vec![Place::default()], ways: Ways::new(), several: Vec::new() }
+        Self { places: vec![Place::default()], ways: WayTable::new(), several: Vec::new() }
+    }
+
+    /// The same, ready to be asked.
+    pub(super) fn finished(mut self) -> Self {
+        self.ways.gather(self.places.iter_mut().map(|place| &mut place.ways));
+        self
     }
 
     /// The routes of the path that `path` fits best; puts in where the values of its parameters are.
@@ -97,7 +98,7 @@ impl PathTree {
                 Some(behind) => behind,
             };
             let (segment, follows) = first_segment(behind);
-            let literal = self.behind_literal(at, place, segment);
+            let literal = self.behind_literal(place, segment);
             let parameter = place.parameter.map(NonZeroU32::get).filter(|_| !segment.is_empty());
             let rest = self.routes(&place.rest);
             match (literal, parameter, rest) {
@@ -131,7 +132,8 @@ impl PathTree {
     pub(super) fn spoken<'t>(&'t self, segments: &'t [Segment]) -> &'t [u32] {
         let (before, end) = split_end(segments);
         let place = self.places_along(before).nth(before.len());
-        let routes = place.filter(|place| !place.is_implied(end)).and_then(|place| self.routes(place.answering(end)));
+        let routes =
+            place.filter(|place| !self.is_implied(place, end)).and_then(|place| self.routes(place.answering(end)));
         routes.unwrap_or_default()
     }
 
@@ -153,10 +155,9 @@ impl PathTree {
         let mut at = Some(0);
         let mut segments = segments.iter();
         std::iter::from_fn(move || {
-            let number = at?;
-            let place = self.place(number)?;
+            let place = self.place(at?)?;
             at = segments.next().and_then(|segment| match segment {
-                Segment::Literal(literal) => self.behind_literal(number, place, literal),
+                Segment::Literal(literal) => self.behind_literal(place, literal),
                 Segment::Parameter(_) => place.parameter.map(NonZeroU32::get),
                 Segment::Rest(_) => None,
             });
@@ -196,23 +197,23 @@ impl PathTree {
         }
     }
 
-    fn behind_literal(&self, at: u32, place: &Place, literal: &str) -> Option<u32> {
-        if !place.leads_on {
-            return None;
-        }
-        let is_it = |below: u32| self.place(below).is_some_and(|below| below.before == at && below.literal.is(literal));
-        self.ways.find(at, literal, is_it)
+    fn behind_literal(&self, place: &Place, literal: &str) -> Option<u32> {
+        let literal = literal.as_bytes();
+        let is_it = |below: u32| self.place(below).is_some_and(|below| below.literal.as_bytes() == literal);
+        self.ways.find(place.ways, literal, is_it)
     }
 
     fn make_literal(&mut self, at: u32, literal: &str) -> u32 {
         let Some(place) = self.place(at) else { return at };
-        if let Some(known) = self.behind_literal(at, place, literal) {
+        if let Some(known) = self.behind_literal(place, literal) {
             return known;
         }
-        let new = self.make_place(Place { before: at, literal: Literal::new(literal), ..Place::default() });
-        self.ways.insert(at, literal, new);
+        let before = place.ways;
+        let new = self.make_place(Place { literal: Literal::new(literal), ..Place::default() });
+        let literal_of = |place: u32| self.places.get(place as usize).map_or(&[][..], |place| place.literal.as_bytes());
+        let ways = self.ways.add(before, literal.as_bytes(), new, literal_of);
         if let Some(place) = self.places.get_mut(at as usize) {
-            place.leads_on = true;
+            place.ways = ways;
         }
         new
     }
@@ -221,7 +222,7 @@ impl PathTree {
         if let Some(known) = self.place(at).and_then(|place| place.parameter) {
             return known.get();
         }
-        let new = self.make_place(Place { before: at, ..Place::default() });
+        let new = self.make_place(Place::default());
         if let Some(place) = self.places.get_mut(at as usize) {
             (place.parameter, place.parameter_of) = (NonZeroU32::new(new), route);
         }
@@ -235,23 +236,29 @@ impl PathTree {
 
     /// Puts in that `route` says the path that ends so at `at`; a rest that was implied there gives way.
     fn speak(&mut self, at: u32, end: End, route: u32) {
+        let is_implied = self.place(at).is_some_and(|place| self.is_implied(place, end));
         let Some(place) = self.places.get_mut(at as usize) else { return };
-        if place.is_implied(end) {
-            place.set_implied(end, false);
+        if is_implied {
             *place.answering_mut(end) = Answering::None;
         }
         place.answering_mut(end).add(route, &mut self.several);
     }
 
-    /// Puts in that the rest of `route` also answers to that path, unless a route says it.
+    /// Puts in that the rest of `route`, which begins at `at`, also answers to that path, unless a route says it.
     fn imply(&mut self, at: u32, end: End, route: u32) {
-        let Some(place) = self.places.get_mut(at as usize) else { return };
-        if matches!(place.answering(end), Answering::None) {
-            place.set_implied(end, true);
+        let may_be = |place| self.routes(Place::answering(place, end)).is_none() || self.is_implied(place, end);
+        if !self.place(at).is_some_and(may_be) {
+            return;
         }
-        if place.is_implied(end) {
+        if let Some(place) = self.places.get_mut(at as usize) {
             place.answering_mut(end).add(route, &mut self.several);
         }
+    }
+
+    /// Whether it is a rest that answers there, and no route says this path itself.
+    fn is_implied(&self, place: &Place, end: End) -> bool {
+        let first = |end| self.routes(place.answering(end)).and_then(<[u32]>::first);
+        end != End::Rest && first(end).is_some() && first(end) == first(End::Rest)
     }
 }
 
@@ -269,23 +276,6 @@ impl Place {
             End::Here => &mut self.ending,
             End::Slash => &mut self.slash,
             End::Rest => &mut self.rest,
-        }
-    }
-
-    const fn set_implied(&mut self, end: End, implied: bool) {
-        match end {
-            End::Here => self.ending_is_implied = implied,
-            End::Slash => self.slash_is_implied = implied,
-            // Only its route says it.
-            End::Rest => {}
-        }
-    }
-
-    const fn is_implied(&self, end: End) -> bool {
-        match end {
-            End::Here => self.ending_is_implied,
-            End::Slash => self.slash_is_implied,
-            End::Rest => false,
         }
     }
 }
