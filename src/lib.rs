@@ -31,12 +31,13 @@
 //! | 3 | [`routing`], [`auth`], [`upstream`], [`server`], [`limit`]: siblings that do not know each other |
 //! | 2 | [`store`]: what survives a restart; [`outbound`]: what Postern itself asks of other servers |
 //! | 1 | [`config`]: the TOML as plain data; [`http`], [`jose`], [`oauth`], [`pem`]: vocabularies; [`telemetry`]: metrics and logs |
-//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`], [`read_ahead`], [`received`], [`in_place`], [`turn`] |
+//! | 0 | [`clock`], [`id`], [`secret`], [`diagnostic`], [`living`], [`descriptors`], [`read_ahead`], [`received`], [`in_place`], [`ahead`], [`turn`] |
 //!
 //! The library is there for the program, its tests and its benchmarks; it promises nothing to other crates.
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod ahead;
 pub mod app;
 pub mod auth;
 pub mod authorization_server;

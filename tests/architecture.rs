@@ -39,6 +39,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("read_ahead", 0),
     ("received", 0),
     ("in_place", 0),
+    ("ahead", 0),
     ("turn", 0),
 ];
 

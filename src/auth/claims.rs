@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{VerifyError, issuer::Verification};
 use crate::{
+    ahead,
     clock::UnixTime,
     config::TokenTypeConfig,
     jose::{ClaimName, JsonObject, Member, TokenType},
@@ -112,6 +113,14 @@ impl Claims {
         }
         let scopes = scopes(&members)?;
         Ok(Self { members, scopes, expires_at, not_before, issued_at })
+    }
+
+    /// Has what is asked of every token fetched.
+    pub(super) fn fetch(&self) {
+        ahead::fetch(&self.expires_at);
+        ahead::fetch(&self.issued_at);
+        self.scopes.fetch();
+        self.members.fetch();
     }
 
     /// Judges the times (RFC 7519 sections 4.1.4 to 4.1.6), the issuer's clock being off by up to `leeway`.

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{Claims, Principal, TrustedKey, inquiry::Belief};
-use crate::{clock::UnixTime, id::TokenId, jose::Member, oauth::ScopeSet};
+use crate::{ahead, clock::UnixTime, id::TokenId, jose::Member, oauth::ScopeSet};
 
 /// A token whose signature and form have been verified, or that its issuer knows by heart.
 #[derive(Debug)]
@@ -51,6 +51,13 @@ impl VerifiedToken {
     #[must_use]
     pub const fn issuer(&self) -> &Arc<str> {
         &self.issuer
+    }
+
+    /// Has it fetched, as it will be judged once its text has been compared.
+    pub(super) fn fetch(&self) {
+        ahead::fetch(&self.issuer.as_ptr());
+        ahead::fetch(&self.is_api_key);
+        self.claims.fetch();
     }
 
     /// Who presents it.

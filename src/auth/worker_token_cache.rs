@@ -55,7 +55,9 @@ impl WorkerTokenCache {
     pub(super) fn judge_own<T>(&self, text: &[u8], judge: impl FnOnce(&CachedToken) -> Option<T>) -> Option<T> {
         let place = self.shared.place(text);
         let own = self.own.borrow();
-        own.at(place).filter(|entry| entry.is_of(text)).and_then(|entry| judge(entry))
+        let entry = own.at(place)?;
+        entry.verified().fetch();
+        entry.is_of(text).then(|| judge(entry)).flatten()
     }
 
     /// The headers of tokens that this worker has verified.

@@ -6,6 +6,8 @@ use std::{fmt, ops::Range};
 
 use serde_json::{Map, Number, Value};
 
+use crate::ahead;
+
 use super::{
     claim_name::{ClaimName, ClaimPlace, ClaimPlaces},
     json::{JsonFault, parse_object},
@@ -16,6 +18,8 @@ use super::{
 
 /// For how many members there is room from the start: as many as most tokens have claims.
 const USUAL_MEMBERS: usize = 12;
+/// How many members, each second one, and how many cache lines of texts are fetched ahead: those of usual tokens.
+const MOST_FETCHED: usize = 6;
 /// Up to so many names are compared one by one when one more is read.
 const MOST_COMPARED: usize = 16;
 
@@ -121,6 +125,15 @@ impl JsonObject {
     #[must_use]
     pub fn claim(&self, claim: ClaimName) -> Option<Member<'_>> {
         self.members.find_claim(&self.texts, claim).map(|value| self.value(value))
+    }
+
+    /// Has where its members and their texts are fetched.
+    pub fn fetch(&self) {
+        let Members { entries, marks, places, by_name: _ } = &self.members;
+        ahead::fetch(marks);
+        ahead::fetch(places);
+        entries.iter().step_by(2).take(MOST_FETCHED).for_each(|entry| ahead::fetch(&entry.name));
+        self.texts.as_bytes().iter().step_by(64).take(MOST_FETCHED).for_each(ahead::fetch);
     }
 
     /// How many members it has.

@@ -7,6 +7,8 @@ use std::{collections::HashSet, fmt, iter};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::ahead;
+
 /// Up to so many scopes are compared one by one when one more is read.
 const MOST_COMPARED: usize = 16;
 
@@ -52,6 +54,11 @@ pub enum InvalidScope {
 }
 
 impl ScopeSet {
+    /// Has it fetched, as it will be needed soon.
+    pub fn fetch(&self) {
+        self.text.as_bytes().first().into_iter().for_each(ahead::fetch);
+    }
+
     /// Reads scopes separated by single spaces. The empty text is the empty set.
     ///
     /// # Errors

@@ -33,6 +33,11 @@ impl<K> Tally<K> {
         entry.count.add(1);
     }
 
+    /// Whether nothing has been counted yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.get().is_none()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, u64)> {
         std::iter::successors(self.first.get(), |entry| entry.next.get().map(|next| &**next))
             .map(|entry| (&entry.key, entry.count.value()))
