@@ -153,12 +153,14 @@ impl Body for ManagedBody {
 /// A response's body on its way to downstream. It is handed on some ten times, and so it is boxed where it is large.
 pub enum ResponseBody {
     /// What the upstream sends.
-    Forwarded(Box<MeteredBody<TiedBody<UpstreamBody<RequestBody>>, ResponseEnd>>),
+    Forwarded(Box<ForwardedBody>),
     /// What the gateway itself says.
     Own(MeteredBody<Full<Bytes>, ResponseEnd>),
     /// What the management of a token endpoint says.
     Managed(Box<MeteredBody<ManagedBody, ResponseEnd>>),
 }
+
+type ForwardedBody = MeteredBody<TiedBody<UpstreamBody<RequestBody>>, ResponseEnd>;
 
 impl Body for ResponseBody {
     type Data = Bytes;
@@ -186,5 +188,16 @@ impl Body for ResponseBody {
             Self::Own(body) => body.size_hint(),
             Self::Managed(body) => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::in_place;
+
+    #[test]
+    fn each_answer_of_an_upstream_has_one_of_a_size_that_is_at_hand() {
+        assert!(in_place::is_at_hand(size_of::<ForwardedBody>()), "{}", size_of::<ForwardedBody>());
     }
 }

@@ -90,7 +90,7 @@ async fn manage(
     if let Some(refusal) = &refusal {
         log(refusal, response.status(), record);
     }
-    record.managed(token, refusal.as_ref().map(ManagementRefusal::reason));
+    record.managed(token.as_ref(), refusal.as_ref().map(ManagementRefusal::reason));
     Ok(Answer::Managed(response.map(ManagedBody::new)))
 }
 

@@ -34,7 +34,10 @@ use crate::{
 };
 
 /// One request, from its head to the end of its answer.
+///
+/// Whole cache lines, as its fields alone would be of a size that is not at hand ([`in_place`]).
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Record {
     worker: Rc<Worker>,
     snapshot: Rc<InForce>,
@@ -43,31 +46,37 @@ pub(super) struct Record {
     began: Instant,
     time: UnixTime,
     request_id: RequestId,
-    method: Method,
-    /// What was asked for, if there was a log to tell of it when it came.
-    uri: Option<Uri>,
     version: Version,
-    arrival: Option<Rc<Arrival>>,
     caller: IpAddr,
     route: Option<RouteIndex>,
     own_counters: Option<RouteCounters>,
     /// How the limit stands that it was counted by.
     limit: Option<Taken>,
-    token: Option<Arc<VerifiedToken>>,
-    /// The client that asked the embedded issuer for a token, once it had proven itself.
-    issued_to: Option<Arc<str>>,
     reason: Option<&'static str>,
-    would_refuse: Option<&'static str>,
     /// Whether nobody could say what its token is worth.
     is_unjudged: bool,
-    auth_duration: Option<Duration>,
     /// What ends the exchange with its token.
     tie: Option<Lifeline>,
-    endpoint: Option<Arc<str>>,
-    timings: Option<Timings>,
     status: Option<StatusCode>,
     bytes_in: RequestBytes,
     bytes_out: u64,
+    /// There if there was a log to tell of the request when it came.
+    logged: Option<Box<Logged>>,
+}
+
+/// What only the log tells.
+#[derive(Debug)]
+struct Logged {
+    method: Method,
+    uri: Uri,
+    arrival: Option<Rc<Arrival>>,
+    token: Option<Arc<VerifiedToken>>,
+    /// The client that asked the embedded issuer for a token, once it had proven itself.
+    issued_to: Option<Arc<str>>,
+    would_refuse: Option<&'static str>,
+    auth_duration: Option<Duration>,
+    endpoint: Option<Arc<str>>,
+    timings: Option<Timings>,
 }
 
 impl Record {
@@ -87,26 +96,18 @@ impl Record {
             began: Instant::now(),
             time,
             request_id: headers::request_id(&request.fields, time),
-            method: request.method.clone(),
-            uri: worker.access_log().is_on().then(|| request.uri.clone()),
             version: request.version,
-            arrival: None,
             caller: connection.peer.ip(),
             route: None,
             own_counters: None,
             limit: None,
-            token: None,
-            issued_to: None,
             reason: None,
-            would_refuse: None,
             is_unjudged: false,
-            auth_duration: None,
             tie: None,
-            endpoint: None,
-            timings: None,
             status: None,
             bytes_in: RequestBytes::default(),
             bytes_out: 0,
+            logged: worker.access_log().is_on().then(|| in_place::boxed(|| Logged::of(request))),
         })
     }
 
@@ -147,7 +148,7 @@ impl Record {
 
     /// Notes which host is asked for.
     pub(super) fn arrived(&mut self, arrival: &Rc<Arrival>) {
-        self.arrival = Some(Rc::clone(arrival));
+        self.for_log(|logged| logged.arrival = Some(Rc::clone(arrival)));
     }
 
     /// Notes whose request it is, by what trusted proxies say.
@@ -160,8 +161,11 @@ impl Record {
         self.caller
     }
 
-    pub(super) const fn matched(&mut self, route: RouteIndex) {
+    pub(super) fn matched(&mut self, route: RouteIndex) {
         self.route = Some(route);
+        if let Some(counters) = self.route_counters() {
+            counters.fetch();
+        }
     }
 
     /// Whether its issuer could not say what its token is worth, so that nobody knows whose request it is.
@@ -185,7 +189,7 @@ impl Record {
     }
 
     pub(super) fn issued(&mut self, client_id: Option<&Arc<str>>, reason: Option<&'static str>) {
-        self.issued_to = client_id.cloned();
+        self.for_log(|logged| logged.issued_to = client_id.cloned());
         self.reason = reason;
         if let Some(reason) = reason {
             self.counters().rejected(reason);
@@ -193,9 +197,8 @@ impl Record {
     }
 
     /// Notes who managed the embedded issuer's tokens, and why it was refused, if so.
-    pub(super) fn managed(&mut self, token: Option<Arc<VerifiedToken>>, reason: Option<&'static str>) {
-        self.token = token;
-        self.auth_duration = Some(self.began.elapsed());
+    pub(super) fn managed(&mut self, token: Option<&Arc<VerifiedToken>>, reason: Option<&'static str>) {
+        self.decided_about(token);
         self.reason = reason;
         if let Some(reason) = reason {
             self.counters().rejected(reason);
@@ -204,12 +207,10 @@ impl Record {
 
     /// Notes what was decided about a token on a route that asks for one.
     pub(super) fn decided(&mut self, token: Option<&Arc<VerifiedToken>>, refusal: Option<&Rejection>, report: bool) {
-        self.token = token.cloned();
-        // Only the log tells of it, and asking for the time is not free.
-        self.auth_duration = self.worker.access_log().is_on().then(|| self.began.elapsed());
+        self.decided_about(token);
         self.is_unjudged = refusal.is_some_and(|refusal| refusal.fault() == Fault::Issuer);
         if report {
-            self.would_refuse = refusal.map(Rejection::reason);
+            self.for_log(|logged| logged.would_refuse = refusal.map(Rejection::reason));
         }
         let Some(counters) = self.route_counters() else { return };
         let decision = Decision {
@@ -240,8 +241,7 @@ impl Record {
 
     /// Notes that the upstream answered.
     pub(super) fn forwarded(&mut self, endpoint: &Arc<str>, timings: Timings, status: StatusCode) {
-        self.endpoint = Some(Arc::clone(endpoint));
-        self.timings = Some(timings);
+        self.for_log(|logged| (logged.endpoint, logged.timings) = (Some(Arc::clone(endpoint)), Some(timings)));
         let Some(route) = self.matched_route() else { return };
         let exchange = Exchange {
             status: Some(status.as_u16()),
@@ -253,8 +253,8 @@ impl Record {
     }
 
     /// Notes that it did not.
-    pub(super) fn not_forwarded(&mut self, endpoint: Option<Arc<str>>, rejection: &Rejection) {
-        self.endpoint = endpoint;
+    pub(super) fn not_forwarded(&mut self, endpoint: Option<&Arc<str>>, rejection: &Rejection) {
+        self.for_log(|logged| logged.endpoint = endpoint.cloned());
         // What the caller did, or what became of its token, is no failure of the upstream.
         let Rejection::Forward(_) = rejection else { return };
         let Some(route) = self.matched_route() else { return };
@@ -290,6 +290,19 @@ impl Record {
         }
     }
 
+    /// Notes what only the log tells, if there is one.
+    fn for_log(&mut self, note: impl FnOnce(&mut Logged)) {
+        if let Some(logged) = &mut self.logged {
+            note(logged);
+        }
+    }
+
+    /// Notes that it was just decided about `token`.
+    fn decided_about(&mut self, token: Option<&Arc<VerifiedToken>>) {
+        let began = self.began;
+        self.for_log(|logged| (logged.token, logged.auth_duration) = (token.cloned(), Some(began.elapsed())));
+    }
+
     fn matched_route(&self) -> Option<&Route> {
         self.route.and_then(|index| self.snapshot.route(index))
     }
@@ -309,8 +322,8 @@ impl Record {
         let finished = FinishedRequest { status, duration, bytes_in: self.bytes_in.count(), bytes_out: self.bytes_out };
         let route = self.matched_route();
         self.counters().finished(&finished);
-        let Some(uri) = self.uri.as_ref().filter(|_| self.worker.access_log().is_on()) else { return };
-        let verified = self.token.as_deref().map(|token| TokenEntry {
+        let Some(logged) = self.logged.as_deref().filter(|_| self.worker.access_log().is_on()) else { return };
+        let verified = logged.token.as_deref().map(|token| TokenEntry {
             issuer: token.issuer(),
             client_id: token.client_id(),
             key_id: token.key_id(),
@@ -323,33 +336,60 @@ impl Record {
             listener: self.connection.listener_name(),
             protocol: self.version,
             peer: self.caller,
-            method: self.method.as_str(),
-            host: self.arrival.as_ref().map(|arrival| arrival.host().as_str()),
-            path: uri.path(),
+            method: logged.method.as_str(),
+            host: logged.arrival.as_ref().map(|arrival| arrival.host().as_str()),
+            path: logged.uri.path(),
             route: route.map(Route::name),
             upstream: route.map(|route| &**route.terms.upstream.name()),
-            endpoint: self.endpoint.as_deref(),
+            endpoint: logged.endpoint.as_deref(),
             status,
             reason: self.reason.or_else(|| status.is_none().then_some("downstream_aborted")),
-            would_be_reason: self.would_refuse,
+            would_be_reason: logged.would_refuse,
             bytes_in: finished.bytes_in,
             bytes_out: finished.bytes_out,
             duration: Seconds(duration),
-            auth_duration: self.auth_duration.map(Seconds),
-            upstream_connect_duration: self
+            auth_duration: logged.auth_duration.map(Seconds),
+            upstream_connect_duration: logged
                 .timings
                 .filter(|timings| !timings.reused)
                 .map(|timings| Seconds(timings.connection)),
-            upstream_header_duration: self.timings.map(|timings| Seconds(timings.response_header)),
-            issued_to: self.issued_to.as_deref(),
+            upstream_header_duration: logged.timings.map(|timings| Seconds(timings.response_header)),
+            issued_to: logged.issued_to.as_deref(),
             jwt: verified,
             config_generation: self.snapshot.generation,
         });
     }
 }
 
+impl Logged {
+    fn of(request: &RequestHead) -> Self {
+        Self {
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            arrival: None,
+            token: None,
+            issued_to: None,
+            would_refuse: None,
+            auth_duration: None,
+            endpoint: None,
+            timings: None,
+        }
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         self.write();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_has_one_of_a_size_that_is_at_hand() {
+        assert!(in_place::is_at_hand(size_of::<Record>()), "{}", size_of::<Record>());
+        assert!(in_place::is_at_hand(size_of::<Logged>()), "{}", size_of::<Logged>());
     }
 }

@@ -102,8 +102,8 @@ struct Counters {
 #[derive(Debug)]
 pub(super) struct UnderWay {
     endpoint: Arc<Endpoint>,
-    /// How many may be.
-    most: usize,
+    /// How many may be; `u32::MAX` for no bound. Small, since each answer's body carries one.
+    most: u32,
     has_connection: bool,
 }
 
@@ -241,11 +241,11 @@ impl Endpoint {
 
     /// Counts a request until the answer is dropped, unless `most` are under way.
     pub(super) fn begin_request(self: &Arc<Self>, most: Option<u32>) -> Option<UnderWay> {
-        let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        if most == usize::MAX {
+        let most = most.unwrap_or(u32::MAX);
+        if most == u32::MAX {
             self.counters.under_way.fetch_add(1, Relaxed);
         } else {
-            let one_more = |under_way: usize| (under_way < most).then(|| under_way.saturating_add(1));
+            let one_more = |under_way: usize| (under_way < most as usize).then(|| under_way.saturating_add(1));
             self.counters.under_way.fetch_update(SeqCst, SeqCst, one_more).ok()?;
         }
         Some(UnderWay { endpoint: Arc::clone(self), most, has_connection: false })
@@ -304,7 +304,7 @@ impl Drop for UnderWay {
         let under_way = self.endpoint.counters.under_way.fetch_sub(1, SeqCst);
         // One that had no connection makes no room by leaving, unless it was in the way itself. If it told those who wait, of whom
         // it may be one, they would wake each other in turns.
-        if self.has_connection || under_way >= self.most {
+        if self.has_connection || under_way >= self.most as usize {
             self.endpoint.room.made();
         }
     }
