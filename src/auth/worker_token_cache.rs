@@ -57,7 +57,7 @@ impl WorkerTokenCache {
         let own = self.own.borrow();
         let entry = own.at(place)?;
         entry.verified().fetch();
-        entry.is_of(text).then(|| judge(entry)).flatten()
+        if entry.is_of(text) { judge(entry) } else { None }
     }
 
     /// The headers of tokens that this worker has verified.

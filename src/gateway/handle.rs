@@ -157,7 +157,7 @@ impl Gateway {
         let Forwarded { mut response, upgrade, endpoint, timings } = *forwarded.map_err(|error| {
             let endpoint = error.endpoint().cloned();
             let rejection = Rejection::from(error);
-            record.not_forwarded(endpoint.as_ref(), &rejection);
+            record.not_forwarded(endpoint, &rejection);
             rejection
         })?;
         record.forwarded(&endpoint, timings, response.head.status);

@@ -253,8 +253,8 @@ impl Record {
     }
 
     /// Notes that it did not.
-    pub(super) fn not_forwarded(&mut self, endpoint: Option<&Arc<str>>, rejection: &Rejection) {
-        self.for_log(|logged| logged.endpoint = endpoint.cloned());
+    pub(super) fn not_forwarded(&mut self, endpoint: Option<Arc<str>>, rejection: &Rejection) {
+        self.for_log(|logged| logged.endpoint = endpoint);
         // What the caller did, or what became of its token, is no failure of the upstream.
         let Rejection::Forward(_) = rejection else { return };
         let Some(route) = self.matched_route() else { return };

@@ -6,8 +6,6 @@ use std::{fmt, ops::Range};
 
 use serde_json::{Map, Number, Value};
 
-use crate::ahead;
-
 use super::{
     claim_name::{ClaimName, ClaimPlace, ClaimPlaces},
     json::{JsonFault, parse_object},
@@ -15,6 +13,7 @@ use super::{
     shape::Shape,
     strict_object,
 };
+use crate::ahead;
 
 /// For how many members there is room from the start: as many as most tokens have claims.
 const USUAL_MEMBERS: usize = 12;

@@ -34,7 +34,7 @@ pub(super) enum Ways {
     Many { bits: u8, first: u32 },
 }
 
-/// A hash table among the groups of a [`WayTable`].
+/// A hash table among the groups of a [`WayTable`]. Inside of [`Ways`] it would make them, and so a place, larger.
 #[derive(Clone, Copy)]
 struct Region {
     bits: u8,
@@ -253,13 +253,21 @@ mod tests {
         for length in 0..=2 * SHORT {
             let text: String = "abc/".chars().cycle().take(length).collect();
             let literal = Literal::new(&text);
-            assert_eq!(literal.as_bytes(), text.as_bytes());
+            let is = |text: &str| literal.as_bytes() == text.as_bytes();
+            assert!(is(&text), "{text}");
             assert_eq!(matches!(literal, Literal::Short(..)), length <= SHORT);
+            for other in [
+                format!("{text}\0"),
+                format!("{text}a"),
+                text.replacen('c', "d", 1),
+                text.chars().take(length / 2).collect(),
+            ] {
+                assert_eq!(is(&other), text == other, "{text} {other}");
+            }
         }
     }
 
     /// The literals behind a few places, whose numbers they have.
-    #[derive(Default)]
     struct Literals(Vec<(usize, String)>);
 
     impl Literals {

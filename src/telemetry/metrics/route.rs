@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use crate::ahead;
-
 use super::{
     Decision, HistogramCount, Samples, WorkerMetrics, catalogue,
     decision::DecisionKey,
@@ -18,6 +16,7 @@ use super::{
     shard::{Counter, Sharded},
     tally::Tally,
 };
+use crate::ahead;
 
 /// The classes of status by their first digit; the first is for no status at all.
 pub(super) const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
