@@ -4,7 +4,8 @@
 //!
 //! What thousands of requests have come between is far away, tens of nanoseconds or more for each step of the way there. A processor goes
 //! on for some hundred instructions while it fetches what nobody asks for yet, so what is read ahead of time comes while it is busy with
-//! something else, and what is read together is waited for once. This is a hint: it is an ordinary read, which no compiler may leave out.
+//! something else, and what is read together is waited for once. This is a hint: an ordinary read, which compilers leave where it is,
+//! though none promises to. Only `benches/` would show it if one did no longer.
 
 use std::hint::black_box;
 

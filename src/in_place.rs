@@ -12,6 +12,7 @@ pub fn boxed<T>(make: impl FnOnce() -> T) -> Box<T> {
 }
 
 /// Whether mimalloc 3, the program's allocator, has places for so many bytes at hand, which is for whatever each request needs a box for.
+/// So it is for what is aligned like a word; a power of two may be aligned like more.
 ///
 /// Up to 1 KiB it keeps lists of free places in four sizes between each power of two and the next, and in steps of 16 bytes below 128
 /// (`mi_bin`). Where a list is empty, and the size is no power of two, it looks for as much more as a place may be out of alignment

@@ -5,6 +5,7 @@
 
 mod builder;
 mod host;
+mod literal;
 mod methods;
 mod path;
 mod pattern;

@@ -6,8 +6,9 @@
 use std::{num::NonZeroU32, slice};
 
 use super::{
+    literal::Literal,
     path::{MOST_PARAMETERS, Segment},
-    ways::{Literal, WayTable, Ways},
+    ways::{WayTable, Ways},
 };
 
 /// The paths of one host, and the routes of each.

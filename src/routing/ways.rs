@@ -1,5 +1,6 @@
 //! Owns: finding the place of a tree that a literal leads to.
-//! Refuses: looking at several places: where more than one literal leads on, marks tell which place is meant, but for one in four billion.
+//! Refuses: looking at several places: where more than one literal leads on, marks tell which place is meant, but for one in four billion
+//! for each of the ways.
 //! Always holds: which of many ways are compared depends on a seed, which nobody outside knows. The ways of a place lie together: requests
 //! for paths that begin alike find what the others have just looked at, however many places there are elsewhere.
 
@@ -9,19 +10,10 @@ use std::{
     ops::BitOr as _,
 };
 
-use super::tree::number;
+use super::{literal::mark, tree::number};
 
-/// As many letters of a literal stand in its place itself: with what else is in a place, they fill one cache line.
-const SHORT: usize = 22;
 /// How many ways are compared at once.
 const SLOTS: usize = 8;
-
-/// A segment of a path, of which a short one is kept without another allocation.
-#[derive(Debug)]
-pub(super) enum Literal {
-    Short(u8, [u8; SHORT]),
-    Long(Box<str>),
-}
 
 /// The ways from one place over literals to other ones.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,32 +47,6 @@ struct Group {
     marks: [u32; SLOTS],
     /// The first place for a free one, and no used one is behind it: nothing leads there.
     to: [u32; SLOTS],
-}
-
-impl Literal {
-    pub(super) fn new(text: &str) -> Self {
-        let mut short = [0; SHORT];
-        match (short.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(letters), Ok(length)) => {
-                letters.copy_from_slice(text.as_bytes());
-                Self::Short(length, short)
-            }
-            _ => Self::Long(text.into()),
-        }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(length, letters) => letters.get(..usize::from(*length)).unwrap_or_default(),
-            Self::Long(own) => own.as_bytes(),
-        }
-    }
-}
-
-impl Default for Literal {
-    fn default() -> Self {
-        Self::Short(0, [0; SHORT])
-    }
 }
 
 impl WayTable {
@@ -126,7 +92,8 @@ impl WayTable {
             Ways::Many { bits, first } => Region { bits, first },
         };
         let mark = self.mark(literal);
-        // No more groups than places: else those of one mark, if ever there were more than two groups of them, would ask for ever more.
+        // It grows only while it has fewer groups than the tree has places: else those of one mark, if ever there were more than two groups
+        // of them, would ask for ever more.
         if self.is_crowded(region, mark) && region.groups() < to as usize {
             let before = self.groups_of(region).to_vec();
             region = self.make_region(region.bits + 1);
@@ -176,15 +143,7 @@ impl WayTable {
     }
 
     fn mark(&self, literal: &[u8]) -> u32 {
-        let (words, rest) = literal.as_chunks::<8>();
-        let mut hash = self.seed ^ literal.len() as u64;
-        for word in words {
-            hash = fold(hash ^ u64::from_le_bytes(*word));
-        }
-        if !rest.is_empty() {
-            hash = fold(hash ^ last_word(literal));
-        }
-        fold(hash) as u32
+        mark(self.seed, literal)
     }
 }
 
@@ -224,48 +183,10 @@ impl Group {
     }
 }
 
-/// The last eight bytes, or as many as there are.
-fn last_word(bytes: &[u8]) -> u64 {
-    if let Some(last) = bytes.last_chunk::<8>() {
-        return u64::from_le_bytes(*last);
-    }
-    // Most segments are this short: taken byte by byte they would cost more than all the rest of finding their way.
-    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
-        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    }
-}
-
-/// Mixes all bits with all others, by the two halves of a product.
-fn fold(bits: u64) -> u64 {
-    // The golden ratio: odd, and without a pattern in its bits.
-    let product = u128::from(bits) * 0x9e37_79b9_7f4a_7c15;
-    product as u64 ^ (product >> 64) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_literal_is_itself_and_nothing_else_however_long() {
-        for length in 0..=2 * SHORT {
-            let text: String = "abc/".chars().cycle().take(length).collect();
-            let literal = Literal::new(&text);
-            let is = |text: &str| literal.as_bytes() == text.as_bytes();
-            assert!(is(&text), "{text}");
-            assert_eq!(matches!(literal, Literal::Short(..)), length <= SHORT);
-            for other in [
-                format!("{text}\0"),
-                format!("{text}a"),
-                text.replacen('c', "d", 1),
-                text.chars().take(length / 2).collect(),
-            ] {
-                assert_eq!(is(&other), text == other, "{text} {other}");
-            }
-        }
-    }
 
     /// The literals behind a few places, whose numbers they have.
     struct Literals(Vec<(usize, String)>);
@@ -306,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn many_ways_are_found_in_one_cache_line_or_two_and_take_64_bytes_each_at_most() {
+    fn many_ways_are_found_in_one_cache_line_or_few_and_take_64_bytes_each_at_most() {
         let literals = Literals((0..5000).map(|number| (0, format!("resource{number}"))).collect());
         let (mut table, mut ways) = table(&literals, 1);
         table.gather(ways.iter_mut());
@@ -325,8 +246,8 @@ mod tests {
     #[test]
     fn ways_that_belong_in_the_same_groups_are_all_found() {
         let mut table = WayTable::new();
-        // At the end of every region of up to 16 groups, and of all that are made here.
-        let same = |literal: &String| table.mark(literal.as_bytes()) % 16 == 15;
+        // At the end of every region of up to 1,024 groups: more than are made here, unless they grow for ever.
+        let same = |literal: &String| table.mark(literal.as_bytes()) % 1024 == 1023;
         let literals = Literals(
             (0..).map(|number| (0, number.to_string())).filter(|(_, literal)| same(literal)).take(60).collect(),
         );
@@ -339,6 +260,6 @@ mod tests {
             }
         }
         let Ways::Many { bits, .. } = ways else { panic!("{ways:?}") };
-        assert!(bits <= 6, "no more than there are ways, or twice as many: {bits}");
+        assert!(bits <= 6, "no more than there are places, or twice as many: {bits}");
     }
 }
