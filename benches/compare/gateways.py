@@ -79,7 +79,8 @@ def _accepts(port, child):
 def start(rig, name, setup):
     """Raises `Cannot` where the product does not do that, and `Wrong` with its log where it does not run."""
     _, product, enforces = GATEWAYS[name]
-    setup = replace(setup, enforce=enforces and not setup.fixed_401 and not setup.issues)
+    admin_port = machine.free_port() if setup.admin else 0
+    setup = replace(setup, enforce=enforces and not setup.fixed_401 and not setup.issues, admin_port=admin_port)
     home, port = rig.new_home(name), machine.free_port()
     command = product.command(home, port, setup, rig)
     begun = time.monotonic()

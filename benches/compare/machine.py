@@ -58,8 +58,17 @@ def cpu(pid):
     return Cpu(total, user / _TICKS_PER_SECOND, system / _TICKS_PER_SECOND)
 
 
+def threads(pid):
+    """By their numbers: the name (the first 15 letters) and the seconds of CPU so far of each thread of a process."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        name, nanoseconds = (task / "comm").read_text().strip(), (task / "schedstat").read_text().split()[0]
+        found[int(task.name)] = (name, int(nanoseconds) / 1e9)
+    return found
+
+
 def resident_bytes(pid):
-    """Resident memory of a process and its children; what several of them share is counted once."""
+    """Resident memory of a process and its children; each page that several processes share is counted in parts."""
     total = 0
     for each in processes(pid):
         text = Path(f"/proc/{each}/smaps_rollup").read_text()

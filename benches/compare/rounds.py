@@ -102,7 +102,7 @@ class Entrant:
         load = self.case.load
         if load.streams or load.tolerant:
             return
-        least, most = (counted.requests * (self._whole + margin) for margin in (-16, 16))
+        least, most = (counted.requests * (self._whole + margin) for margin in (-4, 4))
         if not least <= counted.bytes <= most + load.connections * self._whole:
             raise Wrong(f"{counted.requests} answers of {self._whole} bytes came to {counted.bytes}")
 

@@ -13,6 +13,8 @@ use super::{baseline::RENEW, callgrind};
 pub(crate) struct Conditions {
     target: String,
     rustc: String,
+    /// Of the allocator and of aws-lc.
+    cc: String,
     profile: String,
     libc: String,
     valgrind: String,
@@ -20,12 +22,17 @@ pub(crate) struct Conditions {
 }
 
 /// What is set, while the program is built, to have it built otherwise than Cargo.toml says.
-const PROFILE_OVERRIDES: [(&str, Option<&str>); 5] = [
+const PROFILE_OVERRIDES: [(&str, Option<&str>); 10] = [
+    ("CARGO_PROFILE_BENCH_LTO", option_env!("CARGO_PROFILE_BENCH_LTO")),
+    ("CARGO_PROFILE_BENCH_CODEGEN_UNITS", option_env!("CARGO_PROFILE_BENCH_CODEGEN_UNITS")),
+    ("CARGO_PROFILE_BENCH_INCREMENTAL", option_env!("CARGO_PROFILE_BENCH_INCREMENTAL")),
+    ("CARGO_PROFILE_BENCH_OPT_LEVEL", option_env!("CARGO_PROFILE_BENCH_OPT_LEVEL")),
     ("CARGO_PROFILE_RELEASE_LTO", option_env!("CARGO_PROFILE_RELEASE_LTO")),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", option_env!("CARGO_PROFILE_RELEASE_CODEGEN_UNITS")),
     ("CARGO_PROFILE_RELEASE_INCREMENTAL", option_env!("CARGO_PROFILE_RELEASE_INCREMENTAL")),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", option_env!("CARGO_PROFILE_RELEASE_OPT_LEVEL")),
     ("RUSTFLAGS", option_env!("RUSTFLAGS")),
+    ("CARGO_ENCODED_RUSTFLAGS", option_env!("CARGO_ENCODED_RUSTFLAGS")),
 ];
 /// What it is called to be built as it is shipped.
 const TRUE_PROFILE: &str = "release";
@@ -33,13 +40,13 @@ const TRUE_PROFILE: &str = "release";
 impl Conditions {
     /// Those of this program, here.
     pub(crate) fn find() -> Result<Self, String> {
-        let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+        let named = |variable: &str, usual: &str| env::var(variable).unwrap_or_else(|_| usual.to_owned());
         Ok(Self {
             target: format!("{}-{}", env::consts::ARCH, env::consts::OS),
-            rustc: first_line(&rustc, "--version")?,
+            rustc: first_line(&named("RUSTC", "rustc"), "--version")?,
+            cc: last_word(&named("CC", "cc"))?,
             profile: profile(),
-            // The last word, without what the distribution patched: what is chosen at run time does not change with that.
-            libc: first_line("ldd", "--version")?.split_whitespace().last().unwrap_or_default().to_owned(),
+            libc: last_word("ldd")?,
             valgrind: first_line("valgrind", "--version")?,
             processor: callgrind::valgrind(&["--tool=none".to_owned()], &[super::PROCESSOR])?.trim().to_owned(),
         })
@@ -50,6 +57,7 @@ impl Conditions {
         let pairs = [
             ("target", &self.target, &here.target),
             ("rustc", &self.rustc, &here.rustc),
+            ("cc", &self.cc, &here.cc),
             ("profile", &self.profile, &here.profile),
             ("libc", &self.libc, &here.libc),
             ("valgrind", &self.valgrind, &here.valgrind),
@@ -72,6 +80,12 @@ fn profile() -> String {
     }
     let overrides = PROFILE_OVERRIDES.iter().filter_map(|(name, value)| value.map(|value| format!(" {name}={value}")));
     TRUE_PROFILE.to_owned() + &overrides.collect::<String>()
+}
+
+/// The last word of a version: without what the distribution patched, which changes neither code nor what is chosen at run time.
+fn last_word(program: &str) -> Result<String, String> {
+    let line = first_line(program, "--version")?;
+    Ok(line.split_whitespace().last().unwrap_or_default().to_owned())
 }
 
 fn first_line(program: &str, argument: &str) -> Result<String, String> {

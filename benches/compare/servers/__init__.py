@@ -18,7 +18,8 @@ class Setup:
     cores: str = ""  # else that of the gateway
     fixed_401: bool = False  # answer so, without an upstream
     issues: bool = False  # an embedded token endpoint
-    admin_port: int = 0
+    admin: bool = False  # a listener that tells what it counts
+    admin_port: int = 0  # chosen when it is started
 
 
 class Cannot(Exception):

@@ -22,8 +22,8 @@ http {{
     client_body_temp_path {home}/b; proxy_temp_path {home}/p; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
     # Bodies pass through memory, never through a file.
     client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
-    # With the buffers that it has by default, large bodies cost it twice as much.
-    proxy_buffers 8 64k; proxy_busy_buffers_size 128k;
+    # With the buffers that it has by default, large bodies cost it twice as much down.
+    proxy_buffers 8 64k; proxy_busy_buffers_size 128k; client_body_buffer_size 128k;
     http2_max_concurrent_streams 256;
     {extra}
     server {{ {server} }}

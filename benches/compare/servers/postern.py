@@ -1,5 +1,8 @@
 """Postern: enforces. It is never measured without looking at tokens."""
 
+import re
+import urllib.request
+
 from . import Cannot, route_path
 from ..keys import AUDIENCE
 
@@ -95,3 +98,10 @@ def command(home, port, setup, rig):
     config = home / "postern.toml"
     config.write_text(configuration(home, port, setup, rig))
     return [rig.tools.postern, "serve", "-c", config]
+
+
+def counted(running, name, label=""):
+    """One of its counters, by the name and what is among its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.setup.admin_port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return int(re.search(rf"^{name}(?:\{{[^}}]*{label}[^}}]*\}})? (\d+)$", text, re.MULTILINE).group(1))

@@ -1,21 +1,16 @@
 """(i) A reload every second, beside the same without: whether any request fails for it, and what it does to the slowest."""
 
 import contextlib
-import re
 import threading
-import urllib.request
 
-from .. import machine
 from ..load import Load, Wrong
 from ..rounds import Case, measure as measure_cases
 from ..servers import Setup, postern
 from .warm import targets
 
 
-def _applied(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return int(re.search(r'postern_config_reloads_total\{[^}]*"applied"[^}]*\} (\d+)', text).group(1))
+def _applied(running):
+    return postern.counted(running, "postern_config_reloads_total", '"applied"')
 
 
 @contextlib.contextmanager
@@ -32,7 +27,7 @@ def every_second(rig, running):
             (running.home / "next.toml").write_text(text)
             (running.home / "next.toml").rename(running.home / "postern.toml")
 
-    before = _applied(running.setup.admin_port)
+    before = _applied(running)
     writer = threading.Thread(target=write)
     writer.start()
     try:
@@ -40,9 +35,9 @@ def every_second(rig, running):
     finally:
         enough.set()
         writer.join()
-    applied = _applied(running.setup.admin_port) - before
+    applied = _applied(running) - before
     # The last one may still be standing still for the moment that it has to.
-    if applied < max(1, written - 2):
+    if applied < max(2, written - 1):
         raise Wrong(f"of {written} configurations that were written only {applied} were applied")
 
 
@@ -50,7 +45,7 @@ def measure(rig, results):
     load = Load(targets(rig), tolerant=True)
     cases = [
         Case(
-            f"i-{name}", title, load, Setup(admin_port=machine.free_port()), ("postern",), meanwhile=meanwhile,
+            f"i-{name}", title, load, Setup(admin=True), ("postern",), meanwhile=meanwhile,
             seconds=max(3, rig.seconds),
         )
         for name, title, meanwhile in (

@@ -2,7 +2,7 @@
 
 import time
 
-from .. import gateways, machine, probe
+from .. import gateways, probe
 from ..load import Load, Wrong
 from ..rounds import Case, measure as measure_cases
 from ..servers import Setup, postern, route_path
@@ -32,16 +32,15 @@ def measure(rig, results):
 def _measure_swap(rig, results):
     """The configuration is written with one route more or less, and a reload asked for over the admin listener."""
     results.entitle(_SWAP, f"{MANY:,} routes: from their text until they are in force")
-    setup = Setup(routes=MANY, enforce=True, admin_port=machine.free_port())
     try:
-        with gateways.start(rig, "postern", setup) as running:
+        with gateways.start(rig, "postern", Setup(routes=MANY, admin=True)) as running:
             for mark in range(1, 1 + _RELOADS):
-                text = postern.configuration(running.home, running.port, setup, rig, mark)
+                text = postern.configuration(running.home, running.port, running.setup, rig, mark)
                 # Written and asked for in one go: its own watch waits a little before it looks.
                 (running.home / "next.toml").write_text(text)
                 (running.home / "next.toml").rename(running.home / "postern.toml")
                 begun = time.monotonic()
-                answer = probe.ask(setup.admin_port, "/api/v1/reload", method="POST", timeout=30)
+                answer = probe.ask(running.setup.admin_port, "/api/v1/reload", method="POST", timeout=30)
                 took = time.monotonic() - begun
                 if answer.status != 200:
                     raise Wrong(f"the reload is answered {answer.status}: {running.child.last_words()}")

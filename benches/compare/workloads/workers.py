@@ -1,10 +1,29 @@
 """(k) Two workers against one."""
 
+import contextlib
+
 from .. import machine
-from ..load import Load
+from ..load import Load, Wrong
 from ..rounds import Case, measure as measure_cases
 from ..servers import Setup
 from .warm import targets
+
+
+# Of what all workers use. The kernel deals connections out by chance.
+_SHARE_AT_LEAST = 0.2
+
+
+@contextlib.contextmanager
+def all_at_work(_, running):
+    """Sees to it that Postern has as many workers as it should, and that each has its part in the work."""
+    before = machine.threads(running.child.pid)
+    yield
+    after = machine.threads(running.child.pid)
+    used = [seconds - before[thread][1] for thread, (name, seconds) in after.items() if name.startswith("postern-worker")]
+    if running.name == "postern":
+        at_work = [each for each in used if each >= _SHARE_AT_LEAST * sum(used)]
+        if len(at_work) != running.setup.workers:
+            raise Wrong(f"not {running.setup.workers} workers at work, of which each used (seconds): {used}")
 
 
 def measure(rig, results):
@@ -22,5 +41,5 @@ def measure(rig, results):
             " their ratio"
         )
     load = Load(targets(rig), **load)
-    cases = [Case(f"k-{n}", f"workers: {n}", load, Setup(workers=n, cores=cores[n])) for n in (1, 2)]
+    cases = [Case(f"k-{n}", f"workers: {n}", load, Setup(workers=n, cores=cores[n]), meanwhile=all_at_work) for n in (1, 2)]
     measure_cases(rig, results, cases)
