@@ -24,7 +24,7 @@ class Bound:
     other: str = ""  # the gateway beside which it is
     at_least: bool = False  # else at most
     unit: str = "x"
-    beside: str = ""  # another figure, where the rounds have none each
+    otherwise: str = ""  # other figures, where the rounds have none each
 
     @property
     def figure(self):
@@ -49,7 +49,7 @@ class Bound:
     def half_shown(self):
         """Between which figures the middle half of the rounds lies."""
         if len(self.figures) < 4:
-            return self.beside
+            return self.otherwise
         low, _, high = statistics.quantiles(self.figures, n=4)
         return f"{low:,.2f} to {high:,.2f}"
 
@@ -112,7 +112,7 @@ def bounds(results):
         *(
             Bound(
                 "b", f"{name}: beyond known tokens, in bare verifications", figures.beyond_known(name, _QUIETEST), 1.1,
-                beside=figures.beyond_known_otherwise(name),
+                otherwise=figures.beyond_known_otherwise(name),
             )
             for name in ALGORITHMS
         ),

@@ -64,7 +64,7 @@ def draw(results, machine):
     y = 54
     parts = [
         _text(12, 24, "CPU of the gateway for each request", "title"),
-        _text(12, 42, "microseconds on one core, less is better; left: in user space, right: in the kernel; each gateway in its own second of a round", "small"),
+        _text(12, 42, "microseconds on one core, less is better; left: user space, right: the kernel; each gateway in its own time", "small"),
     ]
     for case in cases:
         for part, height in _draw_case(results, case, y):

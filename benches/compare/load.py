@@ -133,8 +133,9 @@ class Generator:
         if load.status >= 400:
             # wrk calls these errors; here the others would be.
             errors["not refused"] = said["requests"] - errors.pop("status")
-        # At the end one is under way on each connection, and wrk looks at one before it begins.
-        errors["unanswered"] = max(0, said["used"] - said["requests"] - load.connections - 1)
+        # At the end one is under way on each connection, and wrk looks at one before it begins. Others were lost with their connections.
+        known = said["requests"] + load.connections + 1 + errors["read"] + errors["write"]
+        errors["unanswered"] = max(0, said["used"] - known)
         failed = sum(errors.values())
         if load.once and said["used"] > len(load.targets):
             raise Wrong(f"only {len(load.targets)} tokens for {said['used']} requests")

@@ -78,6 +78,8 @@ def main():
     description, results = machine.description(there), Results()
     for line in report.machine_lines(description):
         print(line)
+    if options.bounds and not there.envoy and "envoy-jwt" in options.gateways:
+        sys.exit("for the bounds beside Envoy there must be one; without it: --gateways postern,nginx,haproxy,haproxy-jwt")
     rig = Rig(there, None, options.seconds, options.quick, list(options.gateways), bare)
     needed = fresh.tokens_needed(options.seconds, options.quick) if "b" in options.only else {}
     with Standing(rig, needed):
@@ -111,6 +113,8 @@ def main():
         sys.exit("some of it could not be measured: see FAILED above")
     unmeasured = [row.title for row in rows if row.is_held() is None and row.is_among(options.only, options.gateways)]
     if options.bounds and unmeasured:
-        sys.exit(f"not measured: {'; '.join(unmeasured)} ((b) takes more rounds, and a gateway that answers 5,000 requests a second)")
+        sys.exit(f"not measured: {'; '.join(unmeasured)}; (b) takes more rounds, and a gateway that answers 5,000 requests a second")
+    if options.bounds and all(row.is_held() is None for row in rows):
+        sys.exit("no bound was measured: there is none of these workloads and gateways")
     if options.bounds and any(row.is_held() is False for row in rows):
         sys.exit("a bound does not hold")

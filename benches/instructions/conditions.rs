@@ -44,7 +44,8 @@ impl Conditions {
         Ok(Self {
             target: format!("{}-{}", env::consts::ARCH, env::consts::OS),
             rustc: first_line(&named("RUSTC", "rustc"), "--version")?,
-            cc: last_word(&named("CC", "cc"))?,
+            // A variable may say more than the name of a program. Then it is not known, and so another.
+            cc: last_word(&named("CC", "cc")).unwrap_or_else(|_| "unknown".to_owned()),
             profile: profile(),
             libc: last_word("ldd")?,
             valgrind: first_line("valgrind", "--version")?,

@@ -5,6 +5,7 @@ import urllib.request
 
 from . import Cannot, route_path
 from ..keys import AUDIENCE
+from ..load import Wrong
 
 SECRET = "the-secret-of-billing-which-is-long-enough"
 
@@ -104,4 +105,7 @@ def counted(running, name, label=""):
     """One of its counters, by the name and what is among its labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{running.setup.admin_port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
-    return int(re.search(rf"^{name}(?:\{{[^}}]*{label}[^}}]*\}})? (\d+)$", text, re.MULTILINE).group(1))
+    found = re.search(rf"^{name}(?:\{{[^}}]*{label}[^}}]*\}})? (\d+)$", text, re.MULTILINE)
+    if not found:
+        raise Wrong(f"it does not tell {name}")
+    return int(found.group(1))

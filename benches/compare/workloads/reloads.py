@@ -1,12 +1,17 @@
 """(i) A reload every second, beside the same without: whether any request fails for it, and what it does to the slowest."""
 
 import contextlib
+import itertools
 import threading
 
 from ..load import Load, Wrong
 from ..rounds import Case, measure as measure_cases
 from ..servers import Setup, postern
 from .warm import targets
+
+
+# Over all rounds of a process no configuration follows the same one, which would be no reload.
+_marks = itertools.cycle((1, 2))
 
 
 def _applied(running):
@@ -22,8 +27,7 @@ def every_second(rig, running):
         nonlocal written
         while not enough.wait(1 if written else 0.5):
             written += 1
-            mark = 1 + written % 2
-            text = postern.configuration(running.home, running.port, running.setup, rig, mark)
+            text = postern.configuration(running.home, running.port, running.setup, rig, next(_marks))
             (running.home / "next.toml").write_text(text)
             (running.home / "next.toml").rename(running.home / "postern.toml")
 

@@ -16,14 +16,16 @@ _SHARE_AT_LEAST = 0.2
 @contextlib.contextmanager
 def all_at_work(_, running):
     """Sees to it that Postern has as many workers as it should, and that each has its part in the work."""
-    before = machine.threads(running.child.pid)
+    if running.name != "postern":
+        yield
+        return
+    before = machine.threads(running.child.pid, "postern-worker")
     yield
-    after = machine.threads(running.child.pid)
-    used = [seconds - before[thread][1] for thread, (name, seconds) in after.items() if name.startswith("postern-worker")]
-    if running.name == "postern":
-        at_work = [each for each in used if each >= _SHARE_AT_LEAST * sum(used)]
-        if len(at_work) != running.setup.workers:
-            raise Wrong(f"not {running.setup.workers} workers at work, of which each used (seconds): {used}")
+    after = machine.threads(running.child.pid, "postern-worker")
+    used = [seconds - before.get(thread, 0) for thread, seconds in after.items()]
+    at_work = [each for each in used if each > 0 and each >= _SHARE_AT_LEAST * sum(used)]
+    if len(at_work) != running.setup.workers:
+        raise Wrong(f"not {running.setup.workers} workers at work, of which each used (seconds): {used}")
 
 
 def measure(rig, results):
